@@ -1,0 +1,415 @@
+"""What a run found: plain records, and their one JSON form (``results.json``), which needs no engine to read.
+
+Undefined numbers are ``None`` and never a sentinel. Shares and probabilities lie in 0..1, durations are days.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from segmentor.errors import InputError
+
+FORMAT = 1
+"""Version of ``results.json``; raised when a reader of an older one would misread it."""
+
+NOT_YET_KNOWN = "not yet known"
+"""Name of the leaf of customers to whom no group of a split applies (yet)."""
+
+Verdict = Literal["separates", "equivalent", "inconclusive", "untestable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate with its confidence interval; the bounds are ``None`` where the estimate has no variance."""
+
+    estimate: float | None
+    ci_low: float | None
+    ci_high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Share back by day of a typical customer, with its pointwise 95 % band.
+
+    Attributes:
+        days: Days since the last purchase, 0 first.
+        share_back: 1 - S(day), same length.
+        ci_low: Lower bound of the band.
+        ci_high: Upper bound of the band.
+        at_risk: Customers still observed and not yet back, same length.
+    """
+
+    days: tuple[int, ...]
+    share_back: tuple[float, ...]
+    ci_low: tuple[float, ...]
+    ci_high: tuple[float, ...]
+    at_risk: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ShareBack:
+    """Share of typical customers back by a day."""
+
+    day: int
+    share: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEffect:
+    """One group of a split: how many, how many come back and how soon.
+
+    Attributes:
+        name: The group.
+        customers: Customers in the group, of both halves.
+        cycles: Gaps that ended in a return, before any cut.
+        share_back: Share back by the trial's horizon.
+        shares_back: Share back by each of the config's ``return_days`` within the horizon.
+        mean_cycle_days: Mean cycle of those back by the horizon.
+        restricted_mean_days: Area under S to the horizon.
+        median_days: Day by which half are back; ``None`` where not reached.
+        curve: Return curve to the horizon; ``None`` for a group too small for one.
+    """
+
+    name: str
+    customers: int
+    cycles: int
+    share_back: Interval | None = None
+    shares_back: tuple[ShareBack, ...] = ()
+    mean_cycle_days: Interval | None = None
+    restricted_mean_days: Interval | None = None
+    median_days: float | None = None
+    curve: Curve | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PairEffect:
+    """Second group against first: simultaneous 95 % intervals over all pairs of the split.
+
+    Attributes:
+        first: Name of the first group.
+        second: Name of the second group.
+        ratio: Mean cycle of those back by the horizon, second over first.
+        difference_days: The same as a difference, second minus first.
+        share_difference: Share back by the horizon, second minus first.
+        share_differences: The same by each of ``return_days``.
+        separated: The interval of the ratio or of the share difference passes the config's minimum effect.
+        equivalent: Every 90 % interval lies within the config's margins (two one-sided tests).
+    """
+
+    first: str
+    second: str
+    ratio: Interval
+    difference_days: Interval
+    share_difference: Interval
+    share_differences: tuple[ShareBack, ...]
+    separated: bool
+    equivalent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreTest:
+    """One of the scores that the test of a split looks at.
+
+    Attributes:
+        score: ``typical_gap log-rank``, ``typical_gap Gehan``, ``typical_customer log-rank`` or ``typical_customer Gehan``.
+        statistic: Quadratic form of the group sums.
+        degrees_of_freedom: Rank of its covariance.
+        p_value: Of this score alone.
+    """
+
+    score: str
+    statistic: float
+    degrees_of_freedom: int
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTest:
+    """The test of a split: the largest of its score tests, with its joint null law.
+
+    Attributes:
+        scores: The single score tests.
+        p_value: Of the largest.
+        tail: How the null law was had: ``type III``, ``joint normal`` or ``permutation``.
+        naive_p_value: Log-rank test on all gaps as if independent: shown to be compared, decides nothing.
+    """
+
+    scores: tuple[ScoreTest, ...]
+    p_value: float
+    tail: str
+    naive_p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeedVerdict:
+    """The verdict had the halves been drawn with another seed."""
+
+    seed: int
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """The test of one candidate split in one population.
+
+    Attributes:
+        segment: Where it was tried; ``all`` at the root.
+        split: Name of the split.
+        source: ``declared``, ``enumerated`` or ``clustered``.
+        known: When its label is known, such as ``first_purchase`` or ``first_purchases: 2``.
+        definition: The groups' conditions in words of the config, one a group.
+        groups: The groups, in the order of the config.
+        not_known: Customers to whom no group applies.
+        no_follow_up: Labelled customers left out because they were not observed after time zero.
+        comparable_share: Share of labelled customers in cohorts that hold two groups or more.
+        verdict: What the trial says.
+        reasons: Reason codes, such as ``not significant``; the first carries the verdict.
+        sentence: The verdict in plain words.
+        restate: How to ask again so that it can be answered; ``None`` where it was.
+        horizon_days: Day at which effects are read; ``None`` where there is none.
+        tau_days: Day at which scores are cut.
+        pairs: Effects of all pairs of groups.
+        verdict_pair: Index in ``pairs`` of the pair that carries the verdict.
+        test: The test; ``None`` for an untestable split.
+        p_adjusted: Holm-adjusted over the declared splits.
+        customers_needed: Customers in all that would decide an inconclusive trial.
+        same_direction: Whether the pair points the same way in both halves; ``None`` where it was not asked.
+        other_seeds: Verdicts over other seeds of the halves.
+    """
+
+    segment: str
+    split: str
+    source: str
+    known: str
+    definition: tuple[tuple[str, str], ...]
+    groups: tuple[GroupEffect, ...]
+    not_known: int
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    sentence: str
+    restate: str | None = None
+    no_follow_up: int = 0
+    comparable_share: float | None = None
+    horizon_days: int | None = None
+    tau_days: int | None = None
+    pairs: tuple[PairEffect, ...] = ()
+    verdict_pair: int | None = None
+    test: SplitTest | None = None
+    p_adjusted: float | None = None
+    customers_needed: int | None = None
+    same_direction: bool | None = None
+    other_seeds: tuple[SeedVerdict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One condition on the way to a segment.
+
+    Attributes:
+        split: The split it comes from.
+        group: The group of that split.
+        known: When it is known.
+        condition: SQL boolean expression over lines or customers, or ``column = value``.
+    """
+
+    split: str
+    group: str
+    known: str
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A validated leaf: its definition, size and cycle.
+
+    Attributes:
+        id: Short stable name for files and joins, ``[a-z0-9_-]+``.
+        name: Name for people; unique in a run.
+        parent: Name of the segment above, ``all`` at the root, ``None`` for the root itself.
+        rule: Conditions, all of which hold.
+        customers: Customers in it at the end of the observed period.
+        share_back: Share back by ``horizon_days``.
+        mean_cycle_days: Mean cycle of those back by then.
+        horizon_days: Day at which both are read.
+        contact_days: Days after a purchase between which the middle half of returns falls: when to write.
+        evidence: Why the segment stands, in words.
+    """
+
+    id: str
+    name: str
+    parent: str | None
+    rule: tuple[Rule, ...]
+    customers: int
+    share_back: float | None = None
+    mean_cycle_days: float | None = None
+    horizon_days: int | None = None
+    contact_days: tuple[int, int] | None = None
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossSellRule:
+    """An association rule promoted in discovery and tested in confirmation.
+
+    Attributes:
+        antecedent: Items, sorted.
+        consequent: One item.
+        kind: ``attach``, ``upsell``, ``lateral`` or ``cross_category``.
+        mode: ``same_occasion`` or ``next_purchase``.
+        segment: Where it was tried; ``all``.
+        customers: Customers with both, in both halves.
+        support: Share of confirmation occasions that hold all items.
+        confidence: Share of confirmation occasions with the antecedent that hold the consequent.
+        lift: Observed over expected within strata of month and appetite, confirmation half; interval clustered by customer.
+        p_confirmation_adjusted: Holm-adjusted over the promoted rules.
+        valid: Significant, lift above 1, and better than its shorter rules.
+        median_days: From antecedent to consequent; ``None`` for the same occasion.
+        expected_extra_orders: Occasions a year that an offer could add; ``None`` where not estimated.
+        expected_extra_amount: The same in money.
+    """
+
+    antecedent: tuple[str, ...]
+    consequent: str
+    kind: str
+    mode: str
+    segment: str
+    customers: int
+    support: float
+    confidence: float
+    lift: Interval
+    p_confirmation_adjusted: float
+    valid: bool
+    median_days: float | None = None
+    expected_extra_orders: float | None = None
+    expected_extra_amount: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputQuality:
+    """Accounting of one input: ``read = kept + filtered + quarantined``.
+
+    Attributes:
+        read: Records found by a counter independent of the reader; blank lines and headers are none.
+        kept: Rows that went into the canonical table.
+        filtered: Rows that the config's ``where`` left out.
+        quarantined: Rows that could not be used.
+        reasons: Reason code to number of quarantined rows.
+        fingerprint: Hash of the rows read, whatever their order.
+    """
+
+    read: int
+    kept: int
+    filtered: int
+    quarantined: int
+    reasons: dict[str, int]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class CycleSummary:
+    """What the cycles were made of.
+
+    Attributes:
+        customers: Customers with a purchase.
+        occasions: Purchase occasions.
+        cycles: Gaps that ended in a return.
+        censored: Customers' last gaps, open at the end of the period.
+        returns: Lines netted away as returns.
+        observed_from: First day, ISO.
+        observed_until: Last day, ISO.
+        customers_once: Customers who bought once.
+    """
+
+    customers: int
+    occasions: int
+    cycles: int
+    censored: int
+    returns: int
+    observed_from: str
+    observed_until: str
+    customers_once: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Data quality of a run.
+
+    Attributes:
+        inputs: ``transactions``, ``products``, ``customers`` as far as declared.
+        cycle: What the cycles were made of.
+        warnings: Sentences that a reader should see.
+    """
+
+    inputs: dict[str, InputQuality]
+    cycle: CycleSummary
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything that a run found and the report shows.
+
+    Attributes:
+        format: Version of this record.
+        experiment: Name of the experiment.
+        title: Title of the report.
+        language: Language of the report.
+        seed: Seed of the halves.
+        config: The config as resolved, as JSON-like values.
+        quality: Data quality.
+        trials: Every trial, in the order of the config: the ledger.
+        segments: Leaves; one leaf ``all`` where nothing separates.
+        rules: Promoted cross-sell rules; ``None`` where cross-sell is off.
+        min_cell: Counts below it are not shown.
+        versions: Package versions that made it.
+    """
+
+    experiment: str
+    title: str
+    language: str
+    seed: int
+    config: dict[str, object]
+    quality: Quality
+    trials: tuple[Trial, ...]
+    segments: tuple[Segment, ...]
+    rules: tuple[CrossSellRule, ...] | None
+    min_cell: int
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def to_json(result: RunResult) -> str:
+    """The text of ``results.json``: keys sorted, floats at full precision, line feeds, the same bytes for the same result.
+
+    Raises:
+        ValueError: A number is NaN or infinite; what is undefined must be ``None``.
+    """
+    return json.dumps(asdict(result), ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> RunResult:
+    """The result that ``to_json`` wrote: equal to the one written.
+
+    Raises:
+        InputError: The text is not JSON, is of another format, or lacks what a result holds.
+    """
+    from pydantic import TypeAdapter, ValidationError  # only readers of old runs pay for it
+
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"results.json: not JSON: {error}; run the experiment again") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        raise InputError(
+            f"results.json: format {found!r} is not one that this version reads (it reads format {FORMAT}); "
+            "run the experiment again, or use the version of segmentor that wrote it"
+        )
+    try:
+        return TypeAdapter(RunResult).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"results.json: {where}: {first['msg']}; run the experiment again") from error

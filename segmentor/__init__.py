@@ -1,0 +1,48 @@
+"""Decides which candidate splits of customers separate purchase cycles, says why, and how sure it is.
+
+The map, in the order in which a run passes through it:
+
+- `config`: one YAML file becomes one frozen `ExperimentConfig`; every error names file, line and key.
+- `engine`: the only code that knows a database; conditions of the config are parsed there.
+- `intake`: files become tables of text-exact rows; what cannot be used goes to quarantine with its reason.
+- `cycles`: transactions become occasions and gaps, with cohort and half of each customer.
+- `statistics`: pure functions on counts and scores: survival, score tests, intervals, multiplicity.
+- `trials`: a split and its sums become a trial, with a verdict and its reasons.
+- `segments`: separating splits become definitions, one SQL statement, and the segment of each customer.
+- `cross_sell`: association rules found in one half of the customers and tested in the other.
+- `result`: everything that a run found, as plain records and as JSON.
+- `report`: the result becomes one self-contained HTML file.
+- `experiment`: the whole of it on one screen; `staging` makes its folder appear whole or not at all.
+- `synthetic` and `example`: shops with a known truth, and real data to try.
+- `cli` and `console`: the commands, and what they show in a terminal.
+
+From Python:
+
+    from segmentor import load_config, run
+
+    result = run(load_config("configs/laundry.yaml"))
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from segmentor.config import load_config
+    from segmentor.experiment import run
+    from segmentor.result import RunResult
+
+__version__ = "0.1.0"
+
+__all__ = ["RunResult", "__version__", "load_config", "run"]
+
+_HOMES = {"RunResult": "segmentor.result", "load_config": "segmentor.config", "run": "segmentor.experiment"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name when it is first used: `import segmentor` itself loads no heavy library."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

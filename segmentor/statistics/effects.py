@@ -1,0 +1,135 @@
+"""From estimates of independent groups to intervals for all their pairs, and to how many customers would decide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import chdtr, ndtri
+
+from segmentor.statistics.arrays import FloatArray, IntArray
+
+_DIRECTIONS = 20_000
+_SEED = 19530831
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairIntervals:
+    """Differences of all pairs of groups, second minus first, in the order (0, 1), (0, 2), ..., (1, 2), ...
+
+    All arrays have shape (n_pairs,); all but the difference are `nan` where a group has no estimate or
+    no variance.
+
+    Attributes:
+        first: Number of the first group.
+        second: Number of the second group.
+        difference: Estimate of the second minus that of the first.
+        standard_error: Of the difference.
+        low: Lower bound of the interval, simultaneous over the pairs.
+        high: Its upper bound.
+        equivalence_low: Lower bound of the plain interval for two one-sided tests.
+        equivalence_high: Its upper bound.
+    """
+
+    first: IntArray
+    second: IntArray
+    difference: FloatArray
+    standard_error: FloatArray
+    low: FloatArray
+    high: FloatArray
+    equivalence_low: FloatArray
+    equivalence_high: FloatArray
+
+
+def pair_intervals(estimates: FloatArray, standard_errors: FloatArray, *, level: float = 0.95) -> PairIntervals:
+    """Intervals for the differences of independent groups.
+
+    Ratios are differences of logarithms. The interval for two one-sided tests at 1 - level covers 2 * level - 1.
+
+    Args:
+        estimates: One a group, shape (n_groups,); `nan` where there is none.
+        standard_errors: Same shape; 0 means that the group has no information on its spread.
+        level: Coverage of all simultaneous intervals together.
+
+    References:
+        Schuirmann (1987), J. Pharmacokinet. Biopharm. 15, 657-680 (two one-sided tests).
+    """
+    first, second = np.triu_indices(len(estimates), k=1)
+    difference = estimates[second] - estimates[first]
+    usable = np.isfinite(estimates) & np.isfinite(standard_errors) & (standard_errors > 0)
+    both = usable[first] & usable[second]
+    error = np.where(both, np.hypot(standard_errors[first], standard_errors[second]), np.nan)
+    reach = simultaneous_quantile(standard_errors[usable], level=level) * error
+    plain = ndtri(level) * error
+    return PairIntervals(
+        first=first,
+        second=second,
+        difference=difference,
+        standard_error=error,
+        low=difference - reach,
+        high=difference + reach,
+        equivalence_low=difference - plain,
+        equivalence_high=difference + plain,
+    )
+
+
+def simultaneous_quantile(standard_errors: FloatArray, *, level: float) -> float:
+    """Quantile of the largest standardised difference, in size, over all pairs of independent normal estimates.
+
+    The differences are a length times a direction; the length is integrated exactly, the direction over a fixed
+    sample. For two groups it is the two-sided normal quantile.
+
+    Args:
+        standard_errors: One a group, shape (n_groups,), above 0.
+        level: Probability that all differences are within the quantile.
+    """
+    spread = np.sort(standard_errors)
+    first, second = np.triu_indices(len(spread), k=1)
+    if len(first) < 2:
+        return float(ndtri((1 + level) / 2))
+    normal = np.random.default_rng(_SEED).standard_normal((_DIRECTIONS, len(spread)))
+    common = 1 / spread / np.linalg.norm(1 / spread)
+    normal -= np.outer(normal @ common, common)
+    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
+    apart = (normal[:, second] * spread[second] - normal[:, first] * spread[first]) / np.hypot(
+        spread[first], spread[second]
+    )
+    largest = np.abs(apart).max(axis=1)
+    low, high = 0.0, float(ndtri(1 - (1 - level) / 2 / len(first)))
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        within = chdtr(len(spread) - 1, np.square(middle / largest)).mean()
+        low, high = (middle, high) if within < level else (low, middle)
+    return high
+
+
+def customers_for_separation(
+    customers: int, difference: float, standard_error: float, *, level: float = 0.95, power: float = 0.8
+) -> float:
+    """Customers in all with which a difference as seen would be significant with that power.
+
+    Args:
+        customers: Customers in all on whom the standard error was had.
+        difference: The difference seen; 0 takes infinitely many.
+        standard_error: Its standard error, taken to fall with the root of the customers.
+        level: Of the two-sided interval.
+        power: Probability to exclude 0.
+    """
+    reach = ndtri((1 + level) / 2) + ndtri(power)
+    return customers * (reach * standard_error / abs(difference)) ** 2 if difference else float("inf")
+
+
+def customers_for_equivalence(
+    customers: int, margin: float, standard_error: float, *, level: float = 0.95, power: float = 0.8
+) -> float:
+    """Customers in all with which groups that do not differ at all would be shown equivalent with that power.
+
+    Args:
+        customers: Customers in all on whom the standard error was had.
+        margin: Largest difference that does not matter, on the scale of the standard error.
+        standard_error: Of the difference, taken to fall with the root of the customers.
+        level: 1 - level of each of the two one-sided tests.
+        power: Probability that both reject.
+    """
+    reach = ndtri(level) + ndtri((1 + power) / 2)
+    return float(customers * (reach * standard_error / margin) ** 2)

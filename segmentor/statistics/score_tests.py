@@ -1,0 +1,199 @@
+"""The test of a split: from sums of scores by group and cohort to one p-value for the largest of several statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from scipy.special import chdtrc, chdtri, gammainc, gammaincc, ndtr
+
+from segmentor.errors import StatisticsError
+from segmentor.statistics.arrays import FloatArray
+from segmentor.statistics.linear import GroupSums, LinearStatistic, linear_statistic, whitener
+
+Tail = Literal["type III", "joint normal", "permutation"]
+
+_NORMAL_BELOW = 0.002
+"""Skewness below which the type III tail is taken as normal; at 5 standard deviations they are within 0.1 %."""
+
+_DRAWS = 20_000
+_SEED = 20190117
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreTests:
+    """Tests of one split by several scores, and the joint one: how often the smallest p would be as small.
+
+    A score without variance has `nan` for its p-value and takes no part.
+
+    Attributes:
+        statistics: Quadratic forms, shape (n_scores,).
+        degrees_of_freedom: Their ranks, shape (n_scores,).
+        p_values: Of each score alone, shape (n_scores,).
+        z: Standardised sum of the first group that can vary, shape (n_scores,): positive where it comes back earlier;
+            `None` with more than two groups.
+        p_value: Of the smallest of `p_values`.
+        tail: How the null law was had.
+    """
+
+    statistics: FloatArray
+    degrees_of_freedom: tuple[int, ...]
+    p_values: FloatArray
+    z: FloatArray | None
+    p_value: float
+    tail: Tail
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NullLaw:
+    """The law of the group sums when labels are exchanged within cohorts.
+
+    Attributes:
+        whiteners: One a score: takes deviations of the group sums to independent standard ones, (n_groups, rank).
+        covariance: Of the standardised deviations of all scores side by side, identity in the diagonal blocks.
+        skewness: Of each score's sum in the first group that can vary, shape (n_scores,); `None` where a rank is
+            above 1, as it is with three groups or more.
+    """
+
+    whiteners: tuple[FloatArray, ...]
+    covariance: FloatArray
+    skewness: FloatArray | None
+
+    @property
+    def degrees_of_freedom(self) -> tuple[int, ...]:
+        """Rank of each score's covariance."""
+        return tuple(standard.shape[1] for standard in self.whiteners)
+
+    def lengths(self, deviations: FloatArray) -> FloatArray:
+        """Standardised lengths, whose squares are the quadratic forms: (..., n_scores) of (..., n_scores, n_groups)."""
+        squares = [
+            np.square(deviations[..., score, :] @ standard).sum(axis=-1)
+            for score, standard in enumerate(self.whiteners)
+        ]
+        lengths: FloatArray = np.sqrt(np.stack(squares, axis=-1))
+        return lengths
+
+    def p_values(self, lengths: FloatArray) -> FloatArray:
+        """Single p-values of standardised lengths, same shape: type III for two groups, else chi-square."""
+        degrees = np.array(self.degrees_of_freedom)
+        if self.skewness is None:
+            p_values = chdtrc(np.maximum(degrees, 1), np.square(lengths))
+        else:
+            p_values = type_iii_p(lengths, self.skewness)
+        return np.where(degrees > 0, p_values, np.nan)
+
+
+def test_scores(sums: GroupSums) -> ScoreTests:
+    """Test of a split by all its scores, from closed-form moments.
+
+    Raises:
+        StatisticsError: No score has variance within cohorts that hold two groups.
+    """
+    linear = linear_statistic(sums)
+    law = null_law(linear)
+    lengths = law.lengths(linear.deviation)
+    p_values = law.p_values(lengths)
+    two_groups = law.skewness is not None
+    first = linear.deviation[:, _first_group(linear)]
+    return ScoreTests(
+        statistics=np.square(lengths),
+        degrees_of_freedom=law.degrees_of_freedom,
+        p_values=p_values,
+        z=np.copysign(lengths, first) if two_groups else None,
+        p_value=smallest_p_value(float(np.nanmin(p_values)), law),
+        tail="type III" if two_groups else "joint normal",
+    )
+
+
+def null_law(linear: LinearStatistic) -> NullLaw:
+    """Null law of the group sums.
+
+    Raises:
+        StatisticsError: No score has variance within cohorts that hold two groups.
+    """
+    whiteners = tuple(whitener(linear.covariance[score, score]) for score in range(len(linear.deviation)))
+    ranks = [standard.shape[1] for standard in whiteners]
+    if max(ranks) == 0:
+        raise StatisticsError("no cohort holds two groups whose customers differ in their scores")
+    blocks = [
+        [one.T @ linear.covariance[row, column] @ other for column, other in enumerate(whiteners)]
+        for row, one in enumerate(whiteners)
+    ]
+    return NullLaw(whiteners, np.block(blocks), _skewness(linear) if max(ranks) == 1 else None)
+
+
+def type_iii_p(z: FloatArray, skewness: FloatArray) -> FloatArray:
+    """Two-sided p-value of a standardised sum, the sum of both tails of Pearson's type III curve.
+
+    Args:
+        z: Standardised sums; only their size counts.
+        skewness: Of the null law, of a shape that broadcasts with z.
+
+    Returns:
+        P(|Z| >= |z|) for a shifted gamma variable Z with mean 0, variance 1 and that skewness.
+    """
+    size, bend = np.abs(z), np.maximum(np.abs(skewness), _NORMAL_BELOW)
+    shape = 4 / np.square(bend)
+    reach = size * np.sqrt(shape)
+    gamma = gammaincc(shape, shape + reach) + gammainc(shape, np.maximum(shape - reach, 0))
+    tails: FloatArray = np.where(np.abs(skewness) < _NORMAL_BELOW, 2 * ndtr(-size), gamma)
+    return tails
+
+
+def smallest_p_value(smallest: float, law: NullLaw) -> float:
+    """How often the smallest of the scores' p-values is at or below `smallest` under the joint normal law.
+
+    The union of the scores' tails is sampled from: a tail is drawn, a point in it, and weighed by the number of
+    tails that hold it. The relative error is the same however small the p-value (below 0.5 % with these draws, which
+    are the same ones each time).
+
+    Args:
+        smallest: The smallest p-value that was seen.
+        law: The null law of the split.
+
+    References:
+        Owen, Maximov & Chertkov (2019), Electron. J. Statist. 13, 231-254.
+    """
+    degrees = [rank for rank in law.degrees_of_freedom if rank > 0]
+    if len(degrees) == 1 or smallest == 0:
+        return smallest
+    generator = np.random.default_rng(_SEED)
+    values, vectors = np.linalg.eigh(law.covariance)
+    points = (generator.standard_normal((_DRAWS, len(values))) * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    tail_share = smallest * (1 - (np.arange(_DRAWS) + 0.5) / _DRAWS)
+    ends = np.cumsum(degrees)
+    bounds = [chdtri(rank, smallest) * (1 - 1e-12) for rank in degrees]
+    total = 0.0
+    for end, rank in zip(ends, degrees, strict=True):
+        own = slice(end - rank, end)
+        length = np.sqrt(chdtri(rank, tail_share) / np.square(points[:, own]).sum(axis=1))
+        moved = points + (points[:, own] * (length - 1)[:, None]) @ law.covariance[own]
+        squares = np.stack([part.sum(axis=1) for part in np.split(np.square(moved), ends[:-1], axis=1)], axis=1)
+        total += float((1 / np.maximum((squares >= bounds).sum(axis=1), 1)).mean())
+    return min(1.0, smallest * total)
+
+
+def needs_permutation(sums: GroupSums, tests: ScoreTests) -> bool:
+    """Whether closed forms are too rough: a tiny group, or a small one among several with a small p-value.
+
+    Args:
+        sums: Of the split.
+        tests: Its closed-form tests.
+    """
+    customers = sums.customers.sum(axis=1)
+    customers = customers[customers > 0]
+    smaller = np.minimum(customers, customers.sum() - customers).min()
+    return bool(smaller < 30 or (tests.z is None and smaller < 300 and tests.p_value < 0.01))
+
+
+def _first_group(linear: LinearStatistic) -> int:
+    """First group whose sum can vary."""
+    return int(np.argmax(np.einsum("kkgg->g", linear.covariance) > 0))
+
+
+def _skewness(linear: LinearStatistic) -> FloatArray:
+    first = _first_group(linear)
+    variance = np.einsum("kk->k", linear.covariance[:, :, first, first])
+    skewness = np.divide(linear.third[:, first], variance**1.5, out=np.zeros_like(variance), where=variance > 0)
+    return np.asarray(skewness, dtype=np.float64)

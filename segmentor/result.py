@@ -113,7 +113,7 @@ class ScoreTest:
     """One of the scores that the test of a split looks at.
 
     Attributes:
-        score: ``typical_gap log-rank``, ``typical_gap Gehan``, ``typical_customer log-rank`` or ``typical_customer Gehan``.
+        score: ``typical_gap`` or ``typical_customer``, then ``log-rank`` or ``Gehan``: ``typical_gap log-rank``.
         statistic: Quadratic form of the group sums.
         degrees_of_freedom: Rank of its covariance.
         p_value: Of this score alone.
@@ -262,7 +262,7 @@ class CrossSellRule:
         customers: Customers with both, in both halves.
         support: Share of confirmation occasions that hold all items.
         confidence: Share of confirmation occasions with the antecedent that hold the consequent.
-        lift: Observed over expected within strata of month and appetite, confirmation half; interval clustered by customer.
+        lift: Observed over expected within strata of month and appetite, confirmation half; clustered by customer.
         p_confirmation_adjusted: Holm-adjusted over the promoted rules.
         valid: Significant, lift above 1, and better than its shorter rules.
         median_days: From antecedent to consequent; ``None`` for the same occasion.
@@ -381,7 +381,7 @@ class RunResult:
 
 
 def to_json(result: RunResult) -> str:
-    """The text of ``results.json``: keys sorted, floats at full precision, line feeds, the same bytes for the same result.
+    """Write the text of ``results.json``: keys sorted, floats in full, the same bytes for the same result.
 
     Raises:
         ValueError: A number is NaN or infinite; what is undefined must be ``None``.
@@ -390,12 +390,12 @@ def to_json(result: RunResult) -> str:
 
 
 def from_json(text: str) -> RunResult:
-    """The result that ``to_json`` wrote: equal to the one written.
+    """Read what ``to_json`` wrote, into an equal result.
 
     Raises:
         InputError: The text is not JSON, is of another format, or lacks what a result holds.
     """
-    from pydantic import TypeAdapter, ValidationError  # only readers of old runs pay for it
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only readers of old runs pay for it
 
     try:
         document = json.loads(text)

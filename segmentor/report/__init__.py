@@ -1,0 +1,44 @@
+"""A run's result as one self-contained HTML page; needs no engine, no network and no data.
+
+``render_report`` goes through these stages:
+
+1. ``numbers`` and ``words`` say what is to be said: rounded numbers with units, names made harmless, sentences.
+2. ``figures`` draws the return curves as SVG without colours.
+3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it and knows nothing of the others.
+4. ``style.css`` gives colours, lines and sizes for light, dark, phone, screen and paper.
+
+The page is a pure function of the result: the same bytes wherever and whenever it is rendered. It holds no script, and its
+content-security policy lets it load nothing and style itself by the one sheet whose hash it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from segmentor.report import figures, numbers, words
+from segmentor.result import RunResult
+
+
+def render_report(result: RunResult) -> str:
+    """The page ``report.html`` for a result."""
+    pages = Environment(
+        loader=PackageLoader(__name__, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    source, _, _ = PackageLoader(__name__, "").get_source(pages, "style.css")
+    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    return pages.get_template("template.html.j2").render(
+        result=result,
+        numbers=numbers,
+        words=words,
+        figures=figures,
+        style=source,
+        style_hash=f"sha256-{digest}",
+    )

@@ -1,0 +1,174 @@
+"""Return curves as SVG for a page: geometry and text only, all colours, lines and fonts come from the page's style.
+
+matplotlib draws; what it draws is then reduced to shapes with class names. Names of groups never pass through
+matplotlib, so that no name is taken for a formula or needs a font.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from itertools import pairwise
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from segmentor.report.numbers import NO_BREAK
+from segmentor.report.words import curve_text, cut
+from segmentor.result import Curve, GroupEffect
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+MOST_TOGETHER = 4
+"""Groups whose curves can be told apart in one panel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A drawing and the group that it shows; ``None`` where it shows all."""
+
+    group: str | None
+    svg: str
+
+
+def return_curves(groups: Sequence[GroupEffect]) -> list[Panel]:
+    """Return curves with their bands: all in one panel, or a panel for each group where there are many.
+
+    Args:
+        groups: Groups that have a curve, at least one.
+    """
+    curves = [group.curve for group in groups if group.curve is not None]
+    top = _top(curves)
+    if len(groups) <= MOST_TOGETHER:
+        return [Panel(None, _together(groups, curves, top))]
+    return [Panel(group.name, _apart(group, curves, shown, top)) for shown, group in enumerate(groups)]
+
+
+def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float) -> str:
+    with _axes(width=400, height=240, plot=(0.095, 0.15, 0.635, 0.82)) as (axes, svg):
+        _scale(axes, days=max(curve.days[-1] for curve in curves), top=top)
+        for number, curve in enumerate(curves, start=1):
+            _draw(axes, curve, f"g{number}")
+        ends = [curve.share_back[-1] for curve in curves]
+        labels = {}
+        for number, height in enumerate(_spread(ends, 0.068 * top), start=1):
+            axes.text(1.015, height / top, "x", transform=axes.transAxes, va="center", gid=f"=label g{number}")
+            labels[f"label g{number}"] = f"{100 * ends[number - 1]:.0f}{NO_BREAK}% {cut(groups[number - 1].name, 13)}"
+    return _plain(svg, labels, " ".join(curve_text(group) for group in groups))
+
+
+def _apart(group: GroupEffect, curves: Sequence[Curve], shown: int, top: float) -> str:
+    with _axes(width=200, height=130, plot=(0.19, 0.17, 0.77, 0.77)) as (axes, svg):
+        _scale(axes, days=max(curve.days[-1] for curve in curves), top=top, fewer=True)
+        for number, curve in enumerate(curves):
+            if number != shown:
+                axes.plot(*_steps(curve.days, curve.share_back), gid="=other", clip_on=False)
+        _draw(axes, curves[shown], "g1")
+    return _plain(svg, {}, curve_text(group))
+
+
+def _draw(axes: Axes, curve: Curve, name: str) -> None:
+    days, low = _steps(curve.days, curve.ci_low)
+    _, high = _steps(curve.days, curve.ci_high)
+    axes.fill(days + days[::-1], low + high[::-1], gid=f"=band {name}", clip_on=False)
+    axes.plot(*_steps(curve.days, curve.share_back), gid=f"=line {name}", clip_on=False)
+
+
+def _scale(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
+    step = next((step for step in (7, 10, 15, 30, 60, 90, 180, 365) if days / step <= (3 if fewer else 7)), 730)
+    axes.set_xlim(0, days)
+    axes.set_xticks(range(0, days + 1, step))
+    axes.set_ylim(0, top)
+    heights = [top * part / 2 for part in range(3)] if fewer else [0.1 * part for part in range(round(10 * top) + 1)]
+    if len(heights) > 7:
+        heights = heights[::2]
+    axes.set_yticks(heights, [f"{100 * height:.0f}{NO_BREAK}%" for height in heights])
+    axes.grid(axis="y", gid="=grid", clip_on=False)
+    axes.tick_params(length=0)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side == "bottom")
+        spine.set_gid("=axis")
+    if not fewer:
+        axes.text(
+            1, -0.125, "days since the last purchase", transform=axes.transAxes, ha="right", va="top", gid="=unit"
+        )
+
+
+def _top(curves: Sequence[Curve]) -> float:
+    """The highest share on the axis, in tenths."""
+    highest = max(max(curve.ci_high) for curve in curves)
+    return min(max(-(-highest * 10 // 1) / 10, 0.1), 1.0)
+
+
+def _steps(days: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """A step function as a line; of long ones every n-th day, which no eye can tell."""
+    keep = range(0, len(days), -(-len(days) // 150))
+    at = [float(days[i]) for i in keep] + [float(days[-1])]
+    value = [values[i] for i in keep] + [values[-1]]
+    return [at[0]] + [x for x in at[1:] for _ in "01"], [y for y in value[:-1] for _ in "01"] + [value[-1]]
+
+
+def _spread(heights: Sequence[float], least: float) -> list[float]:
+    """Heights of labels moved apart so that none covers another, in the same order."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    moved = list(heights)
+    for below, above in pairwise(order):
+        moved[above] = max(moved[above], moved[below] + least)
+    shift = sum(moved[i] - heights[i] for i in order) / len(order)
+    return [max(height - shift, least / 2) for height in moved]
+
+
+@contextmanager
+def _axes(*, width: int, height: int, plot: tuple[float, float, float, float]) -> Iterator[tuple[Axes, StringIO]]:
+    """Axes to draw on; the drawing is in the buffer when the block ends."""
+    # loaded here, for matplotlib takes a second to load, and only a report needs it
+    import matplotlib  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    svg = StringIO()
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "segmentor", "path.simplify": False})
+        figure = Figure(figsize=(width / 72, height / 72), dpi=72)
+        axes = figure.add_axes(plot)
+        figure.patch.set_visible(False)
+        axes.patch.set_visible(False)
+        yield axes, svg
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+
+
+def _plain(drawn: StringIO, labels: Mapping[str, str], alternative: str) -> str:
+    """The shapes and texts of matplotlib's SVG, each with the name that it was drawn with as its class."""
+    root = ElementTree.fromstring(drawn.getvalue())  # noqa: S314 - drawn above, nothing of the data in it
+    plain = ElementTree.Element("svg", {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": alternative})
+    for name, shape in _shapes(root, "tick"):
+        if shape.tag.endswith("}path"):
+            ElementTree.SubElement(plain, "path", {"class": name, "d": _LONG_NUMBER.sub(_short, shape.attrib["d"])})
+        else:
+            anchor = re.search(r"text-anchor: (\w+)", shape.attrib["style"])
+            place = {key: _LONG_NUMBER.sub(_short, shape.attrib[key]) for key in ("x", "y")}
+            text = ElementTree.SubElement(plain, "text", {"class": name, **place})
+            text.set("text-anchor", anchor[1] if anchor else "start")
+            text.text = labels.get(name, shape.text)
+    return ElementTree.tostring(plain, encoding="unicode")
+
+
+def _shapes(element: ElementTree.Element, name: str) -> Iterator[tuple[str, ElementTree.Element]]:
+    """Paths and texts under an element, with the name given to them or to what holds them."""
+    given = element.attrib.get("id", "")
+    name = given[1:] if given.startswith("=") else name
+    if element.tag.endswith(("}path", "}text")):
+        yield name, element
+    for child in element:
+        if not child.tag.endswith("}defs"):
+            yield from _shapes(child, name)
+
+
+def _short(number: re.Match[str]) -> str:
+    return f"{round(float(number[0]), 1):g}"
+
+
+_LONG_NUMBER = re.compile(r"-?\d+\.\d+")

@@ -1,0 +1,154 @@
+"""Numbers as people read them: rounded, with their unit, which a line break never parts from them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from markupsafe import Markup, escape
+
+from segmentor.result import Interval
+
+NO_BREAK = "\N{NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+"""Stands where a number is undefined or not shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How one kind of number is written.
+
+    Attributes:
+        name: Written after the number; empty for a ratio.
+        singular: The same after 1.
+        scale: What the number is multiplied by.
+        decimals: Digits after the point; ``None`` for one below ten and none above.
+        signed: Whether a plus sign is written.
+    """
+
+    name: str
+    singular: str
+    scale: float = 1.0
+    decimals: int | None = None
+    signed: bool = False
+
+
+PERCENT = Unit("%", "%", scale=100.0)
+POINTS = Unit("points", "point", scale=100.0)
+SIGNED_POINTS = Unit("points", "point", scale=100.0, signed=True)
+DAYS = Unit("days", "day")
+SIGNED_DAYS = Unit("days", "day", signed=True)
+RATIO = Unit("", "", decimals=2)
+
+
+def quantity(value: float | None, unit: Unit) -> str:
+    """A number with its unit: ``46 days``, ``64 %``, ``1.18``."""
+    if value is None:
+        return NOTHING
+    digits = _digits(value, unit, _decimals(value, unit))
+    return _with_unit(digits, unit)
+
+
+def estimate(interval: Interval | None, unit: Unit) -> Markup:
+    """An estimate and its interval, to be styled apart: ``46 days`` and ``43 to 50 days``."""
+    if interval is None or interval.estimate is None:
+        return escape(NOTHING)
+    number = Markup('<span class="estimate">{}</span>').format(quantity(interval.estimate, unit))
+    bounds = span(interval, unit)
+    return number + Markup(' <span class="interval">{}</span>').format(bounds) if bounds else number
+
+
+def span(interval: Interval, unit: Unit) -> str:
+    """The bounds of an interval, to the digits of its estimate: ``43 to 50 days``; empty where there are none."""
+    if interval.estimate is None or interval.ci_low is None or interval.ci_high is None:
+        return ""
+    decimals = _decimals(interval.estimate, unit)
+    low, high = (_digits(bound, unit, decimals) for bound in (interval.ci_low, interval.ci_high))
+    return _with_unit(f"{low}{NO_BREAK}to{NO_BREAK}{high}", unit)
+
+
+def count(number: int, noun: str = "", plural: str = "") -> str:
+    """A count with thousands parted, and its noun in the right number: ``1,248 customers``."""
+    if not noun:
+        return f"{number:,}"
+    return f"{number:,}{NO_BREAK}{noun if number == 1 else plural or noun + 's'}"
+
+
+def probability(p_value: float | None) -> str:
+    """A p-value to two digits: ``0.0012``, and ``below 0.0001`` under that."""
+    if p_value is None:
+        return NOTHING
+    if p_value < 0.0001:
+        return f"below{NO_BREAK}0.0001"
+    return f"{p_value:.{_places(p_value)}f}"
+
+
+def day(iso: str) -> str:
+    """An ISO date in words: ``31 December 2017``."""
+    found = date.fromisoformat(iso)
+    return f"{found.day}{NO_BREAK}{_MONTHS[found.month - 1]}{NO_BREAK}{found.year}"
+
+
+def shown_counts(counts: Sequence[int], min_cell: int) -> list[str]:
+    """Counts of customers that add up to a known total, small ones hidden.
+
+    A single small count could be had as the total less the others; so the smallest of the others is not shown either.
+
+    Args:
+        counts: Customers by part.
+        min_cell: Counts from 1 to below it are hidden.
+    """
+    shown = [shown_count(number, min_cell) for number in counts]
+    small = [number for number in counts if 0 < number < min_cell]
+    others = [number for number in counts if number >= max(min_cell, 1)]
+    if len(small) == 1 and others:
+        shown[counts.index(min(others))] = "not shown"
+    return shown
+
+
+def shown_count(number: int, min_cell: int) -> str:
+    """A count of customers, or that it is below ``min_cell``."""
+    return f"fewer than {min_cell}" if 0 < number < min_cell else count(number)
+
+
+_MONTHS = (
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+)
+
+
+def _decimals(value: float, unit: Unit) -> int:
+    if unit.decimals is not None:
+        return unit.decimals
+    return 1 if 0 < abs(round(value * unit.scale, 1)) < 10 else 0
+
+
+def _digits(value: float, unit: Unit, decimals: int) -> str:
+    text = f"{abs(value * unit.scale):,.{decimals}f}"
+    if float(text.replace(",", "")) == 0:
+        return text
+    if value < 0:
+        return MINUS + text
+    return f"+{text}" if unit.signed else text
+
+
+def _with_unit(digits: str, unit: Unit) -> str:
+    name = unit.singular if digits.lstrip("+" + MINUS) in ("1", "1.0") else unit.name
+    return f"{digits}{NO_BREAK}{name}" if name else digits
+
+
+def _places(p_value: float) -> int:
+    """Decimals that show two significant digits of a number in 0.0001..1."""
+    return next(places for places in (2, 3, 4, 5) if p_value >= 10.0 ** (1 - places))

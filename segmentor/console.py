@@ -1,0 +1,157 @@
+"""What the commands show in a terminal: the progress of stages and short tables, safe against anything in the data."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from segmentor.result import Interval, Quality, RunResult, Trial
+
+Progress = Callable[[str], None]
+"""Is told the name of each stage as it begins."""
+
+PLAIN_WIDTH = 160
+"""Characters a line at most where there is no terminal to ask."""
+
+_UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_STYLES = {"separates": "bold green", "equivalent": "cyan", "inconclusive": "yellow", "untestable": "dim"}
+
+
+def printable(text: str) -> str:
+    """Show control characters, marks of direction and broken code points as escapes: no data drives the terminal."""
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _UNSAFE_CATEGORIES
+        else character
+        for character in text
+    )
+
+
+def say(text: str) -> None:
+    """Print one line on stdout."""
+    click.echo(printable(text))
+
+
+def complain(text: str) -> None:
+    """Print an error on stderr; its own line breaks are kept."""
+    for number, line in enumerate(text.splitlines() or [""]):
+        click.echo(("error: " if number == 0 else "       ") + printable(line), err=True)
+
+
+@contextmanager
+def stages(*, quiet: bool) -> Iterator[Progress]:
+    """Show each stage with its time on stderr; nothing where that is no terminal, or when asked to be quiet."""
+    console = Console(stderr=True, highlight=False)
+    if quiet or not console.is_terminal:
+        yield lambda _stage: None
+        return
+    begun: tuple[str, float] | None = None
+
+    def finish() -> None:
+        if begun is not None:
+            stage, since = begun
+            console.print(Text.assemble(("✓ ", "green"), stage, (f"  {time.perf_counter() - since:.1f} s", "dim")))
+
+    with console.status("starting") as status:
+
+        def begin(stage: str) -> None:
+            nonlocal begun
+            finish()
+            begun = (printable(stage), time.perf_counter())
+            status.update(Text(begun[0]))
+
+        yield begin
+        finish()
+
+
+def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, styles: Sequence[str] = ()) -> None:
+    """Print a small table on stdout; without lines and colours where that is no terminal.
+
+    Args:
+        header: Titles of the columns.
+        rows: A cell a column; numbers stand at the right.
+        styles: A style a row.
+    """
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=PLAIN_WIDTH)
+    table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
+    for title, *cells in zip(header, *rows, strict=True):
+        numbers = any(isinstance(cell, int) for cell in cells)
+        table.add_column(Text(title), justify="right" if numbers else "left")
+    for row, style in zip(rows, styles or [""] * len(rows), strict=True):
+        table.add_row(*(Text(_cell(cell)) for cell in row), style=style)
+    with console.capture() as capture:
+        console.print(table)
+    click.echo(capture.get(), nl=False)
+
+
+def show_verdicts(result: RunResult) -> None:
+    """Print a row a trial, and how many segments and rules came of them."""
+    header = ("verdict", "split", "known", "customers", "pair", "cycle ratio", "difference in share back", "p")
+    show_table(
+        header, [_verdict_row(trial) for trial in result.trials], styles=[_STYLES[t.verdict] for t in result.trials]
+    )
+    rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
+    say(f"{len(result.segments)} segment{'s' * (len(result.segments) != 1)}{rules}")
+
+
+def show_quality(quality: Quality) -> None:
+    """Print what became of the rows of each input, and what the cycles are made of."""
+    rows = [
+        (
+            name,
+            rows.read,
+            rows.kept,
+            rows.filtered,
+            rows.quarantined,
+            ", ".join(f"{n} {why}" for why, n in rows.reasons.items()),
+        )
+        for name, rows in quality.inputs.items()
+    ]
+    show_table(("input", "read", "kept", "filtered", "quarantined", "why"), rows)
+    cycle = quality.cycle
+    say(
+        f"{cycle.customers:,} customers, {cycle.occasions:,} purchase occasions and {cycle.cycles:,} cycles "
+        f"from {cycle.observed_from} to {cycle.observed_until}"
+    )
+    for warning in quality.warnings:
+        say(f"warning: {warning}")
+
+
+def _verdict_row(trial: Trial) -> tuple[object, ...]:
+    customers = sum(group.customers for group in trial.groups)
+    p_value = "" if trial.p_adjusted is None else f"{trial.p_adjusted:.2g}"
+    if trial.verdict_pair is None:
+        return trial.verdict, trial.split, trial.known, customers, ", ".join(trial.reasons), "", "", p_value
+    pair = trial.pairs[trial.verdict_pair]
+    return (
+        trial.verdict,
+        trial.split,
+        trial.known,
+        customers,
+        f"{pair.second} / {pair.first}",
+        _interval(pair.ratio, "{:.2f}"),
+        _interval(pair.share_difference, "{:+.1%}"),
+        p_value,
+    )
+
+
+def _interval(interval: Interval, form: str) -> str:
+    if interval.estimate is None:
+        return "not known"
+    if interval.ci_low is None or interval.ci_high is None:
+        return form.format(interval.estimate)
+    return f"{form} ({form} to {form})".format(interval.estimate, interval.ci_low, interval.ci_high)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))

@@ -5,14 +5,19 @@ The map, in the order in which a run passes through it:
 - `config`: one YAML file becomes one frozen `ExperimentConfig`; every error names file, line and key.
 - `engine`: the only code that knows a database; conditions of the config are parsed there.
 - `intake`: files become tables of text-exact rows; what cannot be used goes to quarantine with its reason.
-- `cycles`: transactions become occasions and gaps, with cohort and half of each customer.
-- `statistics`: pure functions on counts and scores: survival, score tests, intervals, multiplicity.
-- `trials`: a split and its sums become a trial, with a verdict and its reasons.
+- `cycles`: transactions become purchases, occasions and the gaps between them, with cohort and half of each customer.
+- `splits`: the splits of the config become SQL that gives each customer a group.
+- `statistics`: pure functions on counts and sums: survival, score tests, intervals, multiplicity, association.
+- `populations`: gaps become customers' scores, before any label is seen.
+- `effects`: how many of each group come back and how soon.
+- `trials`: a split is tried: group sums are tested, effects measured.
+- `verdicts`: test and effects become a verdict with its reasons.
 - `segments`: separating splits become definitions, one SQL statement, and the segment of each customer.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.
 - `result`: everything that a run found, as plain records and as JSON.
-- `report`: the result becomes one self-contained HTML file.
-- `experiment`: the whole of it on one screen; `staging` makes its folder appear whole or not at all.
+- `tables` and `report`: the result as CSV and as one self-contained HTML file.
+- `experiment`: the whole of it on one screen.
+- `staging`: the folder of results appears whole or not at all.
 - `synthetic` and `example`: shops with a known truth, and real data to try.
 - `cli` and `console`: the commands, and what they show in a terminal.
 

@@ -1,0 +1,245 @@
+"""Permutation moments of group sums against coin, and what they must not depend on."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from itertools import permutations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import chdtrc
+
+from segmentor.errors import StatisticsError
+from segmentor.statistics.linear import GroupSums, linear_statistic, quadratic_form
+from segmentor.statistics.naive import naive_logrank_p
+
+REFERENCE = Path(__file__).parents[1] / "data" / "reference"
+CASES = json.loads((REFERENCE / "permutation.json").read_text())["cases"]
+DEGENERATE = json.loads((REFERENCE / "degenerate.json").read_text())["cases"]
+LOGRANK = json.loads((REFERENCE / "logrank.json").read_text())["cases"]
+MAX_T = json.loads((REFERENCE / "multiplicity.json").read_text())["max_t"]
+TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
+UNIT = 2**40
+
+
+def codes(labels):
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def power_sums(scores, groups, cohorts):
+    """Raw integer sums of scores times `UNIT`, as an engine would make them."""
+    whole = [[round(score * UNIT) for score in row] for row in scores]
+    n_scores, n_groups, n_cohorts = len(whole), max(groups) + 1, max(cohorts) + 1
+    customers = np.zeros((n_groups, n_cohorts), dtype=np.int64)
+    sums = np.zeros((n_scores, n_groups, n_cohorts), dtype=object)
+    products = np.zeros((n_scores, n_scores, n_cohorts), dtype=object)
+    cubes = np.zeros((n_scores, n_cohorts), dtype=object)
+    for number, (group, cohort) in enumerate(zip(groups, cohorts, strict=True)):
+        customers[group, cohort] += 1
+        for one, row in enumerate(whole):
+            sums[one, group, cohort] += row[number]
+            cubes[one, cohort] += row[number] ** 3
+            for other, other_row in enumerate(whole):
+                products[one, other, cohort] += row[number] * other_row[number]
+    return customers, sums, products, cubes
+
+
+def assert_test(scores, groups, cohorts, expected):
+    """The linear statistic, its moments, quadratic form, degrees of freedom and p are coin's."""
+    linear = linear_statistic(GroupSums.from_scores(np.array([scores]), codes(groups), cohorts))
+    shown = slice(0, 1) if len(expected["levels"]) == 2 else slice(None)
+    np.testing.assert_allclose(linear.statistic[0, shown], expected["linear_statistic"], **TOLERANCE)
+    np.testing.assert_allclose(linear.expectation[0, shown], expected["expectation"], **TOLERANCE)
+    np.testing.assert_allclose(linear.covariance[0, 0, shown, shown], expected["covariance"], **TOLERANCE)
+    if expected["df"] == 0:
+        with pytest.raises(StatisticsError, match="covariance is zero"):
+            quadratic_form(linear.deviation[0], linear.covariance[0, 0])
+        return
+    statistic, degrees = quadratic_form(linear.deviation[0], linear.covariance[0, 0])
+    assert degrees == expected["df"]
+    assert statistic == pytest.approx(expected["statistic"], rel=1e-12, abs=1e-12)
+    assert chdtrc(degrees, statistic) == pytest.approx(expected["p"], rel=1e-11, abs=1e-12)
+
+
+@pytest.mark.parametrize("split", ["group", "kind"])
+@pytest.mark.parametrize("stratified", ["plain", "within_cohorts"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['dataset']}-{case['weighting']}")
+def test_permutation_moments_equal_coin(case, stratified, split, shop):
+    """permutation.json `cases[].group|kind.plain|within_cohorts` hold the statistic, its moments, df and p."""
+    attributes = shop(case["dataset"], case["weighting"]).attributes
+    cohorts = codes(attributes["cohort"]) * (stratified == "within_cohorts")
+    assert_test(case["scores"], attributes[split], cohorts, case[split][stratified])
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "sums_within_cohorts" in case["group"]], ids=lambda case: case["dataset"]
+)
+def test_group_sums_equal_the_reference(case, shop):
+    """permutation.json `cases[].group.sums_within_cohorts` are the sums by group and stratum."""
+    attributes, expected = shop(case["dataset"]).attributes, case["group"]["sums_within_cohorts"]
+    scores = np.array([case["scores"]])
+    sums = GroupSums.from_scores(scores, codes(attributes["group"]), codes(attributes["cohort"]))
+    filled = sums.customers.T > 0
+    np.testing.assert_array_equal(sums.customers.T[filled], expected["n"])
+    totals = (sums.deviations + sums.means[:, None] * sums.customers)[0]
+    np.testing.assert_allclose(totals.T[filled], expected["sum"], **TOLERANCE)
+    squares = np.bincount(codes(expected["stratum"]), expected["sum_of_squares"])
+    own = sums.covariances[0, 0] + sums.customers.sum(axis=0) * sums.means[0] ** 2
+    np.testing.assert_allclose(own, squares, **TOLERANCE)
+
+
+@pytest.mark.parametrize("name", DEGENERATE)
+@pytest.mark.parametrize("field", ["permutation", "permutation_within_cohorts"])
+def test_degenerate_splits_equal_coin_or_are_refused(name, field, degenerate_shop):
+    """degenerate.json `expected.permutation*` is reproduced; where coin stops, so does the test, or it leaves out what it may."""
+    case, expected = DEGENERATE[name], DEGENERATE[name]["expected"]
+    attributes = degenerate_shop(name).attributes
+    cohorts = codes(attributes["cohort"]) * (field == "permutation_within_cohorts")
+    wanted = expected[field]
+    if "failure" not in wanted:
+        assert_test(expected["scores"], attributes["group"], cohorts, wanted)
+        return
+    linear = linear_statistic(
+        GroupSums.from_scores(np.array([expected["scores"]]), codes(attributes["group"]), cohorts)
+    )
+    if f"{field}_of_two_or_more" in expected:
+        reduced = expected[f"{field}_of_two_or_more"]
+        assert quadratic_form(linear.deviation[0], linear.covariance[0, 0]) == (
+            pytest.approx(reduced["statistic"], rel=1e-12),
+            reduced["df"],
+        )
+        return
+    assert case["about"].startswith(("one customer", "all customers in a"))
+    with pytest.raises(StatisticsError, match="no cohort holds two groups"):
+        quadratic_form(linear.deviation[0], linear.covariance[0, 0])
+
+
+@pytest.mark.parametrize("case", MAX_T, ids=lambda case: f"{case['dataset']}-{case['within_cohorts']}")
+def test_standardised_sums_equal_coin(case, shop):
+    """multiplicity.json `max_t[].standardised` is the standardised sum of the first group of each split."""
+    attributes = shop(case["dataset"], case["weighting"]).attributes
+    by_name = {(one["dataset"], one["weighting"]): one["scores"] for one in CASES}
+    scores = np.array([by_name[case["dataset"], case["weighting"]]])
+    cohorts = codes(attributes["cohort"]) * case["within_cohorts"]
+    for labels, expected in zip(case["splits"].values(), case["standardised"], strict=True):
+        linear = linear_statistic(GroupSums.from_scores(scores, codes(labels), cohorts))
+        z = linear.deviation[0, 0] / np.sqrt(linear.covariance[0, 0, 0, 0])
+        assert z == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("field", ["survdiff_all_gaps", "survdiff_first_gaps"])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in LOGRANK if "survdiff_all_gaps" in case],
+    ids=lambda case: f"{case['dataset']}-{case['split']}-{case['stratified_by_cohort']}",
+)
+def test_naive_logrank_equals_survdiff(case, field, shop):
+    """logrank.json `survdiff_all_gaps.p` and `survdiff_first_gaps.p` are those of the usual test, strata side by side."""
+    gaps = shop(case["dataset"], "typical_gap")
+    groups = codes(gaps.attributes[case["split"]])[gaps.customers]
+    strata = codes(gaps.attributes["cohort"])[gaps.customers] * case["stratified_by_cohort"]
+    chosen = np.unique(gaps.customers, return_index=True)[1] if field == "survdiff_first_gaps" else slice(None)
+    counts = np.zeros((2, max(groups) + 1, max(strata) + 1, len(gaps.times)))
+    np.add.at(counts, (gaps.events[chosen], groups[chosen], strata[chosen], gaps.ends[chosen]), 1)
+    at_risk = np.flip(np.cumsum(np.flip(counts.sum(axis=0), axis=-1), axis=-1), axis=-1)
+    p = naive_logrank_p(counts[1].reshape(len(at_risk), -1), at_risk.reshape(len(at_risk), -1))
+    assert p == pytest.approx(case[field]["p"], rel=1e-10, abs=1e-12)
+
+
+def test_moments_are_those_of_all_relabellings():
+    """Expectation, covariance between groups and scores, and third moment equal those over every arrangement of labels."""
+    scores = np.array([[3.0, -1.0, 0.5, 2.0, 7.0], [1.0, 4.0, -2.0, 0.0, 1.5]])
+    groups, cohorts = np.array([0, 0, 1, 1, 2]), np.zeros(5, dtype=int)
+    linear = linear_statistic(GroupSums.from_scores(scores, groups, cohorts))
+    every = np.array([[np.bincount(labels, row, 3) for row in scores] for labels in permutations(groups)])
+    centred = every - every.mean(axis=0)
+    np.testing.assert_allclose(linear.expectation, every.mean(axis=0), **TOLERANCE)
+    np.testing.assert_allclose(
+        linear.covariance, np.einsum("nkg,nlh->klgh", centred, centred) / len(every), **TOLERANCE
+    )
+    np.testing.assert_allclose(linear.third, (centred**3).mean(axis=0), rtol=1e-11, atol=1e-11)
+
+
+CUSTOMERS = st.lists(
+    st.tuples(st.integers(-300, 300), st.integers(-300, 300), st.integers(0, 2), st.integers(0, 2)),
+    min_size=4,
+    max_size=40,
+)
+
+
+def columns(customers):
+    first, second, groups, cohorts = (np.array(column) for column in zip(*customers, strict=True))
+    return np.stack([first, second]) / 64, groups, cohorts
+
+
+@given(customers=CUSTOMERS, order=st.randoms(use_true_random=False))
+@settings(deadline=None)
+def test_moments_do_not_depend_on_the_order_of_customers(customers, order):
+    """Shuffling the customers changes nothing."""
+    shuffled = list(customers)
+    order.shuffle(shuffled)
+    assert_same(linear_of(customers), linear_of(shuffled))
+
+
+@given(customers=CUSTOMERS, renamed=st.permutations([0, 1, 2]))
+@settings(deadline=None)
+def test_renaming_groups_and_cohorts_renames_the_moments(customers, renamed):
+    """Other numbers for groups and cohorts give the same moments in their new places."""
+    every = [*customers, (0, 0, 2, 0), (0, 0, 0, 2)]
+    places = np.argsort(renamed)
+    other = linear_of([(one, two, renamed[group], renamed[cohort]) for one, two, group, cohort in every])
+    linear = linear_of(every)
+    np.testing.assert_allclose(other.deviation, linear.deviation[:, places], rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(other.covariance, linear.covariance[:, :, places][:, :, :, places], rtol=1e-9, atol=1e-9)
+
+
+@given(customers=CUSTOMERS, factor=st.sampled_from([-8.0, 0.125, 1024.0]), shift=st.integers(-50, 50))
+@settings(deadline=None)
+def test_scale_and_origin_of_scores_do_not_matter(customers, factor, shift):
+    """Scores times a factor plus a constant scale the deviation, its covariance and third moment, and shift nothing."""
+    scores, groups, cohorts = columns(customers)
+    one = linear_statistic(GroupSums.from_scores(scores, groups, cohorts))
+    other = linear_statistic(GroupSums.from_scores(scores * factor + shift, groups, cohorts))
+    np.testing.assert_allclose(other.deviation, one.deviation * factor, rtol=1e-9, atol=1e-9 * abs(factor))
+    np.testing.assert_allclose(other.covariance, one.covariance * factor**2, rtol=1e-9, atol=1e-9 * factor**2)
+    np.testing.assert_allclose(other.third, one.third * factor**3, rtol=1e-7, atol=1e-7 * abs(factor) ** 3)
+
+
+@given(customers=CUSTOMERS, part=st.integers(1, 39))
+@settings(deadline=None)
+def test_raw_sums_of_disjoint_customers_add(customers, part):
+    """Integer power sums of two parts of the customers add up to sums that give the moments of all."""
+    every = [*customers, (1, 2, 2, 2)]
+    scores, groups, cohorts = columns(every)
+    whole = linear_statistic(GroupSums.from_scores(scores, groups, cohorts))
+    halves = [chosen for chosen in (every[:part], every[part:]) if chosen]
+    padded = [power_sums(*columns([*chosen, (0, 0, 2, 2)])) for chosen in halves]
+    extra = power_sums(*columns([(0, 0, 2, 2)]))
+    added = [sum(parts) - len(halves) * spare for *parts, spare in zip(*padded, extra, strict=True)]
+    assert_same(linear_statistic(GroupSums.from_power_sums(*added, scale=UNIT)), whole)
+
+
+def test_power_sums_are_centred_exactly():
+    """A mean a million times the spread costs no digit: moments equal those in rational arithmetic."""
+    whole = [10**15 + step for step in (0, 3, 11, -7, 2, 5)]
+    groups, cohorts = np.array([0, 1, 0, 1, 1, 0]), np.zeros(6, dtype=int)
+    customers, sums, products, cubes = power_sums([[value / UNIT for value in whole]], groups, cohorts)
+    linear = linear_statistic(GroupSums.from_power_sums(customers, sums, products, cubes, scale=UNIT))
+    mean = Fraction(sum(whole), 6)
+    deviation = float((sum(whole[i] for i in (0, 2, 5)) - 3 * mean) / UNIT)
+    variance = float(sum((value - mean) ** 2 for value in whole) / 5 * Fraction(3, 2) / UNIT**2)
+    assert linear.deviation[0, 0] == pytest.approx(deviation, rel=1e-15)
+    assert linear.covariance[0, 0, 0, 0] == pytest.approx(variance, rel=1e-15)
+
+
+def linear_of(customers):
+    return linear_statistic(GroupSums.from_scores(*columns(customers)))
+
+
+def assert_same(one, other):
+    for field in ("statistic", "expectation", "deviation", "covariance", "third"):
+        np.testing.assert_allclose(getattr(one, field), getattr(other, field), rtol=1e-9, atol=1e-9, err_msg=field)

@@ -43,19 +43,23 @@ clean:
 	find segmentor tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment. uv does not read pip's settings, so the index that this machine has for pip is handed to it here, at run
-# time. Every package is checked against its hash in the lock, so that it does not matter which index answers.
+# time. Every package is checked against its hash in the lock, so that it does not matter which index answers. Where uv
+# cannot install, pip does.
 pip_setting = $(shell $(BIN)/python -m pip config list 2>/dev/null | sed -n "s/^[^=]*\.$(1)='\(.*\)'$$/\1/p" | head -n 1)
 uv_indexes = $(addprefix --default-index ,$(call pip_setting,index-url)) \
 	$(addprefix --index ,$(call pip_setting,extra-index-url)) \
 	$(addprefix --find-links ,$(call pip_setting,find-links)) --index-strategy unsafe-best-match
 
-$(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
-		{ echo "segmentor needs Python 3.11 to 3.13; name one: make PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
-	awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements.lock > .venv/uv.lock
-	{ $(BIN)/pip install --quiet --require-hashes -r .venv/uv.lock && \
+$(READY): requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the packages of requirements.lock into .venv"
+	@awk '/^uv==/ { found = 1 } found { print } found && !/\\$$/ { exit }' requirements.lock > .venv/uv.lock
+	@{ $(BIN)/python -m pip install --quiet --require-hashes -r .venv/uv.lock && \
 		$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode $(uv_indexes) -r requirements.lock; } || \
-		$(BIN)/pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+		$(BIN)/python -m pip install --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "segmentor needs Python 3.11 to 3.13; name one: make demo PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv .venv

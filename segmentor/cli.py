@@ -170,18 +170,17 @@ def check(*, config: Path, as_json: bool) -> None:
     """
     from segmentor import console, experiment
     from segmentor.config import load_config
-    from segmentor.result import FORMAT
 
     with console.stages(quiet=as_json) as progress:
         checked = experiment.check(load_config(config), progress=progress)
     if as_json:
         cycle = checked.quality.cycle
-        counts = {"format": FORMAT, "customers": cycle.customers, "occasions": cycle.occasions}
-        document = counts | dataclasses.asdict(checked.quality)
-        click.echo(json.dumps(document, ensure_ascii=False, indent=1, sort_keys=True))
+        counts = {"customers": cycle.customers, "occasions": cycle.occasions}
+        document = json.loads(experiment.quality_json(checked.quality)) | counts
+        click.echo(json.dumps(document, ensure_ascii=False, indent=2, sort_keys=True))
     else:
         console.show_quality(checked.quality)
-        console.show_table(("split", "known", "groups", "can be tested"), checked.splits)
+        console.show_splits(checked.splits)
 
 
 @commands.command(epilog=_examples("segmentor report reports/laundry"))

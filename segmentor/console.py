@@ -6,6 +6,7 @@ import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import click
 from rich import box
@@ -15,8 +16,8 @@ from rich.text import Text
 
 from segmentor.result import Interval, Quality, RunResult, Trial
 
-Progress = Callable[[str], None]
-"""Is told the name of each stage as it begins."""
+if TYPE_CHECKING:
+    from segmentor.experiment import CheckedSplit
 
 PLAIN_WIDTH = 160
 """Characters a line at most where there is no terminal to ask."""
@@ -42,13 +43,17 @@ def say(text: str) -> None:
 
 def complain(text: str) -> None:
     """Print an error on stderr; its own line breaks are kept."""
-    for number, line in enumerate(text.splitlines() or [""]):
+    for number, line in enumerate(text.split("\n")):
         click.echo(("error: " if number == 0 else "       ") + printable(line), err=True)
 
 
 @contextmanager
-def stages(*, quiet: bool) -> Iterator[Progress]:
-    """Show each stage with its time on stderr; nothing where that is no terminal, or when asked to be quiet."""
+def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show stages with their times on stderr; nothing where that is no terminal, or when asked to be quiet.
+
+    Yields:
+        A function to be told each stage as it begins.
+    """
     console = Console(stderr=True, highlight=False)
     if quiet or not console.is_terminal:
         yield lambda _stage: None
@@ -86,7 +91,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, style
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
     for title, *cells in zip(header, *rows, strict=True):
         numbers = any(isinstance(cell, int) for cell in cells)
-        table.add_column(Text(title), justify="right" if numbers else "left")
+        table.add_column(Text(printable(title)), justify="right" if numbers else "left")
     for row, style in zip(rows, styles or [""] * len(rows), strict=True):
         table.add_row(*(Text(_cell(cell)) for cell in row), style=style)
     with console.capture() as capture:
@@ -125,6 +130,15 @@ def show_quality(quality: Quality) -> None:
     )
     for warning in quality.warnings:
         say(f"warning: {warning}")
+
+
+def show_splits(splits: Sequence[CheckedSplit]) -> None:
+    """Print the splits of a config with their groups and whether they can be tried."""
+    rows = [
+        (split.name, split.known, ", ".join(f"{name} {customers:,}" for name, customers in split.groups), split.note)
+        for split in splits
+    ]
+    show_table(("split", "known", "customers by group", ""), rows)
 
 
 def _verdict_row(trial: Trial) -> tuple[object, ...]:

@@ -168,7 +168,7 @@ def _explain_type(error: ErrorDetails, plain: str | None) -> str:
         return f"{written} is no number that a setting can have; write a smaller one, or put text in quotes"
     match error["type"]:
         case "string_type":
-            mend = "write text" if plain is None else f'put it in quotes: "{printable(plain)}"'
+            mend = "write text" if plain is None else f'put it in quotes: "{plain}"'
             return f"{written} is not text; {mend}"
         case "int_type":
             return f"{written} is not a whole number; {_mend_number(value, whole=True)}"
@@ -284,15 +284,14 @@ def _messages(path: Path, findings: Sequence[Finding]) -> list[str]:
     for finding in findings:
         told.setdefault((replace(finding.place, plain=None), finding.path), finding.text)
     in_order = sorted(told.items(), key=lambda item: (item[0][0].override is not None, item[0][0].line))
-    return [f"{_where(path, place, keys)}: {text}" for (place, keys), text in in_order]
+    return [printable(f"{_where(path, place, keys)}: {text}") for (place, keys), text in in_order]
 
 
 def _where(path: Path, place: Place, keys: KeyPath) -> str:
     if place.override is None:
-        return f"{printable(str(path))}:{place.line}" + (f": {_dotted(keys)}" if keys else "")
-    inner = f": {_dotted(keys)}" if keys and _dotted(keys) != printable(place.override) else ""
-    return f"--set {printable(place.override)}{inner}"
+        return f"{path}:{place.line}" + (f": {_dotted(keys)}" if keys else "")
+    return f"--set {place.override}" + (f": {_dotted(keys)}" if keys and _dotted(keys) != place.override else "")
 
 
 def _dotted(path: KeyPath) -> str:
-    return printable(".".join(str(key)[:MAX_NAME] for key in path))
+    return ".".join(str(key)[:MAX_NAME] for key in path)

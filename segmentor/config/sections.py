@@ -27,7 +27,7 @@ from segmentor.config.values import BadValueError, GroupCondition, Known, Roles
 
 _Item = TypeVar("_Item")
 
-Text = Annotated[str, AfterValidator(values.text)]
+Expression = Annotated[str, AfterValidator(values.expression)]
 Name = Annotated[str, AfterValidator(values.name)]
 GroupName = Annotated[str, AfterValidator(values.group_name)]
 Encoding = Annotated[Name, AfterValidator(values.encoding)]
@@ -138,8 +138,8 @@ class Table(Section):
     columns: Mapping[str, str] = Field(
         description="Column of each role: {role: column}.", examples=["{customer: customer_id}"]
     )
-    where: Text | None = Field(None, description="Condition on rows; rows that do not fulfil it are left out.")
-    derive: Mapping[Name, Text] = Field(
+    where: Expression | None = Field(None, description="Condition on rows; rows that do not fulfil it are left out.")
+    derive: Mapping[Name, Expression] = Field(
         default_factory=dict, description="New columns: {name: SQL expression over the columns of this table}."
     )
 
@@ -252,7 +252,9 @@ class CycleMethod(Section):
 class Cycle(Section):
     """What a purchase is, and the time it is looked at."""
 
-    purchase: Text | None = Field(None, description="Condition on lines that count as a purchase; left out: all lines.")
+    purchase: Expression | None = Field(
+        None, description="Condition on lines that count as a purchase; left out: all lines."
+    )
     observed_from: Day | None = Field(None, description="First day looked at; by default the first in the data.")
     observed_until: Day | None = Field(None, description="Last day looked at; by default the last in the data.")
     merge_within_days: Days = Field(

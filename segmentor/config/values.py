@@ -38,14 +38,14 @@ class BadValueError(ValueError):
 
 
 def shown(value: object) -> str:
-    """A value as an error message shows it: short, on one line, and safe on a terminal."""
+    """A value as an error message shows it: short, and text in quotes."""
     match value:
         case None:
             return "nothing"
         case bool():
             return "true" if value else "false"
         case str():
-            return f"'{printable(value if len(value) <= 60 else value[:57] + '...')}'"
+            return f"'{value if len(value) <= 60 else value[:57] + '...'}'"
         case dict():
             return "a section of keys"
         case list() | tuple():
@@ -97,6 +97,15 @@ def name(value: str) -> str:
         raise ValueError("runs over a line end or a tab; write it on one line")
     if len(value) > MAX_NAME:
         raise ValueError(f"is {len(value):,} characters long; keep it within {MAX_NAME}")
+    return value
+
+
+def expression(value: str) -> str:
+    """Refuse what is not one SQL expression of the allowed kind."""
+    # Imported when used: a parser of SQL takes its time.
+    from segmentor.engine.conditions import parse_condition  # noqa: PLC0415
+
+    parse_condition(text(value))
     return value
 
 
@@ -177,7 +186,7 @@ def date_format(value: str) -> str:
     found = re.findall(r"%(.?)", value, re.DOTALL)
     unknown = next((letter for letter in found if letter not in _FORMAT_LETTERS), None)
     if unknown is not None:
-        raise ValueError(f"'%{printable(unknown)}' is not known in a date format; write such as %d/%m/%Y %H:%M:%S")
+        raise ValueError(f"'%{unknown}' is not known in a date format; write such as %d/%m/%Y %H:%M:%S")
     if not (set("yY") & set(found) and ("j" in found or (set("mbB") & set(found) and "d" in found))):
         raise ValueError(f"{shown(value)} does not give year, month and day; write such as %d/%m/%Y")
     return value
@@ -352,11 +361,11 @@ class GroupCondition:
         """
         match value:
             case str():
-                return cls(text(value))
+                return cls(expression(value))
             case {"any": str(condition), **rest} if not rest:
-                return cls(text(condition))
+                return cls(expression(condition))
             case {"all": str(condition), **rest} if not rest:
-                return cls(text(condition), "all")
+                return cls(expression(condition), "all")
         raise ValueError(f"{shown(value)} is not a condition; write a condition in quotes, or {{all: condition}}")
 
     def plain(self) -> str | dict[str, str]:

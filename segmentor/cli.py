@@ -1,6 +1,7 @@
 """The command `segmentor`: parse, call, print, exit code.
 
-Each command loads what it needs when it runs, so that `--help` and `--version` answer at once.
+Each command loads what it needs when it runs, the config first: `--help` and `--version` answer at once, and so does an error
+in the config.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def commands(context: click.Context) -> None:
 @commands.command(
     epilog=_examples(
         "segmentor run configs/laundry.yaml",
-        "segmentor run configs/laundry.yaml --out /tmp/try --set seed=2 --set trial.minimum_effect=0.2",
+        "segmentor run configs/laundry.yaml --out try --set seed=2 --set trial.minimum_effect=0.2",
     )
 )
 @click.argument("config", type=_PATH)
@@ -145,12 +146,14 @@ def run(
     Reads the data, tests every declared split, looks for cross-sell rules, and writes a folder with report.html and the
     same results as tables. The folder appears whole or not at all; one of an earlier run is replaced.
     """
-    from segmentor import console, experiment
+    from segmentor import console
     from segmentor.config import load_config
     from segmentor.result import to_json
 
     settings = load_config(config, [*overrides, *([f"data.engine={engine}"] if engine else [])])
     with console.stages(quiet=quiet) as progress:
+        from segmentor import experiment
+
         result = experiment.run(settings, out=out, progress=progress)
     if as_json:
         click.echo(to_json(result), nl=False)
@@ -168,11 +171,14 @@ def check(*, config: Path, as_json: bool) -> None:
     Says how many rows of each file were read, kept and rejected and why, what purchase cycles they make, and which splits
     can be tested. Writes nothing.
     """
-    from segmentor import console, experiment
+    from segmentor import console
     from segmentor.config import load_config
 
+    settings = load_config(config)
     with console.stages(quiet=as_json) as progress:
-        checked = experiment.check(load_config(config), progress=progress)
+        from segmentor import experiment
+
+        checked = experiment.check(settings, progress=progress)
     if as_json:
         cycle = checked.quality.cycle
         counts = {"customers": cycle.customers, "occasions": cycle.occasions}
@@ -216,12 +222,14 @@ def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, out: Path
     The file has the columns customer, segment (`not yet known` where it cannot be told yet) and known_since.
     """
     from segmentor import console
-    from segmentor import segments as definitions
     from segmentor.config import load_config
 
+    settings = load_config(config)
     with console.stages(quiet=False) as progress:
+        from segmentor import segments as definitions
+
         day = as_of.date() if as_of else None
-        counts = definitions.assign(segments, load_config(config), as_of=day, out=out, progress=progress)
+        counts = definitions.assign(segments, settings, as_of=day, out=out, progress=progress)
     console.show_table(("segment", "customers"), list(counts.items()))
     console.say(f"written: {out}")
 

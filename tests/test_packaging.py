@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,19 @@ def test_every_locked_package_has_hashes() -> None:
 def test_lock_names_no_host() -> None:
     """The lock works with any index: it holds no address and no option that sets one."""
     assert not re.search(r"://|^--?\w", LOCK, re.MULTILINE)
+
+
+def test_every_import_is_a_declared_dependency() -> None:
+    """The package imports nothing that is there only because another package needs it."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "segmentor").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+    homes = packages_distributions()
+    documented_parts = {"markupsafe", "pydantic_core"}  # of jinja2 and of pydantic
+    foreign = {name.split(".")[0] for name in names} - {"segmentor", *sys.stdlib_module_names, *documented_parts}
+    declared = {_canonical(requirement.name) for requirement in DIRECT}
+    assert {name for name in foreign if not declared & {_canonical(home) for home in homes[name]}} == set()
 
 
 def test_wheel_holds_package_and_configs_only(tmp_path: Path) -> None:

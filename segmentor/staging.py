@@ -36,7 +36,7 @@ def staged_folder(target: Path, *, marker: str = "manifest.json") -> Iterator[Pa
         InputError: The target cannot be made or replaced.
         SegmentorError: Another run is writing it, or the results could not be written, such as on a full disk.
     """
-    path = target.resolve()
+    path = Path(os.path.realpath(target))
     _refuse_unsuitable(path, target, marker)
     with _cannot_write(target, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def staged_folder(target: Path, *, marker: str = "manifest.json") -> Iterator[Pa
 
 def _refuse_unsuitable(path: Path, target: Path, marker: str) -> None:
     with _cannot_write(target, InputError):
-        if not path.name or (path.exists() and not path.is_dir()):
+        if not path.name or path.is_symlink() or (path.exists() and not path.is_dir()):
             raise InputError(f"{target}: not a folder; choose another name for the results")
         if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
             raise InputError(

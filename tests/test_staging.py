@@ -113,6 +113,24 @@ def test_file_in_the_way_is_refused(tmp_path: Path, below: str) -> None:
         pytest.fail("the block must not run")
 
 
+def test_link_that_leads_nowhere_is_refused(tmp_path: Path) -> None:
+    """A link to itself is no place for results: exit code 2."""
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(InputError, match="loop"), staged_folder(tmp_path / "loop"):
+        pytest.fail("the block must not run")
+
+
+def test_folder_that_cannot_be_written_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parent without the right to write is told before anything is computed: exit code 2."""
+
+    def refuse(path: Path, *_: object, **__: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    monkeypatch.setattr(staging.os, "open", refuse)
+    with pytest.raises(InputError, match=r"run: cannot write.*Permission denied"), staged_folder(tmp_path / "run"):
+        pytest.fail("the block must not run")
+
+
 def test_second_run_into_one_folder_is_refused_at_once(tmp_path: Path) -> None:
     """While one run writes, another one learns which process holds the folder, and the first is not disturbed."""
     with staged_folder(tmp_path / "run") as folder:

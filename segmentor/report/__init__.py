@@ -2,7 +2,8 @@
 
 ``render_report`` goes through these stages:
 
-1. ``numbers`` and ``words`` say what is to be said: rounded numbers with units, names made harmless, sentences.
+1. ``numbers`` rounds, ``names`` makes text from the data harmless, ``vocabulary`` holds the fixed wording, and ``words``
+   makes sentences of them.
 2. ``figures`` draws the return curves as SVG without colours.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it and knows nothing of the others.
 4. ``style.css`` gives colours, lines and sizes for light, dark, phone, screen and paper.
@@ -18,7 +19,7 @@ import hashlib
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from segmentor.report import figures, numbers, words
+from segmentor.report import figures, names, numbers, vocabulary, words
 from segmentor.result import RunResult
 
 
@@ -36,7 +37,9 @@ def render_report(result: RunResult) -> str:
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
     return pages.get_template("template.html.j2").render(
         result=result,
+        names=names,
         numbers=numbers,
+        vocabulary=vocabulary,
         words=words,
         figures=figures,
         style=source,

@@ -15,8 +15,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from segmentor.report.names import cut
 from segmentor.report.numbers import NO_BREAK
-from segmentor.report.words import curve_text, cut
+from segmentor.report.words import curve_text
 from segmentor.result import Curve, GroupEffect
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def return_curves(groups: Sequence[GroupEffect]) -> list[Panel]:
 
 
 def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float) -> str:
-    with _axes(width=400, height=240, plot=(0.095, 0.15, 0.635, 0.82)) as (axes, svg):
+    with _axes(width=400, height=240, plot=(0.1, 0.15, 0.59, 0.82)) as (axes, svg):
         _scale(axes, days=max(curve.days[-1] for curve in curves), top=top)
         for number, curve in enumerate(curves, start=1):
             _draw(axes, curve, f"g{number}")
@@ -56,7 +57,9 @@ def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float
         labels = {}
         for number, height in enumerate(_spread(ends, 0.068 * top), start=1):
             axes.text(1.015, height / top, "x", transform=axes.transAxes, va="center", gid=f"=label g{number}")
-            labels[f"label g{number}"] = f"{100 * ends[number - 1]:.0f}{NO_BREAK}% {cut(groups[number - 1].name, 13)}"
+            labels[f"label g{number}"] = (
+                f"{100 * ends[number - 1]:.0f}{NO_BREAK}% {cut(groups[number - 1].name, 12, wide=True)}"
+            )
     return _plain(svg, labels, " ".join(curve_text(group) for group in groups))
 
 

@@ -41,6 +41,7 @@ SIGNED_POINTS = Unit("points", "point", scale=100.0, signed=True)
 DAYS = Unit("days", "day")
 SIGNED_DAYS = Unit("days", "day", signed=True)
 RATIO = Unit("", "", decimals=2)
+TIMES = Unit("times", "times", decimals=2)
 
 
 def quantity(value: float | None, unit: Unit) -> str:
@@ -48,7 +49,7 @@ def quantity(value: float | None, unit: Unit) -> str:
     if value is None:
         return NOTHING
     digits = _digits(value, unit, _decimals(value, unit))
-    return _with_unit(digits, unit)
+    return _with_unit(digits if unit.decimals else digits.removesuffix(".0"), unit)
 
 
 def estimate(interval: Interval | None, unit: Unit) -> Markup:
@@ -66,7 +67,7 @@ def span(interval: Interval, unit: Unit) -> str:
         return ""
     decimals = _decimals(interval.estimate, unit)
     low, high = (_digits(bound, unit, decimals) for bound in (interval.ci_low, interval.ci_high))
-    return _with_unit(f"{low}{NO_BREAK}to{NO_BREAK}{high}", unit)
+    return _with_unit(f"{low} to {high}", unit)
 
 
 def count(number: int, noun: str = "", plural: str = "") -> str:
@@ -76,13 +77,14 @@ def count(number: int, noun: str = "", plural: str = "") -> str:
     return f"{number:,}{NO_BREAK}{noun if number == 1 else plural or noun + 's'}"
 
 
-def probability(p_value: float | None) -> str:
-    """A p-value to two digits: ``0.0012``, and ``below 0.0001`` under that."""
+def probability(p_value: float | None, symbol: str = "") -> str:
+    """A p-value to two digits: ``0.0012``, ``p = 0.0012``, or ``p < 0.0001``."""
     if p_value is None:
         return NOTHING
-    if p_value < 0.0001:
-        return f"below{NO_BREAK}0.0001"
-    return f"{p_value:.{_places(p_value)}f}"
+    below = p_value < 0.0001
+    digits = "0.0001" if below else f"{p_value:.{_places(p_value)}f}"
+    sign = "<" if below else "=" if symbol else ""
+    return NO_BREAK.join(part for part in (symbol, sign, digits) if part)
 
 
 def day(iso: str) -> str:
@@ -94,7 +96,7 @@ def day(iso: str) -> str:
 def shown_counts(counts: Sequence[int], min_cell: int) -> list[str]:
     """Counts of customers that add up to a known total, small ones hidden.
 
-    A single small count could be had as the total less the others; so the smallest of the others is not shown either.
+    A single small count could be had as the total less the others; so the smallest of the others is rounded too.
 
     Args:
         counts: Customers by part.
@@ -104,7 +106,9 @@ def shown_counts(counts: Sequence[int], min_cell: int) -> list[str]:
     small = [number for number in counts if 0 < number < min_cell]
     others = [number for number in counts if number >= max(min_cell, 1)]
     if len(small) == 1 and others:
-        shown[counts.index(min(others))] = "not shown"
+        step = 2 * min_cell
+        smallest = min(others)
+        shown[counts.index(smallest)] = f"about {count(max(round(smallest / step), 1) * step)}"
     return shown
 
 

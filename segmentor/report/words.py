@@ -1,14 +1,13 @@
-"""Names and sentences as people read them; what comes from the data is escaped, isolated and cut to length."""
+"""Sentences of the page, made from a result's records."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
+from segmentor.report.names import code, cut, listed, name, prose
 from segmentor.report.numbers import (
     DAYS,
     NO_BREAK,
@@ -17,113 +16,32 @@ from segmentor.report.numbers import (
     RATIO,
     SIGNED_POINTS,
     count,
-    estimate,
     probability,
     quantity,
     shown_count,
     shown_counts,
+)
+from segmentor.report.vocabulary import (
+    HOW_DECIDED,
+    HOW_ESTIMATED,
+    HOW_TESTED,
+    NOTHING_SEPARATES,
+    REASONS,
+    TAILS,
+    VERDICTS,
+    WHY_NOT_NAIVE,
 )
 from segmentor.result import (
     CrossSellRule,
     GroupEffect,
     Interval,
     PairEffect,
-    Rule,
     RunResult,
+    Segment,
     SplitTest,
     Trial,
     Verdict,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class VerdictWords:
-    """A verdict for people: a sign that needs no colour, a label, and what it means."""
-
-    sign: str
-    label: str
-    meaning: str
-
-
-VERDICTS: dict[Verdict, VerdictWords] = {
-    "separates": VerdictWords(
-        "≠", "Separates", "The groups differ in how many customers come back or in how soon, by enough to act on."
-    ),
-    "equivalent": VerdictWords(
-        "=", "Does not matter", "The groups were shown to be alike: what difference there is, is too small to act on."
-    ),
-    "inconclusive": VerdictWords(
-        "?", "Cannot tell yet", "Neither a difference nor its absence could be shown with these customers."
-    ),
-    "untestable": VerdictWords("×", "Cannot be tested", "These data cannot answer the question as it was asked."),
-}
-"""In the order in which splits are shown."""
-
-REASONS = {
-    "circular": "The groups are made from the same purchases as the cycles; they would differ whatever customers do.",
-    "not comparable": "The groups began in different periods: season or tenure cannot be told from the split.",
-    "not significant": "A difference as large as this one also comes about by chance.",
-    "not promoted": "Screening found nothing in it that was worth a confirming test.",
-    "one group": "All customers are in one group: there is nothing to compare.",
-    "too few events": "Too few customers came back to compare anything.",
-    "too few customers": "Too few customers are in the groups.",
-}
-"""Reason codes in words; another code is shown as it is."""
-
-NOTHING_SEPARATES = (
-    "Nothing separates: no split showed a difference, in how many customers come back or in how soon, "
-    "that is both sure and large enough to act on."
-)
-
-MOST_ROWS = 200
-"""Rows of a table on the page; longer ones are cut and say where the rest is."""
-
-GLOSSARY = (
-    ("Occasion", "All that one customer bought on one day of the shop."),
-    ("Cycle", "The days from one occasion of a customer to the next. The last one is open: it had not ended yet."),
-    ("Split", "A way to part customers into groups, with a statement of when a customer's group is known."),
-    ("Share back", "Share of typical customers who have bought again by a day, counted from a purchase."),
-    ("Mean cycle of those back", "How many days those customers took, on average, who were back by that day."),
-    ("Ratio", "Mean cycle of the second group over that of the first: 1.18 means cycles that are 18 % longer."),
-    ("Interval", "Where the true value lies, 95 times in 100. Customers are the unit: one customer counts once."),
-    ("Typical customer", "Every customer weighs the same, however often he or she buys."),
-    ("p", "How often chance alone gives a difference this large. Adjusted: for the number of splits asked about."),
-    ("Cohort", "Customers who began in the same period. Groups are compared within cohorts only."),
-    ("Halves", "Customers are parted in two at random by the seed; a finding must point the same way in both."),
-)
-
-
-def name(text: str) -> Markup:
-    """A name from the data: escaped, kept from turning the text around it, cut to a line."""
-    return Markup("<bdi>{}</bdi>").format(cut(text, 60))
-
-
-def names(texts: Sequence[str]) -> Markup:
-    """Names in a row: ``a, b and c``."""
-    return listed([name(text) for text in texts])
-
-
-def listed(parts: Sequence[Markup], joint: str = "and") -> Markup:
-    """Parts in a row: ``a, b and c``."""
-    if len(parts) < 2:
-        return Markup("").join(parts)
-    return Markup("{} {} {}").format(Markup(", ").join(parts[:-1]), joint, parts[-1])
-
-
-def prose(text: str) -> Markup:
-    """A sentence of the run, which may hold names from the data."""
-    return Markup('<bdi dir="ltr">{}</bdi>').format(cut(text, 1000))
-
-
-def code(text: str) -> Markup:
-    """A condition as the config has it."""
-    return Markup('<code dir="ltr">{}</code>').format(cut(text, 400))
-
-
-def cut(text: str, length: int) -> str:
-    """Text of at most so many characters, without those that are invisible or turn the direction of text."""
-    harmless = _UNWANTED.sub("\N{REPLACEMENT CHARACTER}", text)
-    return harmless if len(harmless) <= length else harmless[: length - 1] + "…"
 
 
 def config_text(result: RunResult) -> str:
@@ -145,12 +63,8 @@ def question(result: RunResult) -> Markup:
     if not splits:
         return Markup("No split of customers was asked about.")
     if len(splits) == 1:
-        return Markup("Does {} tell apart customers who come back differently: more of them, or sooner?").format(
-            splits[0]
-        )
-    return Markup("Which of these tell apart customers who come back differently, more of them or sooner: {}?").format(
-        listed(splits, "or")
-    )
+        return Markup("Does {} tell who comes back, and how soon?").format(splits[0])
+    return Markup("Which of these tell who comes back, and how soon: {}?").format(listed(_few(splits), "or"))
 
 
 def purchases_asked(result: RunResult) -> Markup:
@@ -175,6 +89,11 @@ def answers(result: RunResult) -> list[tuple[Verdict, Markup]]:
     ]
 
 
+def heading(text: str) -> Markup:
+    """A name that opens a line: with a capital."""
+    return name(text[:1].upper() + text[1:])
+
+
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
     """Trials as they are shown: by verdict, then as asked."""
     order = list(VERDICTS)
@@ -184,6 +103,12 @@ def in_order(trials: Iterable[Trial]) -> list[Trial]:
 def verdict_pair(trial: Trial) -> PairEffect | None:
     """The pair of groups that carries the verdict."""
     return None if trial.verdict_pair is None else trial.pairs[trial.verdict_pair]
+
+
+def shown_pairs(trial: Trial, shown: Sequence[GroupEffect]) -> list[PairEffect]:
+    """Pairs of groups whose estimates may be shown."""
+    visible = {group.name for group in shown}
+    return [pair for pair in trial.pairs if pair.first in visible and pair.second in visible]
 
 
 def reason(code_: str) -> Markup:
@@ -199,17 +124,17 @@ def known(when: str) -> Markup:
         "first_purchase": "known from the first purchase on",
         "first_purchases": f"known from the first {detail} purchases on",
         "until": f"known from the purchases before {detail}",
-        "lifetime": "made from a customer's whole history",
+        "lifetime": "made from the customer's whole history",
     }
     return escape(cut(phrases.get(kind, when), 80))
 
 
-def score(text: str) -> str:
-    """The name of a score: ``every cycle alike, log-rank``."""
+def score(text: str) -> tuple[str, str]:
+    """What a score looks for, and what weighs the same in it."""
     weighting, _, kind = text.partition(" ")
-    weightings = {"typical_gap": "every cycle weighs the same", "typical_customer": "every customer weighs the same"}
-    kinds = {"log-rank": "differences throughout (log-rank)", "Gehan": "early differences (Gehan)"}
-    return f"{kinds.get(kind, kind)}, {weightings.get(weighting, weighting)}"
+    kinds = {"log-rank": "throughout (log-rank)", "Gehan": "early on (Gehan)"}
+    weightings = {"typical_gap": "every cycle", "typical_customer": "every customer"}
+    return kinds.get(kind, cut(kind, 40)), weightings.get(weighting, cut(weighting, 40))
 
 
 def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
@@ -243,13 +168,13 @@ def curve_text(group: GroupEffect) -> str:
     return f"{cut(group.name, 60)}: {steps} are back."
 
 
-def rule(conditions: Sequence[Rule]) -> Markup:
+def rule(segment: Segment) -> Markup:
     """The definition of a segment in words."""
-    if not conditions:
-        return Markup("Every customer")
+    if not segment.rule:
+        return escape("Every customer" if segment.parent is None else "Customers to whom no group applies (yet)")
     parts = [
         Markup("{} is {}, {}").format(name(condition.split), name(condition.group), known(condition.known))
-        for condition in conditions
+        for condition in segment.rule
     ]
     return Markup("Customers whose {}").format(listed(parts, "and whose"))
 
@@ -257,7 +182,7 @@ def rule(conditions: Sequence[Rule]) -> Markup:
 def contact(contact_days: tuple[int, int] | None) -> str:
     """When to write to the customers of a segment."""
     if contact_days is None:
-        return "Too few came back to say when to write."
+        return "When to write cannot be said."
     first, last = contact_days
     return f"Write between day {first} and day {last} after a purchase: the middle half of returns falls there."
 
@@ -305,33 +230,31 @@ def robustness(trial: Trial) -> list[str]:
     if trial.comparable_share is not None:
         share = quantity(trial.comparable_share, PERCENT)
         found.append(f"{share} of the customers began in a period in which others of another group began too.")
-    if trial.customers_needed is not None:
-        found.append(f"About {count(_rounded(trial.customers_needed), 'customer')} in all would decide it.")
     return found
 
 
 def test(trial: Trial, result: RunResult) -> Markup:
     """What the test says, beside the effect that it is about."""
-    if trial.test is None:
-        return Markup("")
     pair = verdict_pair(trial)
-    effect = Markup("")
-    if pair is not None:
-        effect = Markup(
-            "The largest effect is between {} and {}: {} of the share back and a ratio of cycles of {}. "
-        ).format(
-            name(pair.first),
-            name(pair.second),
-            quantity(pair.share_difference.estimate, SIGNED_POINTS),
-            quantity(pair.ratio.estimate, RATIO),
-        )
+    if trial.test is None or pair is None:
+        return Markup("")
     adjusted = ""
     if trial.p_adjusted is not None:
-        declared = sum(each.test is not None and each.source == "declared" for each in result.trials)
-        adjusted = f"; adjusted for {count(declared, 'split')} asked about, p = {probability(trial.p_adjusted)}"
-    return effect + Markup(
-        "Chance alone gives as much with p = {}{}. The largest of the scores below counts ({})."
-    ).format(probability(trial.test.p_value), adjusted, cut(trial.test.tail, 40))
+        tested = sum(each.p_adjusted is not None for each in result.trials)
+        adjusted = f", adjusted for {count(tested, 'test')} in this run {probability(trial.p_adjusted, 'p')}"
+    return Markup(
+        "From {} to {} the share back changes by {} and the mean cycle by a factor of {}. If the groups did not matter, "
+        "differences as large would come about with {}{}. The largest of the scores below counts; its law when nothing "
+        "matters is had by {}."
+    ).format(
+        name(pair.first),
+        name(pair.second),
+        quantity(pair.share_difference.estimate, SIGNED_POINTS),
+        quantity(pair.ratio.estimate, RATIO),
+        probability(trial.test.p_value, "p"),
+        adjusted,
+        TAILS.get(trial.test.tail, cut(trial.test.tail, 40)),
+    )
 
 
 def naive(found: SplitTest, result: RunResult) -> Markup:
@@ -339,17 +262,9 @@ def naive(found: SplitTest, result: RunResult) -> Markup:
     level = setting(result, "trial", "level")
     limit = level if isinstance(level, float) else 0.05
     misled = found.naive_p_value is not None and found.naive_p_value <= limit < found.p_value
-    return Markup("{}A log-rank test of all cycles as if independent would say p = {}. It decides nothing: {}").format(
-        Markup("<strong>Not to be trusted:</strong> ") if misled else "",
-        probability(found.naive_p_value),
-        "one customer's cycles resemble each other, and groups that began at different times differ anyway, so that "
-        "in shops without any difference it often finds one.",
+    return Markup("{}A log-rank test that takes all cycles as independent would say {}. {}").format(
+        Markup("<strong>A trap.</strong> ") if misled else "", probability(found.naive_p_value, "p"), WHY_NOT_NAIVE
     )
-
-
-def lift(found: CrossSellRule) -> Markup:
-    """How much more often than by chance."""
-    return Markup("{} times").format(estimate(found.lift, RATIO))
 
 
 def when(found: CrossSellRule) -> str:
@@ -388,22 +303,28 @@ def method(result: RunResult) -> list[str]:
             f" Here a difference counts from {quantity(effect, PERCENT)} of the cycle or {quantity(share, POINTS)} of the "
             f"share back, at a level of {quantity(level, PERCENT)}."
         )
-    return [_HOW_TESTED, _HOW_DECIDED + limits, _HOW_ESTIMATED]
+    return [HOW_TESTED, HOW_DECIDED + limits, HOW_ESTIMATED]
 
 
 def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
     if not trials:
         return escape(NOTHING_SEPARATES if tested else "Nothing is known to separate, for nothing could be tested.")
-    found = [Markup("<strong>{}</strong>{}").format(name(trial.split), _effect_in_brackets(trial)) for trial in trials]
-    return Markup("Customers come back differently by {}.").format(listed(found, "and by"))
+    effects = [_effect(trial) for trial in trials[:3]]
+    said = Markup("{} {} who comes back, and how soon").format(_splits(trials), "tells" if len(trials) == 1 else "tell")
+    if len(trials) == 1:
+        return Markup("{}: {}.").format(said, effects[0])
+    of_each = [
+        Markup("by {}, {}").format(name(trial.split), effect) for trial, effect in zip(trials, effects, strict=False)
+    ]
+    return Markup("{}: {}.").format(said, Markup("; ").join(of_each))
 
 
 def _what_does_not(trials: Sequence[Trial], result: RunResult) -> Markup:
     if not trials:
-        return Markup("No split was shown to make no difference.")
+        return Markup("No split was shown not to matter.")
     one = len(trials) == 1
-    return Markup("{} {} not matter: customers of {} groups come back alike{}, so do not segment on {}.").format(
-        _split_names(trials),
+    return Markup("{} {} not matter: customers of {} groups come back alike{}. Do not segment on {}.").format(
+        _splits(trials),
         "does" if one else "do",
         "its" if one else "their",
         _margins(result),
@@ -414,37 +335,44 @@ def _what_does_not(trials: Sequence[Trial], result: RunResult) -> Markup:
 def _what_is_open(trials: Sequence[Trial]) -> Markup:
     if not trials:
         return Markup("No question was left open.")
-    unknown = [trial for trial in trials if trial.verdict == "inconclusive"]
     sentences = []
+    unknown = [trial for trial in trials if trial.verdict == "inconclusive"]
     if unknown:
-        found = [Markup("<strong>{}</strong>{}").format(name(trial.split), _needed(trial)) for trial in unknown]
-        sentences.append(Markup("It cannot be told yet whether customers differ by {}.").format(listed(found, "or by")))
+        found = [Markup("<strong>{}</strong> matters{}").format(name(trial.split), _needed(trial)) for trial in unknown]
+        sentences.append(Markup("It cannot be told yet whether {}.").format(listed(_few(found), "or whether")))
     untested = [trial for trial in trials if trial.verdict == "untestable"]
     if untested:
-        sentences.append(
-            Markup("{} could not be tested; the card below says how to ask again.").format(_split_names(untested))
-        )
+        sentences.append(Markup("{} could not be tested; see below how to ask again.").format(_splits(untested)))
     return Markup(" ").join(sentences)
 
 
-def _split_names(trials: Sequence[Trial]) -> Markup:
-    return listed([Markup("<strong>{}</strong>").format(name(trial.split)) for trial in trials])
+def _splits(trials: Sequence[Trial]) -> Markup:
+    first, *others = [trial.split for trial in trials]
+    named = [heading(first), *(name(other) for other in others)]
+    return listed(_few([Markup("<strong>{}</strong>").format(each) for each in named]))
 
 
-def _effect_in_brackets(trial: Trial) -> Markup:
+def _few(parts: Sequence[Markup]) -> list[Markup]:
+    """Parts of a sentence that can still be read: the first, and how many more there are."""
+    return [*parts] if len(parts) <= 6 else [*parts[:5], Markup("{} more").format(count(len(parts) - 5))]
+
+
+def _effect(trial: Trial) -> Markup:
     pair = verdict_pair(trial)
     if pair is None or trial.horizon_days is None:
-        return Markup("")
+        return Markup("its groups differ")
     groups = [group for group in trial.groups if group.name in (pair.first, pair.second)]
-    shown = [Markup("{} {}").format(name(group.name), _back_and_after(group)) for group in groups]
-    return Markup(" (back within {}: {})").format(quantity(trial.horizon_days, DAYS), Markup(", ").join(shown))
+    first, second = (
+        Markup("{} of {}{}{}").format(quantity(_share(group), PERCENT), name(group.name), verb, _after(group))
+        for group, verb in zip(groups, (" are back", ""), strict=True)
+    )
+    return Markup("within {}, {}, and {}").format(quantity(trial.horizon_days, DAYS), first, second)
 
 
-def _back_and_after(group: GroupEffect) -> str:
-    share = quantity(_share(group), PERCENT)
+def _after(group: GroupEffect) -> str:
     if group.mean_cycle_days is None or group.mean_cycle_days.estimate is None:
-        return share
-    return f"{share}, after {quantity(group.mean_cycle_days.estimate, DAYS)} on average"
+        return ""
+    return f", after {quantity(group.mean_cycle_days.estimate, DAYS)} on average"
 
 
 def _needed(trial: Trial) -> str:
@@ -457,7 +385,7 @@ def _margins(result: RunResult) -> str:
     effect, share = setting(result, "trial", "minimum_effect"), setting(result, "trial", "minimum_share")
     if not isinstance(effect, float) or not isinstance(share, float):
         return ""
-    return f" to within {quantity(effect, PERCENT)} of the cycle and {quantity(share, POINTS)} of the share back"
+    return f", to within {quantity(effect, PERCENT)} of the cycle and {quantity(share, POINTS)} of the share back"
 
 
 def _rounded(number: int) -> int:
@@ -472,23 +400,3 @@ def _share(group: GroupEffect) -> float:
 
 def _unique(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(texts))
-
-
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-"""Control characters, those that turn the direction of text, halves of characters, and no characters."""
-
-_HOW_TESTED = (
-    "Each customer's cycles become a few scores that say whether the customer comes back sooner or later than others. "
-    "The test of a split asks whether the scores of its groups differ by more than they would had the groups been dealt "
-    "out at random among customers who began in the same period. So the number of a customer's purchases, and their "
-    "likeness to each other, cannot pass for a difference between groups."
-)
-_HOW_DECIDED = (
-    "A split separates when its test holds after adjustment for all splits asked about, when both halves of the "
-    "customers point the same way, and when the effect is large enough to act on. It does not matter when the effect "
-    "was shown to be smaller than that."
-)
-_HOW_ESTIMATED = (
-    "Shares and cycles are of typical customers, by survival curves that take open cycles for what they are, within "
-    "the period that was observed; nothing is extended beyond it. All groups are weighted to the same mix of beginnings."
-)

@@ -1,0 +1,92 @@
+"""Fixed wording of the page: verdicts, reasons, glossary and method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segmentor.result import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictWords:
+    """A verdict for people: a sign that needs no colour, a label, and what it means."""
+
+    sign: str
+    label: str
+    meaning: str
+
+
+VERDICTS: dict[Verdict, VerdictWords] = {
+    "separates": VerdictWords(
+        "≠", "Separates", "The groups differ in how many customers come back or in how soon, by enough to act on."
+    ),
+    "equivalent": VerdictWords(
+        "=", "Does not matter", "The groups were shown to be alike: what difference there is, is too small to act on."
+    ),
+    "inconclusive": VerdictWords(
+        "?", "Cannot tell yet", "Neither a difference nor its absence could be shown with these customers."
+    ),
+    "untestable": VerdictWords("×", "Cannot be tested", "These data cannot answer the question as it was asked."),
+}
+"""In the order in which splits are shown."""
+
+REASONS = {
+    "circular": "The groups are made from the same purchases as the cycles; they would differ whatever customers do.",
+    "not comparable": "The groups began in different periods: season or tenure cannot be told from the split.",
+    "not significant": "A difference as large as this one also comes about by chance.",
+    "not promoted": "Screening found nothing in it that was worth a confirming test.",
+    "one group": "All customers are in one group: there is nothing to compare.",
+    "too few events": "Too few customers came back to compare anything.",
+    "too few customers": "Too few customers are in the groups.",
+}
+"""Reason codes in words; another code is shown as it is."""
+
+NOTHING_SEPARATES = (
+    "Nothing separates: no split showed a difference, in how many customers come back or in how soon, "
+    "that is both sure and large enough to act on."
+)
+
+TAILS = {
+    "type III": "moments under permutation (Pearson type III)",
+    "joint normal": "moments under permutation (joint normal)",
+    "permutation": "permuting customers within cohorts",
+}
+"""How the law of a test statistic was had."""
+
+WHY_NOT_NAIVE = (
+    "It decides nothing: one customer's cycles resemble each other, and groups that began at different times differ "
+    "anyway, so that it finds differences in shops that have none."
+)
+
+MOST_ROWS = 200
+"""Rows of a table on the page; longer ones are cut and say where the rest is."""
+
+GLOSSARY = (
+    ("Occasion", "All that one customer bought on one day of the shop."),
+    ("Cycle", "The days from one occasion of a customer to the next. The last one is open: it had not ended yet."),
+    ("Split", "A way to part customers into groups, with a statement of when a customer's group is known."),
+    ("Share back", "Share of typical customers who have bought again by a day, counted from a purchase."),
+    ("Mean cycle of those back", "How many days those customers took, on average, who were back by that day."),
+    ("Ratio", "Mean cycle of the second group over that of the first: 1.18 means cycles that are 18 % longer."),
+    ("Interval", "Where the true value lies, 95 times in 100. Customers are the unit: one customer counts once."),
+    ("Typical customer", "Every customer weighs the same, however often he or she buys."),
+    ("p", "How often chance alone gives a difference this large. Adjusted: for the number of splits asked about."),
+    ("Cohort", "Customers who began in the same period. Groups are compared within cohorts only."),
+    ("Halves", "Customers are parted in two at random by the seed; a finding must point the same way in both."),
+)
+
+HOW_TESTED = (
+    "Each customer's cycles become a few scores that say whether the customer comes back sooner or later than others. "
+    "The test of a split asks whether the scores of its groups differ by more than they would had the groups been dealt "
+    "out at random among customers who began in the same period. So the number of a customer's purchases, and their "
+    "likeness to each other, cannot pass for a difference between groups."
+)
+HOW_DECIDED = (
+    "A split separates when its test holds after adjustment for all splits asked about, when both halves of the "
+    "customers point the same way, and when the effect is large enough to act on. It does not matter when the effect "
+    "was shown to be smaller than that."
+)
+HOW_ESTIMATED = (
+    "Shares and cycles are of typical customers, by survival curves that take open cycles for what they are, within "
+    "the period that was observed; nothing is extended beyond it. All groups are weighted to the same mix of beginnings."
+)

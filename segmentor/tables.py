@@ -66,6 +66,12 @@ def cross_sell_csv(result: RunResult) -> str:
     return _csv(CROSS_SELL_COLUMNS, (_rule_row(rule) for rule in result.rules or ()))
 
 
+def assigned_csv(rows: Iterable[Sequence[Cell]]) -> str:
+    """``assign``'s file: one row per customer, in the order given: customer, segment, and the day since when it is known."""
+    columns = ("customer", "segment", "known_since")
+    return _csv(columns, (dict(zip(columns, row, strict=True)) for row in rows))
+
+
 def _trial_row(trial: Trial) -> dict[str, Cell]:
     groups = trial.groups
     return {

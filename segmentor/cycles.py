@@ -1,0 +1,357 @@
+"""Canonical tables -> purchases, occasions and the gaps between them, in SQL that reads top to bottom.
+
+The same text builds the tables of a run and, over the raw tables, the statement that replays a segment anywhere.
+Columns that we add to the shop's own begin with an underscore.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from segmentor.engine.conditions import columns_of, parse_condition, rewritten
+from segmentor.engine.duckdb import quote
+from segmentor.errors import ConfigError, DataError
+from segmentor.result import CycleSummary
+
+if TYPE_CHECKING:
+    import datetime
+
+    from segmentor.config import ExperimentConfig
+    from segmentor.engine.duckdb import Engine
+
+OTHER_SEEDS = 5
+"""How many other seeds of the halves a verdict is looked at under."""
+
+WEIGHT_UNIT = 5_354_228_880 * 64
+"""A customer's weight of 1 in fixed point: a multiple of 1..24, so that 1/m is exact up to 24 gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns that a condition may name, by table, with the roles that stand for them.
+
+    Attributes:
+        transactions: Columns of transactions, derived ones last.
+        products: Columns of products, without its key, derived ones last.
+        customers: Columns of customers, derived ones last.
+        roles: By table, role in lower case to the column that it stands for, where no column has that name itself.
+    """
+
+    transactions: tuple[str, ...]
+    products: tuple[str, ...]
+    customers: tuple[str, ...]
+    roles: Mapping[str, Mapping[str, str]]
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Columns of a line joined with its product; where both tables have a name, the line's."""
+        own = {name.lower() for name in self.transactions}
+        return (*self.transactions, *(name for name in self.products if name.lower() not in own))
+
+    def line_condition(self, text: str, *, key: str) -> str:
+        """SQL of a condition on lines.
+
+        Raises:
+            ConfigError: It cannot be read, or names a column that lines do not have or that two tables have.
+        """
+        names = {**self.roles.get("products", {}), **self.roles["transactions"]}
+        key_column = self.roles["products"].get("_key", "") if "products" in self.roles else ""
+        both = {name.lower() for name in self.transactions} & {name.lower() for name in self.products} - {key_column}
+        return checked_condition(text, self.lines, names, key=key, ambiguous=both)
+
+    def customer_condition(self, text: str, *, key: str) -> str:
+        """SQL of a condition on customers: columns of the customers' table, then those of transactions."""
+        names = {**self.roles["transactions"], **self.roles.get("customers", {})}
+        return checked_condition(text, (*self.customers, *self.transactions), names, key=key)
+
+
+def checked_condition(
+    text: str, columns: Sequence[str], names: Mapping[str, str], *, key: str, ambiguous: set[str] | None = None
+) -> str:
+    """SQL of a config's expression over known columns.
+
+    Raises:
+        ConfigError: It cannot be read, or names a column that there is not, or one that stands in two tables.
+    """
+    known = {name.lower() for name in columns}
+    try:
+        parse_condition(text)
+    except ValueError as error:
+        raise ConfigError([f"{key}: {error}"]) from None
+    for name in columns_of(text):
+        target = names.get(name.lower(), name).lower()
+        if target not in known:
+            raise ConfigError([f"{key}: there is no column {name!r}; there are {', '.join(columns)}"])
+        if ambiguous and target in ambiguous:
+            raise ConfigError([f"{key}: {name!r} is a column of transactions and of products; derive one under another name"])
+    return rewritten(text, names)
+
+
+def table_columns(engine: Engine, config: ExperimentConfig) -> Columns:
+    """The columns of the loaded tables and of the config's ``derive``."""
+    data = config.data
+    tables = {"transactions": data.transactions, "products": data.products, "customers": data.customers}
+    columns: dict[str, tuple[str, ...]] = dict.fromkeys(tables, ())
+    roles: dict[str, dict[str, str]] = {}
+    for name, table in tables.items():
+        if table is None:
+            continue
+        raw = engine.columns(name)
+        columns[name] = (*raw, *table.derive)
+        taken = {column.lower() for column in columns[name]}
+        roles[name] = {role.lower(): column for role, column in table.columns.items() if role.lower() not in taken}
+    if data.products is not None:
+        key = data.products.columns["product"].lower()
+        columns["products"] = tuple(column for column in columns["products"] if column.lower() != key)
+    return Columns(columns["transactions"], columns["products"], columns["customers"], roles)
+
+
+Query = tuple[str, str]
+"""Name of a table and the SELECT that makes it."""
+
+
+def line_queries(config: ExperimentConfig, columns: Columns, *, raw: bool) -> Iterator[Query]:
+    """Transactions and products -> ``_lines``: a row a line, with its product's columns and what we add.
+
+    Adds ``_customer``, ``_order``, ``_product`` (text), ``_day`` (days since 1970-01-01), ``_units`` (signed, for netting),
+    ``_return`` (a line that takes something back) and ``_bought`` (a line that is a purchase by itself). ``_sold`` is the same
+    without the products. Times are in the shop's zone.
+
+    Args:
+        config: The experiment.
+        columns: Columns of the tables.
+        raw: Read the shop's own tables, as text where need be, in SQL that SQLite runs too; else our canonical ones.
+    """
+    transactions, products = config.data.transactions, config.data.products
+    time = f"t.{quote(transactions.columns['time'])}"
+    derived = _derived(config, columns, "transactions")
+    if raw:
+        where = ""
+        if transactions.where is not None:
+            roles = columns.roles["transactions"]
+            where = f"\n  where {checked_condition(transactions.where, columns.transactions, roles, key='data.transactions.where')}"
+        yield "_read", f"select t.*{derived}, substr(cast({time} as text), 1, 10) as _date\n  from transactions t{where}"
+        yield "_split", (
+            "select r.*, cast(substr(_date, 1, 4) as integer) - case when cast(substr(_date, 6, 2) as integer) < 3 then 1 else 0 end as _year,\n"
+            "    (cast(substr(_date, 6, 2) as integer) + 9) % 12 as _month, cast(substr(_date, 9, 2) as integer) as _monthday\n"
+            "  from _read r"
+        )
+        yield "_dated", f"select s.*, {DAY_NUMBER} as _day\n  from _split s"
+    else:
+        yield "_dated", f"select t.*{derived}, cast({time} as date) - date '1970-01-01' as _day\n  from transactions t"
+
+    customer, order, product = (_role_text(transactions.columns, role) for role in ("customer", "order", "product"))
+    units, bought = _units(transactions.columns)
+    own = ", ".join(f"t.{quote(name)}" for name in columns.transactions)
+    yield "_sold", (
+        f"select {customer} as _customer, coalesce({order}, 'day ' || cast(t._day as text)) as _order, coalesce({product}, '') as _product,\n"
+        f"    t._day, {units} as _units, {units} < 0 as _return, {bought} as _bought, {own}\n"
+        f"  from _dated t\n  where {customer} <> '' and t._day is not null"
+    )
+    if products is None:
+        yield "_lines", "select * from _sold"
+        return
+    taken = {name.lower() for name in columns.transactions}
+    joined = "".join(f", p.{quote(name)}" for name in columns.products if name.lower() not in taken)
+    yield "_products", (
+        f"select distinct {_role_text(products.columns, 'product', 'p')} as _key, p.*{_derived(config, columns, 'products')}\n  from products p"
+    )
+    yield "_lines", f"select s.*{joined}\n  from _sold s\n  left join _products p on p._key = s._product"
+
+
+def purchase_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Query]:
+    """``_lines`` -> ``_baskets`` (what was bought and kept), ``_purchases`` (what counts), ``_occasions``.
+
+    An order that takes back as much of a product as it bought is no purchase of it; a day of returns only is none at all.
+    ``_baskets``: a row a line bought, with ``_counts`` (the config's ``cycle.purchase`` holds). ``_occasions``: a row an
+    occasion, key (``_customer``, ``_number`` from 1), with ``_start``, the day of its first purchase.
+    """
+    cycle = config.cycle
+    counts = "true" if cycle.purchase is None else columns.line_condition(cycle.purchase, key="cycle.purchase")
+    since = "" if cycle.observed_from is None else f" and _day >= {day_number(cycle.observed_from)}"
+    yield "_taken_back", (
+        "select _customer, _order, _product\n  from _sold\n  group by _customer, _order, _product\n"
+        "  having sum(case when _return then 1 else 0 end) > 0 and sum(_units) <= 0"
+    )
+    yield "_baskets", (
+        f"select l.*, coalesce({counts}, false) as _counts\n  from _lines l\n"
+        "  where _bought and not exists (\n"
+        "    select 1 from _taken_back b where b._customer = l._customer and b._order = l._order and b._product = l._product)"
+    )
+    yield "_purchases", f"select *\n  from _baskets\n  where _counts{since}"
+    yield "_days", "select distinct _customer, _day\n  from _purchases"
+    start = "_days"
+    if cycle.merge_within_days > 1:
+        start = "_starts"
+        yield "_next_starts", (
+            "select _customer, _day, min(_day) over (\n"
+            f"    partition by _customer order by _day range between {cycle.merge_within_days} following and unbounded following) as _next\n"
+            "  from _days"
+        )
+        yield "_starts", (
+            "select _customer, min(_day) as _day from _days group by _customer\n  union all\n"
+            "  select n._customer, n._next from _starts s join _next_starts n on n._customer = s._customer and n._day = s._day\n"
+            "  where n._next is not null"
+        )
+    yield "_occasions", f"select _customer, row_number() over (partition by _customer order by _day) as _number, _day as _start\n  from {start}"
+
+
+def window_queries(config: ExperimentConfig, purchases: int) -> Iterator[Query]:
+    """``_window_n``: the purchase lines of each customer's first n occasions, of customers who have n.
+
+    Adds ``_known_since``, the day on which the n-th occasion began.
+    """
+    last = config.cycle.merge_within_days - 1
+    yield f"_window_{purchases}", (
+        "select p.*, k._start as _known_since\n  from _purchases p\n"
+        f"  join _occasions k on k._customer = p._customer and k._number = {purchases}\n"
+        f"  where p._day <= k._start + {last}"
+    )
+
+
+def build_cycles(engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]) -> tuple[Columns, CycleSummary]:
+    """Makes the tables of purchases, occasions and customers from the canonical ones.
+
+    ``everyone``: a row a customer with a line, key ``customer_no`` (from 0, in the order of ids), with ``customer`` and the
+    halves ``half_0`` (the config's seed) to ``half_5``, 0 discovery and 1 confirmation.
+
+    Raises:
+        ConfigError: A condition cannot be read or names an unknown column.
+        DataError: No line counts as a purchase.
+    """
+    columns = table_columns(engine, config)
+    progress("purchases and occasions")
+    for name, select in (*line_queries(config, columns, raw=False), *purchase_queries(config, columns)):
+        kind = "view" if name in READ_ONCE else "table"
+        engine.execute(f"create {kind} {name} as " + (f"with recursive {name} as ({select}) from {name}" if name == "_starts" else select))
+    if not engine.scalar("select count(*) from _occasions"):
+        raise DataError(f"no line counts as a purchase: look at cycle.purchase ({config.cycle.purchase!r}) and at the returns")
+    halves = ", ".join(f"{_half(config, seed)} as half_{number}" for number, seed in enumerate(seeds(config)))
+    engine.execute(
+        "create table everyone as select cast(row_number() over (order by _customer) - 1 as integer) as customer_no, "
+        f"_customer as customer, {halves} from (select distinct _customer from _sold)"
+    )
+    return columns, _summary(engine, config)
+
+
+def build_population(engine: Engine, config: ExperimentConfig, purchases: int, *, observed_until: int) -> str:
+    """Makes ``gaps_n`` and ``members_n``: the gaps that count once the label of the first n purchases is known.
+
+    ``gaps_n``: a row a gap, ``customer_no``, ``duration`` (days, 1 or more), ``event_observed``. ``members_n``: a row a customer with
+    a gap, ``customer_no``, ``cohort`` (code of the month or quarter of time zero), ``cycles`` (gaps that ended in a return) and
+    ``weight``, what each of the gaps it keeps weighs under Wang-Chang (fixed point, ``WEIGHT_UNIT`` is 1).
+
+    Returns:
+        The suffix of the tables' names.
+    """
+    suffix = str(purchases)
+    divisor = {"month": 1, "quarter": 3, "none": 0}[config.cycle.advanced.cohort]
+    zero = "date '1970-01-01' + cast(o._start as integer)"
+    cohort = f"(year({zero}) * 12 + month({zero}) - 1) // {divisor}" if divisor else "0"
+    engine.execute(
+        f"create table gaps_{suffix} as with following as (\n"
+        "  select _customer, _start, lead(_start) over (partition by _customer order by _number) as _next\n"
+        f"  from _occasions where _number >= {purchases})\n"
+        "select e.customer_no, cast(coalesce(f._next, $1) - f._start as integer) as duration, f._next is not null as event_observed\n"
+        "from following f join everyone e on e.customer = f._customer\n"
+        "where coalesce(f._next, $1) > f._start",
+        [observed_until],
+    )
+    engine.execute(
+        f"create table members_{suffix} as with counted as (\n"
+        f"  select customer_no, count(*) filter (event_observed) as cycles from gaps_{suffix} group by customer_no)\n"
+        f"select c.customer_no, cast({cohort} as integer) as cohort, c.cycles, {WEIGHT_UNIT} // greatest(c.cycles, 1) as weight\n"
+        "from counted c join everyone e using (customer_no)\n"
+        f"join _occasions o on o._customer = e.customer and o._number = {purchases}"
+    )
+    return suffix
+
+
+def seeds(config: ExperimentConfig) -> tuple[int, ...]:
+    """The config's seed of the halves, then the others under which verdicts are looked at."""
+    others = (seed for seed in range(1, OTHER_SEEDS + 2) if seed != config.seed)
+    return (config.seed, *(seed for seed, _ in zip(others, range(OTHER_SEEDS), strict=False)))
+
+
+def day_number(day: datetime.date) -> int:
+    """Days since 1970-01-01."""
+    return day.toordinal() - 719_163
+
+
+def common_table_expressions(queries: Sequence[Query]) -> str:
+    """The queries as one ``WITH`` clause."""
+    recursive = "recursive " if any(name == "_starts" for name, _ in queries) else ""
+    return f"with {recursive}" + ",\n".join(f"{name} as (\n  {select}\n)" for name, select in queries)
+
+
+READ_ONCE = {"_dated", "_sold", "_lines", "_baskets"}
+"""Queries that a run keeps as views: their rows are read a few times, and would be many."""
+
+DAY_NUMBER = (
+    "cast("
+    "365 * _year + (_year - _year % 4) / 4 - (_year - _year % 100) / 100 + (_year - _year % 400) / 400\n"
+    "    + (153 * _month + 2 - (153 * _month + 2) % 5) / 5 + _monthday - 719469 as integer)"
+)
+"""Days since 1970-01-01 from a year that begins in March, its month from 0 and the day of the month; for any SQL."""
+
+
+def _units(roles: Mapping[str, str]) -> tuple[str, str]:
+    """What a line adds to its order, negative for a return, and whether it is a purchase by itself.
+
+    Units are the quantity, with the sign of the amount where that is negative; without a quantity, the amount in ten-thousandths,
+    so that sums are exact. A free sample is a purchase; a line of nothing for nothing is none.
+    """
+    amount = f"cast(t.{quote(roles['amount'])} as double)" if "amount" in roles else None
+    quantity = f"cast(t.{quote(roles['quantity'])} as double)" if "quantity" in roles else None
+    if quantity is None and amount is None:
+        return "1", "true"
+    if quantity is None:
+        return f"coalesce(round({amount} * 10000), 1)", f"coalesce({amount}, 1) >= 0"
+    if amount is None:
+        return f"coalesce({quantity}, 1)", f"coalesce({quantity}, 1) > 0"
+    signed = f"case when {amount} < 0 then -abs(coalesce({quantity}, 1)) else coalesce({quantity}, 1) end"
+    return f"({signed})", f"(({signed}) > 0 or (({signed}) = 0 and {amount} > 0))"
+
+
+def _derived(config: ExperimentConfig, columns: Columns, table: str) -> str:
+    declared = getattr(config.data, table)
+    known = [name for name in getattr(columns, table) if name not in declared.derive]
+    if table == "products":
+        known.append(declared.columns["product"])
+    return "".join(
+        f", {checked_condition(text, known, columns.roles[table], key=f'data.{table}.derive.{name}')} as {quote(name)}"
+        for name, text in declared.derive.items()
+    )
+
+
+def _role_text(roles: Mapping[str, str], role: str, alias: str = "t") -> str:
+    return f"cast({alias}.{quote(roles[role])} as text)" if role in roles else "null"
+
+
+def _half(config: ExperimentConfig, seed: int) -> str:
+    threshold = min(int(config.trial.confirm_share * 2**128), 2**128 - 1)
+    return f"case when md5('{seed}:' || _customer) < '{threshold:032x}' then 1 else 0 end"
+
+
+def _summary(engine: Engine, config: ExperimentConfig) -> CycleSummary:
+    import datetime
+
+    first, last = engine.rows("select min(_day), max(_day) from _sold")[0]
+    declared_from, declared_until = config.cycle.observed_from, config.cycle.observed_until
+    since = declared_from or datetime.date.fromordinal(first + 719_163)
+    until = declared_until or datetime.date.fromordinal(last + 719_163)
+    occasions, customers = engine.rows("select count(*), count(distinct _customer) from _occasions")[0]
+    once = engine.scalar("select count(*) from (select _customer from _occasions group by 1 having count(*) = 1)")
+    returns = engine.scalar("select count(*) from _sold where _return")
+    return CycleSummary(
+        customers=customers,
+        occasions=occasions,
+        cycles=occasions - customers,
+        censored=customers,
+        returns=returns,
+        observed_from=since.isoformat(),
+        observed_until=until.isoformat(),
+        customers_once=once,
+    )

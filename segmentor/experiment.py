@@ -1,0 +1,189 @@
+"""A config -> a folder of results: the whole pipeline on one screen, and what ``check`` and ``report`` do with parts of it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from segmentor.cross_sell import find_rules
+from segmentor.cycles import build_cycles
+from segmentor.engine.duckdb import open_engine
+from segmentor.errors import InputError
+from segmentor.intake import input_files, load_tables
+from segmentor.report import render_report
+from segmentor.result import FORMAT, Quality, RunResult, from_json, to_json
+from segmentor.segments import find_segments, segments_json, segments_sql
+from segmentor.splits import declared_splits, make_label_sources
+from segmentor.staging import staged_folder
+from segmentor.tables import cross_sell_csv, trials_csv
+from segmentor.trials import gather_sizes, run_trials
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.engine.duckdb import Engine
+
+PACKAGES = ("segmentor", "duckdb", "matplotlib", "mlxtend", "numpy", "pandas", "scipy", "sqlglot")
+"""Packages whose versions a run writes down."""
+
+Progress = Callable[[str], None]
+
+
+def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress = lambda stage: None) -> RunResult:
+    """Runs an experiment and writes its folder, whole or not at all.
+
+    Args:
+        config: The experiment.
+        out: Folder of the results; by default ``reports/<experiment>``.
+        progress: Told each stage when it begins.
+
+    Raises:
+        InputError: The config, the data or the folder are wrong.
+        SegmentorError: The run could not finish.
+    """
+    with staged_folder(output_folder(config, out)) as folder, _opened(config) as engine:
+        intake = load_tables(engine, config, quarantine=folder / "quarantine", progress=progress)
+        columns, cycle = build_cycles(engine, config, progress=progress)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        trials = run_trials(engine, config, splits, observed_until=cycle.observed_until, progress=progress)
+        segments, split = find_segments(engine, splits, trials)
+        rules = None
+        if config.cross_sell is not None:
+            progress("cross-sell rules")
+            rules = find_rules(engine, config, progress=progress)
+        result = RunResult(
+            experiment=config.experiment,
+            title=config.title,
+            language=config.language,
+            seed=config.seed,
+            config=config.resolved(),
+            quality=Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))),
+            trials=trials,
+            segments=segments,
+            rules=rules,
+            min_cell=config.privacy.min_cell,
+            versions={name: version(name) for name in PACKAGES},
+        )
+        progress("report")
+        _write(folder, result)
+        (folder / "segments.json").write_text(segments_json(segments, config, split), encoding="utf-8")
+        (folder / "segments.sql").write_text(segments_sql(config, columns, split), encoding="utf-8")
+        (folder / "manifest.json").write_text(_manifest(result), encoding="utf-8")
+    return result
+
+
+def output_folder(config: ExperimentConfig, out: Path | None) -> Path:
+    """Where a run of the config puts its results."""
+    return Path("reports") / config.experiment if out is None else out
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedSplit:
+    """A declared split as far as it can be seen without a test.
+
+    Attributes:
+        name: Of the split.
+        known: When it is known.
+        groups: Names and customers of its groups.
+        note: Whether it can be tried, and how to restate it if not.
+    """
+
+    name: str
+    known: str
+    groups: tuple[tuple[str, int], ...]
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What ``check`` found: the data's quality and the splits."""
+
+    quality: Quality
+    splits: tuple[CheckedSplit, ...]
+
+
+def check(config: ExperimentConfig, *, progress: Progress = lambda stage: None) -> CheckResult:
+    """Reads the data and labels the customers, and tests nothing.
+
+    Raises:
+        InputError: The config or the data are wrong.
+    """
+    with _opened(config) as engine, tempfile.TemporaryDirectory(prefix="segmentor-") as scratch:
+        intake = load_tables(engine, config, quarantine=Path(scratch), progress=progress)
+        columns, cycle = build_cycles(engine, config, progress=progress)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        found = []
+        for split, groups, obstacle in gather_sizes(engine, config, splits, observed_until=cycle.observed_until, progress=progress):
+            note = "can be tried" if obstacle is None else f"{obstacle[0]}: {obstacle[1]}"
+            found.append(CheckedSplit(split.name, split.known, tuple((group.name, group.customers) for group in groups), note))
+    return CheckResult(Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))), tuple(found))
+
+
+def redraw(run_dir: Path) -> Path:
+    """Draws the report again from ``results.json``.
+
+    Raises:
+        InputError: The folder holds no results, or results of another format.
+    """
+    path = run_dir / "results.json"
+    if not (run_dir / "manifest.json").is_file() or not path.is_file():
+        raise InputError(f"{run_dir}: is no folder of a finished run (no manifest.json); give the folder that segmentor run wrote")
+    result = from_json(path.read_text(encoding="utf-8"))
+    report = run_dir / "report.html"
+    staged = run_dir / ".report.html.part"
+    staged.write_text(render_report(result), encoding="utf-8")
+    staged.replace(report)
+    return report
+
+
+def quality_json(quality: Quality) -> str:
+    """``quality.json``: what was read, kept, filtered and quarantined of each input, and what the cycles were made of."""
+    content = {"format": FORMAT, **asdict(quality)}
+    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+@contextmanager
+def _opened(config: ExperimentConfig) -> Iterator[Engine]:
+    with tempfile.TemporaryDirectory(prefix="segmentor-") as scratch, open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine:
+        yield engine
+
+
+def _not_tried(config: ExperimentConfig) -> list[str]:
+    """Sections of the config that this version reads and does not act on."""
+    sections = {
+        "splits.enumerated": config.splits.enumerated,
+        "splits.clustered": config.splits.clustered,
+        "data.contacts": config.data.contacts,
+    }
+    return [f"{name} is set, and this version does not act on it: only declared splits were tried." for name, section in sections.items() if section]
+
+
+def _write(folder: Path, result: RunResult) -> None:
+    files = {
+        "results.json": to_json(result),
+        "report.html": render_report(result),
+        "trials.csv": trials_csv(result),
+        "cross_sell.csv": cross_sell_csv(result),
+        "quality.json": quality_json(result.quality),
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _manifest(result: RunResult) -> str:
+    content = {
+        "format": FORMAT,
+        "experiment": result.experiment,
+        "seed": result.seed,
+        "config": result.config,
+        "inputs": {name: {"rows": one.read, "fingerprint": one.fingerprint} for name, one in result.quality.inputs.items()},
+        "versions": result.versions,
+    }
+    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"

@@ -1,0 +1,203 @@
+"""The test and the effects of a split -> its verdict, with reasons, a sentence, and what would decide it where nothing does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtri
+
+from segmentor.cycles import OTHER_SEEDS, seeds
+from segmentor.effects import Effects, HalfEffects, exceeds
+from segmentor.result import GroupEffect, Interval, SeedVerdict, SplitTest, Trial, Verdict
+from segmentor.splits import Split
+from segmentor.statistics.effects import PairIntervals, customers_for_equivalence, customers_for_separation
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the verdict on a split rests on.
+
+    Attributes:
+        split: The split.
+        tau_days: Day at which scores are cut.
+        groups: Groups with their sizes.
+        not_known: Customers to whom no group applies.
+        no_follow_up: Labelled customers not observed after time zero.
+        comparable_share: Share of labelled customers in cohorts that hold two groups.
+        test: Its test; ``None`` where there is an obstacle.
+        effects: Its effects; ``None`` where there is an obstacle.
+        obstacle: Reason code for which it is untestable, and how to restate it.
+    """
+
+    split: Split
+    tau_days: int | None = None
+    groups: tuple[GroupEffect, ...] = ()
+    not_known: int = 0
+    no_follow_up: int = 0
+    comparable_share: float | None = None
+    test: SplitTest | None = None
+    effects: Effects | None = None
+    obstacle: tuple[str, str] | None = None
+
+
+def judge(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | None) -> Trial:
+    """The trial of a declared split.
+
+    Args:
+        evidence: Its test and effects, or its obstacle.
+        config: Holds the level, the minimum effects and the smallest group.
+        p_adjusted: p of the test, adjusted over all declared splits; ``None`` for an untestable one.
+    """
+    split, effects = evidence.split, evidence.effects
+    untested = Trial(
+        segment="all",
+        split=split.name,
+        source="declared",
+        known=split.known,
+        definition=split.definition,
+        groups=evidence.groups,
+        not_known=evidence.not_known,
+        no_follow_up=evidence.no_follow_up,
+        comparable_share=evidence.comparable_share,
+        tau_days=evidence.tau_days,
+        verdict="untestable",
+        reasons=(),
+        sentence="",
+    )
+    if evidence.test is None or effects is None or p_adjusted is None:
+        assert evidence.obstacle is not None
+        reason, restate = evidence.obstacle
+        return replace(untested, reasons=(reason,), sentence=f"This cannot be tested as it stands ({reason}): {restate}.", restate=restate)
+    carrying = _carrying_pair(effects, config)
+    agree = [_same_direction(carrying, half) for half in effects.halves]
+    verdicts = [_verdict(evidence.groups, effects, config, p_adjusted, same_direction=same) for same in agree or [True]]
+    verdict, reasons = verdicts[0]
+    customers = sum(group.customers for group in evidence.groups)
+    needed = _customers_needed(evidence.test.p_value, p_adjusted, effects, config, customers) if verdict == "inconclusive" else None
+    others = [verdict for verdict, _ in verdicts[1:]] or [verdict] * OTHER_SEEDS
+    return replace(
+        untested,
+        groups=effects.groups,
+        verdict=verdict,
+        reasons=reasons,
+        sentence=_sentence(verdict, reasons[0], effects, carrying[0], config, needed),
+        horizon_days=effects.horizon_days,
+        pairs=effects.pairs,
+        verdict_pair=carrying[0],
+        test=evidence.test,
+        p_adjusted=p_adjusted,
+        customers_needed=needed,
+        same_direction=agree[0] if agree else None,
+        other_seeds=tuple(SeedVerdict(seed, other) for seed, other in zip(seeds(config)[1:], others, strict=True)),
+    )
+
+
+def _verdict(
+    groups: Sequence[GroupEffect], effects: Effects, config: ExperimentConfig, p_adjusted: float, *, same_direction: bool
+) -> tuple[Verdict, tuple[str, ...]]:
+    """The verdict with its reasons, the one that carries it first."""
+    trial = config.trial
+    significant = p_adjusted <= trial.level
+    separated = any(pair.separated for pair in effects.pairs)
+    small = tuple(f"group below {trial.min_group} customers: {group.name}" for group in groups if group.customers < trial.min_group)
+    if all(pair.equivalent for pair in effects.pairs) and len(effects.pairs) == len(groups) * (len(groups) - 1) // 2:
+        return "equivalent", ("every difference lies within the margins",)
+    if not significant:
+        return "inconclusive", ("not significant", *small)
+    if not separated:
+        return "inconclusive", ("significant, and not shown to exceed the minimum effect", *small)
+    if small:
+        return "inconclusive", small
+    if not same_direction:
+        return "inconclusive", ("the two halves of customers point in different directions",)
+    return "separates", ("significant and larger than the minimum effect",)
+
+
+def _comparisons(effects: Effects, config: ExperimentConfig) -> tuple[tuple[PairIntervals, float], ...]:
+    """What a verdict may rest on, with the smallest difference that matters."""
+    return (effects.log_ratios, float(np.log1p(config.trial.minimum_effect))), (effects.shares, config.trial.minimum_share)
+
+
+def _carrying_pair(effects: Effects, config: ExperimentConfig) -> tuple[int, int]:
+    """The comparison that carries the verdict: of those that exceed their margin, or of all, the one furthest from no difference.
+
+    Returns:
+        Index of the pair, and 0 where its ratio carries or 1 where its share back does.
+    """
+
+    def strength(place: tuple[int, int]) -> tuple[bool, float]:
+        pair, which = place
+        intervals, margin = _comparisons(effects, config)[which]
+        distance = abs(intervals.difference[pair]) / intervals.standard_error[pair]
+        return exceeds(intervals, pair, margin), float(np.nan_to_num(distance))
+
+    return max(((pair, which) for pair in range(len(effects.pairs)) for which in (0, 1)), key=strength)
+
+
+def _same_direction(carrying: tuple[int, int], half: HalfEffects) -> bool:
+    """Whether the comparison that carries the verdict has the same sign in discovery and confirmation."""
+    pair, which = carrying
+    both = (half.log_ratios, half.share_differences)[which][:, pair]
+    return bool(np.isfinite(both).all() and both[0] * both[1] > 0)
+
+
+def _customers_needed(p_value: float, p_adjusted: float, effects: Effects, config: ExperimentConfig, customers: int) -> int | None:
+    """Customers in all, of the same mix, with whom the trial would probably have been decided.
+
+    Where a difference exceeds its margin: as many as would show it and make the test significant after its adjustment; else as many
+    as would show equivalence. ``None`` where no difference has a standard error.
+    """
+    level = 1 - config.trial.level
+    showing, excluding = [], []
+    for intervals, margin in _comparisons(effects, config):
+        for difference, error in zip(intervals.difference, intervals.standard_error, strict=True):
+            if np.isfinite(error):
+                excluding.append(customers_for_equivalence(customers, margin, error, level=level))
+                if abs(difference) > margin:
+                    showing.append(customers_for_separation(customers, difference, error, level=level))
+    if showing:
+        adjusted_level = 1 - config.trial.level * p_value / max(p_adjusted, p_value)
+        significant = customers_for_separation(customers, float(ndtri(1 - p_value / 2)), 1.0, level=adjusted_level)
+        needed = max(min(showing), significant)
+    else:
+        needed = max(excluding, default=np.inf)
+    return max(customers, int(np.ceil(needed))) if np.isfinite(needed) else None
+
+
+def _sentence(
+    verdict: Verdict, reason: str, effects: Effects, carrying: int, config: ExperimentConfig, needed: int | None
+) -> str:
+    """The verdict in plain words, with its effect and interval."""
+    pair = effects.pairs[carrying]
+    first, second = (next(group for group in effects.groups if group.name == name) for name in (pair.first, pair.second))
+    days = effects.horizon_days
+    back = f"{_percent(second.share_back)} of {second.name} and {_percent(first.share_back)} of {first.name} are back within {days} days"
+    cycles = f"those back took {_days(second.mean_cycle_days)} and {_days(first.mean_cycle_days)} on average (ratio {_ratio(pair.ratio)})"
+    facts = f"{back}; {cycles}"
+    if verdict == "separates":
+        return f"These customers really differ: {facts}."
+    if verdict == "equivalent":
+        margin = f"{config.trial.minimum_effect:.0%} in cycle and {100 * config.trial.minimum_share:g} points in share back"
+        return f"Shown not to matter: differences above {margin} are ruled out. {facts[0].upper()}{facts[1:]}."
+    more = "" if needed is None else f" About {needed:,} customers in all would probably decide it."
+    return f"Not decided ({reason}): {facts}.{more}"
+
+
+def _percent(interval: Interval | None) -> str:
+    return "an unknown share" if interval is None or interval.estimate is None else f"{interval.estimate:.0%}"
+
+
+def _days(interval: Interval | None) -> str:
+    return "an unknown time" if interval is None or interval.estimate is None else f"{interval.estimate:.0f} days"
+
+
+def _ratio(interval: Interval) -> str:
+    if interval.estimate is None or interval.ci_low is None or interval.ci_high is None:
+        return "not known"
+    return f"{interval.estimate:.2f}, 95 % interval {interval.ci_low:.2f} to {interval.ci_high:.2f}"

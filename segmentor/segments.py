@@ -1,25 +1,18 @@
-"""The strongest separating split -> segments: what they are, one SQL statement that replays them, and each customer's own."""
+"""The strongest separating split -> segments: what they are, and one SQL statement that replays them."""
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from segmentor.cycles import Columns, build_cycles, common_table_expressions
-from segmentor.engine.duckdb import literal, open_engine
-from segmentor.errors import DataError, InputError
-from segmentor.intake import input_files, load_tables
+from segmentor.cycles import Columns, common_table_expressions
+from segmentor.engine.duckdb import literal
 from segmentor.result import FORMAT, NOT_YET_KNOWN, GroupEffect, Rule, Segment, Trial
-from segmentor.splits import Split, declared_splits, make_label_sources, replay_queries
-from segmentor.tables import assigned_csv
+from segmentor.splits import Split, replay_queries
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -93,70 +86,6 @@ def segments_sql(config: ExperimentConfig, columns: Columns, split: Split | None
     return f"{about}{common_table_expressions([*queries, ('_labelled', split.labels or '')])}\n{body};\n"
 
 
-def assign(source: Path, config: ExperimentConfig, *, as_of: datetime.date | None, out: Path, progress: Callable[[str], None]) -> dict[str, int]:
-    """Writes the segment of each customer of the config's data by the definitions of an earlier run.
-
-    Args:
-        source: Folder of a run, or its ``segments.json``.
-        config: Says where the data are; the definitions come from ``source``.
-        as_of: Only lines up to this day are looked at.
-        out: CSV or Parquet file: ``customer``, ``segment``, ``known_since`` (ISO day).
-        progress: Told what is being done.
-
-    Returns:
-        Customers by segment, in the order of ``segments.json``.
-
-    Raises:
-        InputError: ``source`` holds no definitions, or ``out`` is neither CSV nor Parquet.
-    """
-    if out.suffix.lower() not in (".csv", ".parquet"):
-        raise InputError(f"{out}: write to a .csv or a .parquet file")
-    if not out.parent.is_dir():
-        raise InputError(f"{out}: there is no folder {out.parent}; make it first")
-    definitions = _read_definitions(source)
-    config = _with_definitions(config, definitions)
-    with tempfile.TemporaryDirectory(prefix="segmentor-") as scratch, open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine:
-        load_tables(engine, config, quarantine=Path(scratch) / "quarantine", progress=progress)
-        if as_of is not None:
-            time = config.data.transactions.columns["time"].replace('"', '""')
-            engine.execute(f'delete from transactions where cast("{time}" as date) > $1', [as_of])
-            if not engine.scalar("select count(*) from transactions"):
-                raise DataError(f"no transaction up to {as_of.isoformat()}")
-        columns, _ = build_cycles(engine, config, progress=progress)
-        splits = declared_splits(config, columns)
-        make_label_sources(engine, config, columns, splits)
-        progress("segments")
-        if splits:
-            labels = f"select * from ({splits[0].labels}) where segment_group is not null"
-        else:
-            labels = f"select customer, {literal(EVERYBODY)} as segment_group, cast(null as bigint) as known_since from everyone"
-        engine.execute(
-            f"create table assigned as select e.customer, coalesce(l.segment_group, {literal(NOT_YET_KNOWN)}) as segment, "
-            "case when l.segment_group is not null then date '1970-01-01' + cast(l.known_since as integer) end as known_since "
-            f"from everyone e left join ({labels}) l using (customer)"
-        )
-        _write_assigned(engine, out, Path(scratch))
-        counts = dict(engine.rows("select segment, count(*) from assigned group by 1"))
-    return {name: counts.get(name, 0) for name in (one["name"] for one in definitions["segments"])}
-
-
-def _write_assigned(engine: Engine, out: Path, scratch: Path) -> None:
-    """The table ``assigned``, in the order of customers, under its final name at once or not at all."""
-    select = "select customer, segment, strftime(known_since, '%Y-%m-%d') as known_since from assigned order by customer"
-    staged = out.with_name(f".{out.name}.part")
-    written = scratch / f"assigned{out.suffix.lower()}"
-    try:
-        if out.suffix.lower() == ".parquet":
-            engine.execute(f"copy ({select}) to {literal(str(written))} (format parquet)")
-        else:
-            written.write_text(assigned_csv(engine.rows(select)), encoding="utf-8")
-        shutil.copyfile(written, staged)
-        staged.replace(out)
-    except OSError as error:
-        staged.unlink(missing_ok=True)
-        raise InputError(f"{out}: cannot be written ({error.strerror})") from None
-
-
 def _leaf(trial: Trial, split: Split, group: GroupEffect, customers: int) -> Segment:
     conditions = dict(split.definition)
     condition = conditions.get(group.name, f"{conditions.get('by', '')} = {group.name}")
@@ -186,34 +115,8 @@ def _contact_days(group: GroupEffect) -> tuple[int, int] | None:
 
 
 def _slug(name: str) -> str:
-    """A name for files and joins: what is left of the name in ``[a-z0-9_-]``, and a short hash where something was lost."""
+    """A name for files and joins, ``[a-z0-9-]`` up to 80: the name itself where it is that, else what is left of it and a short hash."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:70]
-    if plain == name.lower().replace(" ", "-"):
+    if plain and plain == name.replace(" ", "-"):
         return plain
     return f"{plain or 'segment'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-def _read_definitions(source: Path) -> dict[str, object]:
-    path = source / "segments.json" if source.is_dir() else source
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; give the folder of a run or its segments.json") from None
-    except ValueError:
-        raise InputError(f"{path}: is no JSON; give the folder of a run or its segments.json") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "segments" not in content:
-        raise InputError(f"{path}: is no segments.json of this version (format {FORMAT}); run the experiment again")
-    return content
-
-
-def _with_definitions(config: ExperimentConfig, definitions: dict[str, object]) -> ExperimentConfig:
-    from segmentor.config import DeclaredSplit
-
-    split, cycle = definitions["split"], definitions["cycle"]
-    declared = () if split is None else (DeclaredSplit.model_validate(split),)
-    return config.model_copy(
-        update={
-            "splits": config.splits.model_copy(update={"declared": declared}),
-            "cycle": type(config.cycle).model_validate({**config.cycle.model_dump(mode="json"), **cycle}),
-        }
-    )

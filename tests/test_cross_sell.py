@@ -1,0 +1,256 @@
+"""Cross-sell rules: planted ones are found, feigned ones are not, and every number is a recount's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from mlxtend.frequent_patterns import fpgrowth
+
+from segmentor import cross_sell
+from segmentor.cross_sell import Baskets, find_rules, frequent_sets
+from segmentor.engine.duckdb import Engine, open_engine
+from segmentor.errors import ConfigError
+from segmentor.result import CrossSellRule
+from segmentor.statistics.association import clustered_lift
+
+ITEMS = np.array([f"item {letter}" for letter in "ABCDEFGHIJZ"])
+
+Pairs = Mapping[tuple[int, int], float]
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine without tables."""
+    with open_engine(scratch=tmp_path, inputs=[], threads=1) as engine:
+        yield engine
+
+
+def rules_of(
+    engine: Engine, *, level: tuple[str, ...] = ("sort",), min_customers: int = 20, max_items: int = 2
+) -> tuple[CrossSellRule, ...]:
+    """The rules of the engine's baskets."""
+    config: Any = SimpleNamespace(
+        cross_sell=SimpleNamespace(level=level, min_customers=min_customers, max_items=max_items),
+        trial=SimpleNamespace(level=0.05),
+        data=SimpleNamespace(products=SimpleNamespace(columns={"product": "sku", "category": "sort"})),
+    )
+    return find_rules(engine, config, progress=print)
+
+
+def items_of(rule: CrossSellRule) -> tuple[str, ...]:
+    """All items of a rule, sorted."""
+    return tuple(sorted((*rule.antecedent, rule.consequent)))
+
+
+def held_items(
+    rng: np.random.Generator, customers: int, *, planted: Pairs
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Occasions of heavy buyers in a year with a winter in which all sells better; the last item is on every one of them.
+
+    Args:
+        rng: Source of chance.
+        customers: Number of customers.
+        planted: Antecedent and consequent, with the factor by which the one raises the share of the other.
+
+    Returns:
+        Customer and day of each occasion, and which items it holds, shape (n_occasions, n_items).
+    """
+    appetite = rng.lognormal(sigma=0.6, size=customers)
+    customer = np.repeat(np.arange(customers), 3 + rng.poisson(9, customers))
+    day = rng.integers(0, 365, customer.size)
+    winter = np.where((day < 59) | (day > 304), 1.5, 1.0)
+    share = np.minimum(np.linspace(0.06, 0.2, len(ITEMS) - 1) * (appetite[customer] * winter)[:, None], 0.5)
+    chance = rng.random(share.shape)
+    held = chance < share
+    for (antecedent, consequent), factor in planted.items():
+        raised = np.where(held[:, antecedent], factor, 1.0)
+        held[:, consequent] = chance[:, consequent] < share[:, consequent] * raised
+    return customer, 19_723 + day, np.column_stack([held, np.ones(customer.size, dtype=bool)])
+
+
+def fill(engine: Engine, customer: np.ndarray, day: np.ndarray, held: np.ndarray) -> None:
+    """Puts a line for each item held in place; customers are in turn of the one half and of the other."""
+    occasion, item = np.nonzero(held)
+    put(engine, {"customer_no": customer[occasion], "day_no": day[occasion], "sort": ITEMS[item]})
+
+
+def put(engine: Engine, lines: dict[str, np.ndarray]) -> None:
+    """Puts the lines in place; customers are in turn of the one half and of the other."""
+    engine.put("baskets", lines)
+    customers = np.unique(lines["customer_no"])
+    engine.put("halves", {"customer_no": customers, "half": customers % 2})
+
+
+def test_planted_pairs_are_found_and_no_others(engine: Engine) -> None:
+    """Two planted pairs are the valid rules, the rarer item first, with lifts as planted; what heavy buyers do is no rule."""
+    planted = {(0, 3): 2.0, (1, 6): 1.6}
+    fill(engine, *held_items(np.random.default_rng(1), 3000, planted=planted))
+    valid = [rule for rule in rules_of(engine) if rule.valid]
+    assert {(rule.antecedent, rule.consequent) for rule in valid} == {
+        ((ITEMS[first],), ITEMS[second]) for first, second in planted
+    }
+    for rule in valid:
+        # P(y | x) / P(y) for the factor k is k / (1 + (k - 1) P(x)); among buyers of x, P(x) is about 0.15.
+        factor = planted[tuple(int(np.flatnonzero(item == ITEMS)[0]) for item in (*rule.antecedent, rule.consequent))]
+        assert rule.lift.estimate == pytest.approx(factor / (1 + 0.15 * (factor - 1)), rel=0.08)
+        assert 1.0 < rule.lift.ci_low < rule.lift.estimate < rule.lift.ci_high
+
+
+def test_shops_without_rules_show_none(engine: Engine) -> None:
+    """Of 100 shops of independent items with heavy buyers and a winter, at most 8 show a valid rule."""
+    rng = np.random.default_rng(2)
+    false = 0
+    for _ in range(100):
+        fill(engine, *held_items(rng, 500, planted={}))
+        false += any(rule.valid for rule in rules_of(engine))
+    assert false <= 8
+
+
+def test_without_strata_and_habits_heavy_buyers_feign_rules(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among the same independent items every pair is a false rule when neither strata nor habits of customers are looked at."""
+    monkeypatch.setattr(cross_sell, "APPETITE_CLASSES", 1)
+    monkeypatch.setattr(cross_sell, "lift_beyond_habit", lambda sums: clustered_lift(sums.observed, sums.expected))
+    fill(engine, *held_items(np.random.default_rng(2), 3000, planted={}))
+    assert sum(rule.valid for rule in rules_of(engine)) == 45
+
+
+def test_numbers_of_a_rule_are_those_of_a_recount(engine: Engine) -> None:
+    """Support and confidence count confirmation occasions, with those that hold no item; customers are of both halves."""
+    customer, day, held = held_items(np.random.default_rng(3), 1500, planted={(0, 3): 3.0})
+    day = 19_723 + np.arange(customer.size) % 360  # a day an occasion, so that none merge
+    put_all = {"customer_no": np.repeat(customer, 11), "day_no": np.repeat(day, 11)}
+    put(engine, put_all | {"sort": np.where(held, ITEMS, None).ravel()})
+    rule = rules_of(engine)[0]
+    confirmed = customer % 2 == 1
+    antecedent, both = held[:, 0], held[:, 0] & held[:, 3]
+    assert items_of(rule) == ("item A", "item D")
+    assert rule.support == both[confirmed].mean()
+    assert rule.confidence == both[confirmed].sum() / antecedent[confirmed].sum()
+    assert rule.customers == np.unique(customer[both]).size
+
+
+def test_a_longer_rule_that_adds_to_its_parts_is_valid(engine: Engine) -> None:
+    """Where two items together call for a third more than either alone, the rule of three is valid."""
+    customer, day, held = held_items(np.random.default_rng(4), 3000, planted={(0, 9): 1.5, (1, 9): 1.5, (0, 1): 2.0})
+    together = held[:, 0] & held[:, 1]
+    held[together, 9] |= np.random.default_rng(5).random(together.sum()) < 0.5
+    fill(engine, customer, day, held)
+    longer = {(rule.antecedent, rule.consequent) for rule in rules_of(engine, max_items=3) if rule.valid}
+    assert (("item A", "item B"), "item J") in longer
+
+
+def test_a_longer_rule_that_adds_nothing_is_not_valid(engine: Engine) -> None:
+    """Where B and C both follow from A and nothing else, the three pairs are rules and no set of three is."""
+    customer, day, held = held_items(np.random.default_rng(6), 3000, planted={(0, 1): 3.0, (0, 2): 3.0})
+    fill(engine, customer, day, held)
+    valid = {items_of(rule) for rule in rules_of(engine, max_items=3) if rule.valid}
+    assert {("item A", "item B"), ("item A", "item C")} <= valid
+    assert all(len(items) == 2 for items in valid)
+
+
+def test_order_of_rows_means_nothing(engine: Engine) -> None:
+    """Shuffled and repeated lines give the same rules to the last bit."""
+    customer, day, held = held_items(np.random.default_rng(7), 1000, planted={(0, 3): 3.0, (1, 6): 2.5})
+    fill(engine, customer, day, held)
+    rules = rules_of(engine)
+    occasion, item = np.nonzero(held)
+    order = np.random.default_rng(8).permutation(np.concatenate([np.arange(occasion.size), np.arange(500)]))
+    line, item = occasion[order], item[order]
+    put(engine, {"customer_no": customer[line], "day_no": day[line], "sort": ITEMS[item]})
+    assert rules
+    assert rules_of(engine) == rules
+
+
+def test_category_stands_for_its_column(engine: Engine) -> None:
+    """The level may be a role of the products' columns."""
+    fill(engine, *held_items(np.random.default_rng(9), 1000, planted={(0, 3): 3.0}))
+    assert rules_of(engine, level=("category",)) == rules_of(engine, level=("sort",))
+
+
+def test_items_of_several_levels_never_describe_one_line(engine: Engine) -> None:
+    """With two levels items carry the level's name, and a product's sort and its maker make no rule together."""
+    customer, day, held = held_items(np.random.default_rng(10), 1000, planted={(0, 3): 3.0})
+    occasion, item = np.nonzero(held)
+    maker = np.array([f"maker {number // 2}" for number in range(11)])
+    put(
+        engine,
+        {"customer_no": customer[occasion], "day_no": day[occasion], "sort": ITEMS[item], "maker": maker[item]},
+    )
+    rules = {items_of(rule) for rule in rules_of(engine, level=("sort", "maker")) if rule.valid}
+    assert ("sort=item A", "sort=item D") in rules
+    assert ("maker=maker 1", "sort=item A") in rules
+    own = {(f"maker={maker[number]}", f"sort={ITEMS[number]}") for number in range(11)}
+    assert not own & rules
+
+
+def test_an_unknown_level_is_an_error_that_names_the_columns(engine: Engine) -> None:
+    """The message says which level was not found and what there is."""
+    fill(engine, *held_items(np.random.default_rng(11), 50, planted={}))
+    with pytest.raises(ConfigError, match=r"cross_sell\.level: there is no column 'shelf'; there are .*sort"):
+        rules_of(engine, level=("shelf",))
+
+
+@pytest.mark.parametrize(
+    ("customer", "sort"),
+    [
+        pytest.param([], [], id="no lines"),
+        pytest.param([0, 1, 2, 3], [None] * 4, id="no items"),
+        pytest.param([0, 0, 1, 1], ["tea"] * 4, id="one item"),
+        pytest.param([0, 0, 2, 2], ["tea", "milk"] * 2, id="nobody in confirmation"),
+        pytest.param([1, 1, 3, 3], ["tea", "milk"] * 2, id="nobody in discovery"),
+        pytest.param([0, 1, 2, 3], ["tea", "milk", "milk", "tea"], id="nothing together"),
+        pytest.param([0, 0, 1, 1], ["tea", "milk"] * 2, id="everything together"),
+    ],
+)
+def test_data_without_rules_give_none(engine: Engine, customer: list[int], sort: list[str]) -> None:
+    """Where nothing can be learned there is no rule and no error."""
+    put(
+        engine,
+        {
+            "customer_no": np.array(customer, dtype=np.int64),
+            "day_no": np.full(len(customer), 19_723),
+            "sort": np.array(sort, dtype=object),
+        },
+    )
+    assert rules_of(engine, min_customers=1) == ()
+
+
+def baskets_of(held: np.ndarray) -> Baskets:
+    """Occasions of one customer each."""
+    each = np.arange(len(held))
+    return Baskets(
+        customer=each,
+        cell=each,
+        cell_customer=each,
+        cell_month=np.zeros_like(each),
+        cell_occasions=np.ones_like(each),
+        occasions=np.ones_like(each),
+        items=held.sum(axis=1),
+        sold=tuple(np.flatnonzero(column) for column in held.T),
+    )
+
+
+def test_frequent_sets_equal_a_recount_and_fp_growth() -> None:
+    """Every set of up to three items is found with its count, down to the very last occasion asked for; so says FP-growth."""
+    held = np.random.default_rng(12).random((997, 8)) < np.linspace(0.05, 0.6, 8)
+    recount = Counter(
+        items
+        for occasion in held
+        for size in (1, 2, 3)
+        for items in combinations(np.flatnonzero(occasion).tolist(), size)
+    )
+    for fewest in sorted(set(recount.values())):
+        mined = frequent_sets(baskets_of(held), min_customers=fewest, max_items=3)
+        assert mined == {items: count for items, count in recount.items() if count >= fewest}
+    grown = fpgrowth(pd.DataFrame(held), min_support=9.5 / 997, max_len=3)
+    assert {tuple(sorted(items)) for items in grown["itemsets"]} == {
+        items for items, count in recount.items() if count > 9
+    }

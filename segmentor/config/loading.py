@@ -36,7 +36,8 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> ExperimentConfig:
     except YamlSyntaxError as error:
         raise ConfigError([f"{path}:{error.line}:{error.column}: {error}"]) from None
     if not isinstance(document.value, dict):
-        raise ConfigError([f"{path}:1: {shown(document.value)} is no config; begin with experiment: NAME"])
+        found = "is empty" if document.value is None else f"{shown(document.value)} is no config"
+        raise ConfigError([f"{path}:1: {found}; begin with experiment: NAME"])
     findings = [finding for override in overrides for finding in _override(document, override)]
     config, invalid = _validate(document, path)
     findings += [*document.findings, *invalid, *_contradictions(document)]

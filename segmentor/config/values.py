@@ -175,7 +175,7 @@ def encoding(value: str) -> str:
     try:
         "a".encode(value)
     except (LookupError, UnicodeError):
-        guess = nearest(value.replace("-", "_"), [*aliases, *aliases.values()])
+        guess = nearest(value, [alias.replace("_", "-") for alias in (*aliases, *aliases.values()) if alias != value])
         mend = f"did you mean {guess}?" if guess else "write utf-8, gb18030, big5 or utf-16"
         raise ValueError(f"{shown(value)} is not a text encoding; {mend}") from None
     return value
@@ -331,12 +331,11 @@ class Known:
 
 
 def _unknown_known(value: object) -> str:
-    written = next(iter(value), "") if isinstance(value, dict) else value
-    guess = nearest(written, _KNOWN_FORMS) if isinstance(written, str) else None
-    mend = f"did you mean {_KNOWN_FORMS[guess]}?" if guess else "write " + ", ".join(_KNOWN_FORMS.values())
-    found = shown(written) if isinstance(written, str) and written else shown(value)
-    if isinstance(value, dict) and len(value) > 1:
-        found = "more than one key"
+    forms = {key: form for key, form in _KNOWN_FORMS.items() if not isinstance(value, dict) or form.startswith("{")}
+    written = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value
+    found = f"{{{written}: ...}}" if isinstance(value, dict) and written is not value else shown(value)
+    guess = nearest(written, forms) if isinstance(written, str) else None
+    mend = f"did you mean {forms[guess]}?" if guess else "write " + " or ".join(forms.values())
     return f"{found} does not say when the split is known; {mend}"
 
 

@@ -426,7 +426,7 @@ def test_truth_file_records_every_parameter(tmp_path: Path, shop) -> None:
 
 def test_every_figure_can_be_changed() -> None:
     """Options change figures of their own kind and leave the others."""
-    world = WORLD.with_options(["rate_sd=1.0", "days=365", "entry_days = 200", "genders_men=0.5", "genders_women=0.35"])
+    world = WORLD.with_options(["rate_sd=1.0", "days=365", "entry_days = 200", "genders.men=0.5", "genders.women=0.35"])
     assert (world.rate_sd, world.days, world.entry_days) == (1.0, 365, 200)
     assert world.genders == (("men", 0.5), ("women", 0.35), ("unisex", 0.15))
     assert dataclasses.replace(world, rate_sd=0.6, days=730, entry_days=540, genders=WORLD.genders) == WORLD
@@ -439,10 +439,12 @@ def test_every_figure_can_be_changed() -> None:
         ("rate_sdd=1", "did you mean rate_sd?"),
         ("rate_sd=much", "'much' is not a number; write rate_sd=0.6"),
         ("days=1.5", "'1.5' is not a whole number; write days=730"),
-        ("buys_once=20", "buys_once: must be a probability"),
-        ("genders_men=0.5", "genders: shares must"),
-        ("entry_days=800", "entry_days: must lie in 1..days"),
-        ("mean_gap_days=nan", "mean_gap_days: must be greater than 0"),
+        ("buys_once=20", "buys_once: must be a probability from 0 to 1, not 20"),
+        ("genders.men=0.5", "genders: shares must sum to 1"),
+        ("genders.men=1.5", "genders.men: must be a probability from 0 to 1, not 1.5"),
+        ("rate_sd=9", "rate_sd: must be from 0 to 3, not 9"),
+        ("entry_days=800", "entry_days: must not exceed the 730 days, not be 800"),
+        ("mean_gap_days=nan", "mean_gap_days: must be greater than 0, not nan"),
         ("max_category_share=0.5", "rules: a lift must not exceed 1 / max_category_share"),
     ],
 )

@@ -72,8 +72,8 @@ def draw_contacts(world: FragranceWorld, people: People, histories: Histories, r
         days.append(np.full(len(customer), day))
         arms.append(treated)
     treated = np.concatenate([np.zeros(0, bool), *arms])
-    opened = treated & (rng.random(len(treated)) < 0.35)
-    clicked = opened & (rng.random(len(treated)) < 0.15)
+    opened = treated & (rng.random(len(treated)) < world.contact_opened)
+    clicked = opened & (rng.random(len(treated)) < world.contact_clicked)
     none = np.zeros(0, np.int64)
     return Contacts(
         np.concatenate([none, *customers]), np.concatenate([none, *days]), _SEND_HOUR, treated, opened, clicked
@@ -98,7 +98,7 @@ def _tilt(
     """
     own_days = min(28, world.contact_return_days)
     now, own, whole = operational_time(world, world.days)[[day, day + own_days, day + world.contact_return_days]]
-    last = _last_before(histories, customer, day)
+    last = np.searchsorted(histories.keys(world.days), customer * world.days + day) - 1
     follows = np.append(histories.customer[1:] == histories.customer[:-1], False)[last]
     came_back = follows & (np.append(histories.day[1:], 0)[last] < day + own_days)
     p = _return_probability(world, people, histories, last, now=now, until=own)
@@ -109,12 +109,6 @@ def _tilt(
     fatigue = np.where(recent <= world.contact_return_days, world.contact_fatigue, 1.0)
     wanted = points * fatigue / np.maximum(4 * _mean_by(people.factor[customer], points, spread), _TINY)
     return np.minimum(wanted, 0.5) * (came_back - p)
-
-
-def _last_before(histories: Histories, customer: IntArray, day: int) -> IntArray:
-    """Rows of the last occasions before ``day``."""
-    key = histories.keys(stride=10_000_000)
-    return np.searchsorted(key, customer * 10_000_000 + day) - 1
 
 
 def _return_probability(

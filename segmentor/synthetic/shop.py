@@ -25,7 +25,6 @@ _PRODUCT_NONE = ""
 """Gender and size of what is no fragrance; an empty field, which reads as NULL."""
 
 _SIZE_PRICE = {"full": 1.0, "sample": 0.1, "travel": 0.4}
-_FRAGRANCE_PRICE = 69.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def _catalogue(world: FragranceWorld) -> _Catalogue:
     brands = _numbered("brand ", world.n_brands, width=2)
     tier = np.arange(world.n_brands) % world.n_tiers
     rows = [
-        ("fragrance", brand, gender, size, _FRAGRANCE_PRICE * _SIZE_PRICE.get(size, 1.0))
+        ("fragrance", brand, gender, size, world.fragrance_price * _SIZE_PRICE.get(size, 1.0))
         for brand in range(world.n_brands)
         for gender, _ in world.genders
         for size, _ in world.sizes
@@ -164,7 +163,7 @@ def _catalogue(world: FragranceWorld) -> _Catalogue:
         "size": size,
         "price_tier": _numbered("tier ", world.n_tiers, width=1)[tier[brand]],
     }
-    tier_price = 0.7 + 0.5 * tier[brand]
+    tier_price = 1 + 0.4 * (tier[brand] - (world.n_tiers - 1) / 2) / max((world.n_tiers - 1) / 2, 1)
     shape = (world.n_brands, len(world.genders), len(world.sizes))
     return _Catalogue(
         table,
@@ -199,9 +198,10 @@ def _transactions(
     lines = np.argsort(order[occasion], kind="stable")
     occasion, item = occasion[lines], item[lines]
 
-    quantity = 1 + (rng.random(len(item)) < 0.1)
+    quantity = 1 + (rng.random(len(item)) < world.buys_two)
     full_cents = catalogue.cents[item] * quantity
-    discount_cents = np.where(rng.random(len(item)) < 0.2, full_cents // 10, 0)
+    has_discount = rng.random(len(item)) < world.discounted
+    discount_cents = np.where(has_discount, np.rint(full_cents * world.discount_rate), 0).astype(np.int64)
     time = np.datetime64(world.start, "s") + histories.day * 86_400 + second
     return {
         "order_id": _numbered("O", occasions, width=7)[order[occasion]],
@@ -229,7 +229,7 @@ def _contacts(world: FragranceWorld, contacts: Contacts, names: NDArray[np.str_]
         "time": time,
         "channel": np.full(len(time), "email"),
         "arm": np.where(contacts.treated, "treated", "control"),
-        "cost": np.where(contacts.treated, 0.02, 0.0),
+        "cost": np.where(contacts.treated, world.contact_cost, 0.0),
         "opened": np.where(contacts.treated, np.where(contacts.opened, "true", "false"), ""),
         "clicked": np.where(contacts.treated, np.where(contacts.clicked, "true", "false"), ""),
     }

@@ -127,16 +127,15 @@ def _factor(world: FragranceWorld, size: str, channel: str) -> float:
 
 def _mixture(world: FragranceWorld, curves: dict[float, FloatArray], where: _Where) -> FloatArray:
     """Probability that a typical gap is of 1, 2, ... days in a group."""
-    cells = list(product(_within(world.sizes, where.get("size")), _within(world.channels, where.get("channel"))))
-    total = sum(size_share * channel_share for (_, size_share), (_, channel_share) in cells)
     mixed = np.zeros(TRUTH_DAYS)
-    for (size, size_share), (channel, channel_share) in cells:
-        mixed += size_share * channel_share / total * curves[_factor(world, size, channel)]
+    for size, size_share in _within(world.sizes, where.get("size")):
+        for channel, channel_share in _within(world.channels, where.get("channel")):
+            mixed += size_share * channel_share * curves[_factor(world, size, channel)]
     return mixed
 
 
 def _within(shares: Shares, name: str | None) -> Shares:
-    return tuple((known, share) for known, share in shares if name in (None, known))
+    return shares if name is None else ((name, 1.0),)
 
 
 def _share_and_mean(curve: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -52,6 +52,16 @@ class PlantedRule:
 
 
 _SHARES = ("genders", "sizes", "channels")
+_RANGES = {
+    **dict.fromkeys((*_SHARES, "buys_once", "leaves", "keep_gender", "keep_size", "contact_fatigue"), (0.0, 1.0)),
+    **dict.fromkeys(("contact_opened", "contact_clicked", "buys_two", "discounted", "discount_rate"), (0.0, 1.0)),
+    **dict.fromkeys(("contact_points_sample", "contact_points_other"), (0.0, 0.1)),
+    **dict.fromkeys(("rate_sd", "appetite_sd"), (0.0, 3.0)),
+    "max_category_share": (0.01, 0.99),
+    "contact_cost": (0.0, 1000.0),
+}
+"""Smallest and largest value of a figure; any other figure is greater than 0."""
+
 _WINTER = (11, 12)
 _SUMMER = (6, 7, 8)
 
@@ -93,6 +103,13 @@ class FragranceWorld:
         contact_points_sample: What a contact adds to the share back, of customers whose first fragrance is a sample.
         contact_points_other: The same of all other customers.
         contact_fatigue: Each contact in the ``contact_return_days`` before multiplies the effect by this.
+        contact_opened: Share of treated contacts that are opened.
+        contact_clicked: Share of opened ones that are clicked.
+        contact_cost: Of a treated contact.
+        fragrance_price: Of a full size in the middle tier.
+        buys_two: Share of lines with two pieces.
+        discounted: Share of lines with a discount.
+        discount_rate: The discount.
     """
 
     days: int = 730
@@ -144,10 +161,17 @@ class FragranceWorld:
     contact_points_sample: float = 0.04
     contact_points_other: float = 0.01
     contact_fatigue: float = 0.7
+    contact_opened: float = 0.35
+    contact_clicked: float = 0.15
+    contact_cost: float = 0.02
+    fragrance_price: float = 69.9
+    buys_two: float = 0.1
+    discounted: float = 0.2
+    discount_rate: float = 0.1
 
     def __post_init__(self) -> None:
         """Raises InputError for a world that cannot be."""
-        problems = [text for holds, text in self._requirements() if not holds]
+        problems = self._problems()
         if problems:
             raise InputError("\n".join(problems))
 
@@ -163,10 +187,10 @@ class FragranceWorld:
         )
 
     def figures(self) -> dict[str, int | float]:
-        """Every figure that is one number, by name; ``genders_men`` is the share of men among the genders."""
+        """Every figure that is one number, by name; ``genders.men`` is the share of men among the genders."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-        shares = {f"{name}_{part}": share for name in _SHARES for part, share in values[name]}
+        shares = {f"{name}.{part}": share for name in _SHARES for part, share in values[name]}
         return {**numbers, **shares}
 
     def with_options(self, options: Sequence[str]) -> FragranceWorld:
@@ -193,43 +217,40 @@ class FragranceWorld:
         return self._with_figures(figures)
 
     def _with_figures(self, figures: Mapping[str, int | float]) -> FragranceWorld:
-        shares = {name: tuple((part, figures[f"{name}_{part}"]) for part, _ in getattr(self, name)) for name in _SHARES}
+        shares = {name: tuple((part, figures[f"{name}.{part}"]) for part, _ in getattr(self, name)) for name in _SHARES}
         numbers = {field.name: figures[field.name] for field in dataclasses.fields(self) if field.name in figures}
         changed: dict[str, Any] = {**numbers, **shares}
         return dataclasses.replace(self, **changed)
 
-    def _requirements(self) -> list[tuple[bool, str]]:
-        """What must hold, each with the sentence for when it does not."""
+    def _problems(self) -> list[str]:
         names = [category.name for category in self.categories]
         in_rules = [name for rule in self.rules for name in (rule.antecedent, rule.consequent)]
-        probabilities = ("buys_once", "leaves", "keep_gender", "keep_size", "contact_fatigue")
-        positive = ("mean_gap_days", "gamma_shape", "season_factor", "sample_factor", "full_store_factor",
-                    "basket_season_factor", "max_category_share", "n_brands", "n_tiers", "n_regions",
-                    "rule_within_days", "contact_return_days")  # fmt: skip
-        return [
-            *((0 <= getattr(self, name) <= 1, f"{name}: must be a probability, from 0 to 1") for name in probabilities),
-            *((0 < getattr(self, name) < math.inf, f"{name}: must be greater than 0") for name in positive),
-            *(
-                (_is_distribution(getattr(self, name)), f"{name}: shares must lie in 0..1 and sum to 1")
-                for name in _SHARES
+        requirements = [
+            (
+                self.entry_days <= self.days,
+                f"entry_days: must not exceed the {self.days} days, not be {self.entry_days}",
             ),
-            (0 < self.entry_days <= self.days, "entry_days: must lie in 1..days"),
-            (0 <= self.rate_sd <= 3, "rate_sd: must lie in 0..3"),
-            (0 <= self.appetite_sd <= 3, "appetite_sd: must lie in 0..3"),
-            *(
-                (0 <= getattr(self, name) <= 0.1, f"{name}: must lie in 0..0.1")
-                for name in ("contact_points_sample", "contact_points_other")
-            ),
-            (self.max_category_share < 1, "max_category_share: must be less than 1"),
-            (len(self.weekdays) == 7 and math.isclose(sum(self.weekdays), 7), "weekdays: seven numbers of mean 1"),
-            (set(in_rules) <= set(names), "rules: between categories of the world only"),
-            (len(set(in_rules)) == len(in_rules), "rules: no category may take part in two"),
+            (len(self.weekdays) == 7 and math.isclose(sum(self.weekdays), 7), "weekdays: must be seven of mean 1"),
+            *((_sums_to_one(getattr(self, name)), f"{name}: shares must sum to 1") for name in _SHARES),
+            (set(in_rules) <= set(names), "rules: must be between categories of the world"),
+            (len(set(in_rules)) == len(in_rules), "rules: must not share a category"),
             (
                 all(0 < rule.lift * self.max_category_share <= 1 for rule in self.rules),
                 "rules: a lift must not exceed 1 / max_category_share",
             ),
         ]
+        wrong = [_complaint(name, value) for name, value in self.figures().items()]
+        return [*filter(None, wrong), *(text for holds, text in requirements if not holds)]
 
 
-def _is_distribution(shares: Shares) -> bool:
-    return all(0 <= share <= 1 for _, share in shares) and math.isclose(sum(share for _, share in shares), 1)
+def _complaint(name: str, value: float) -> str | None:
+    """What is wrong with a figure by itself."""
+    low, high = _RANGES.get(name.partition(".")[0], (None, math.inf))
+    if low is None:
+        return None if 0 < value < high else f"{name}: must be greater than 0, not {value:g}"
+    demand = "a probability from 0 to 1" if (low, high) == (0, 1) else f"from {low:g} to {high:g}"
+    return None if low <= value <= high else f"{name}: must be {demand}, not {value:g}"
+
+
+def _sums_to_one(shares: Shares) -> bool:
+    return math.isclose(sum(share for _, share in shares), 1)

@@ -41,31 +41,33 @@ class Baskets:
     expected: Mapping[PlantedRule, float]
 
 
-def draw_baskets(world: FragranceWorld, people: People, histories: Histories, rng: np.random.Generator) -> Baskets:
+def draw_baskets(world: FragranceWorld, people: People, *, histories: Histories, rng: np.random.Generator) -> Baskets:
     """Contents of every occasion.
 
     Categories are independent given the customer's appetite and the month, apart from the planted rules. No rule
     changes how often a category is bought, given appetite and month.
     """
-    gender = _kept_or_redrawn(world.genders, people.gender, world.keep_gender, histories, rng)
-    size = _kept_or_redrawn(world.sizes, people.size, world.keep_size, histories, rng)
-    share = category_shares(world, people, histories)
+    gender = _kept_or_redrawn(world.genders, people.gender, keep=world.keep_gender, histories=histories, rng=rng)
+    size = _kept_or_redrawn(world.sizes, people.size, keep=world.keep_size, histories=histories, rng=rng)
+    share = category_shares(world, people, histories=histories)
     others = rng.random(share.shape) < share
     expected: dict[PlantedRule, float] = {}
     column = {category.name: number for number, category in enumerate(world.categories)}
     for rule in world.rules:
         x, y = column[rule.antecedent], column[rule.consequent]
         if rule.mode == "same_occasion":
-            others[:, y] = _attached(rule.lift, share[:, x], share[:, y], others[:, x], rng)
+            others[:, y] = _attached(rule.lift, x=share[:, x], y=share[:, y], has_x=others[:, x], rng=rng)
             expected[rule] = float(share[:, x] @ share[:, y])
         else:
-            chance, follows = _new_within(world.rule_within_days, share[:, y], others[:, y], histories)
-            others[:, x] = _followed(rule.lift, share[:, x], chance, follows, rng)
+            chance, follows = _new_within(
+                world.rule_within_days, share=share[:, y], bought=others[:, y], histories=histories
+            )
+            others[:, x] = _followed(rule.lift, x=share[:, x], chance=chance, follows=follows, rng=rng)
             expected[rule] = float(share[:, x] @ chance)
     return Baskets(gender, size, others, expected)
 
 
-def category_shares(world: FragranceWorld, people: People, histories: Histories) -> FloatArray:
+def category_shares(world: FragranceWorld, people: People, *, histories: Histories) -> FloatArray:
     """Probability of each category in each occasion given appetite and month, shape (n_occasions, n_categories)."""
     month = month_of(np.datetime64(world.start) + histories.day)
     by_month = np.array(
@@ -83,21 +85,21 @@ def category_shares(world: FragranceWorld, people: People, histories: Histories)
 
 
 def _kept_or_redrawn(
-    shares: Shares, first: IntArray, keep: float, histories: Histories, rng: np.random.Generator
+    shares: Shares, first: IntArray, *, keep: float, histories: Histories, rng: np.random.Generator
 ) -> IntArray:
     """Label of each occasion: the first one's at number 0, later kept with probability ``keep``, else drawn anew."""
     size = len(histories.customer)
     kept = (histories.number == 0) | (rng.random(size) < keep)
-    return np.where(kept, first[histories.customer], draw_codes(shares, size, rng))
+    return np.where(kept, first[histories.customer], draw_codes(shares, size, rng=rng))
 
 
-def _attached(lift: float, x: FloatArray, y: FloatArray, has_x: BoolArray, rng: np.random.Generator) -> BoolArray:
+def _attached(lift: float, *, x: FloatArray, y: FloatArray, has_x: BoolArray, rng: np.random.Generator) -> BoolArray:
     """Whether Y is bought, so that P(X and Y) = lift x y while P(Y) stays y."""
     return rng.random(len(y)) < np.where(has_x, lift * y, y * (1 - lift * x) / (1 - x))
 
 
 def _followed(
-    lift: float, x: FloatArray, chance: FloatArray, follows: BoolArray, rng: np.random.Generator
+    lift: float, *, x: FloatArray, chance: FloatArray, follows: BoolArray, rng: np.random.Generator
 ) -> BoolArray:
     """Whether X is bought, so that P(X and W) = lift x P(W) while P(X) stays x.
 
@@ -109,7 +111,9 @@ def _followed(
     return rng.random(len(x)) < x * np.where(follows, possible, without)
 
 
-def _new_within(days: int, share: FloatArray, bought: BoolArray, histories: Histories) -> tuple[FloatArray, BoolArray]:
+def _new_within(
+    days: int, *, share: FloatArray, bought: BoolArray, histories: Histories
+) -> tuple[FloatArray, BoolArray]:
     """Chance and fact, for each occasion, of a later Y within ``days`` by a customer new to Y; 0 if Y is known."""
     row = np.arange(len(bought))
     key = histories.keys(stride=int(histories.day.max()) + days + 1)

@@ -34,8 +34,8 @@ from segmentor.synthetic.world import FragranceWorld
 
 _TINY = np.finfo(float).tiny
 
-_SEND_HOUR = 6
-"""Before the shop opens: what is bought on the day of a contact is bought after it."""
+SEND_HOUR = 6
+"""Hour of the day at which an e-mail leaves: before the shop opens: what is bought on the day of a contact is bought after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,7 @@ class Contacts:
 
     Attributes:
         customer: Position of the customer among the people.
-        day: Days since the world's start; the e-mail leaves at ``hour``.
-        hour: Hour of the day.
+        day: Days since the world's start.
         treated: False for those who were held out.
         opened: False where held out.
         clicked: Only where opened.
@@ -53,19 +52,18 @@ class Contacts:
 
     customer: IntArray
     day: IntArray
-    hour: int
     treated: NDArray[np.bool_]
     opened: NDArray[np.bool_]
     clicked: NDArray[np.bool_]
 
 
-def draw_contacts(world: FragranceWorld, people: People, histories: Histories, rng: np.random.Generator) -> Contacts:
+def draw_contacts(world: FragranceWorld, people: People, *, histories: Histories, rng: np.random.Generator) -> Contacts:
     """An e-mail on the first Tuesday of each month to every customer so far, where its days can be observed."""
     customers, days, arms = [], [], []
     treated_on = np.full(len(people.entry), -world.days)
     for day in send_days(world):
         customer = np.flatnonzero(people.entry < day)
-        tilt = _tilt(world, people, histories, customer, day, recent=day - treated_on[customer])
+        tilt = _tilt(world, people, histories=histories, customer=customer, day=day, recent=day - treated_on[customer])
         treated = rng.random(len(customer)) < 0.5 + tilt
         treated_on[customer[treated]] = day
         customers.append(customer)
@@ -75,9 +73,7 @@ def draw_contacts(world: FragranceWorld, people: People, histories: Histories, r
     opened = treated & (rng.random(len(treated)) < world.contact_opened)
     clicked = opened & (rng.random(len(treated)) < world.contact_clicked)
     none = np.zeros(0, np.int64)
-    return Contacts(
-        np.concatenate([none, *customers]), np.concatenate([none, *days]), _SEND_HOUR, treated, opened, clicked
-    )
+    return Contacts(np.concatenate([none, *customers]), np.concatenate([none, *days]), treated, opened, clicked)
 
 
 def send_days(world: FragranceWorld) -> list[int]:
@@ -89,7 +85,7 @@ def send_days(world: FragranceWorld) -> list[int]:
 
 
 def _tilt(
-    world: FragranceWorld, people: People, histories: Histories, customer: IntArray, day: int, *, recent: IntArray
+    world: FragranceWorld, people: People, *, histories: Histories, customer: IntArray, day: int, recent: IntArray
 ) -> FloatArray:
     """The term b (came back - p) of each contacted customer; ``recent`` is days since its last treated contact.
 
@@ -101,18 +97,18 @@ def _tilt(
     last = np.searchsorted(histories.keys(world.days), customer * world.days + day) - 1
     follows = np.append(histories.customer[1:] == histories.customer[:-1], False)[last]
     came_back = follows & (np.append(histories.day[1:], 0)[last] < day + own_days)
-    p = _return_probability(world, people, histories, last, now=now, until=own)
-    spread = p * (1 - _return_probability(world, people, histories, last, now=now, until=whole))
+    p = _return_probability(world, people, histories=histories, last=last, now=now, until=own)
+    spread = p * (1 - _return_probability(world, people, histories=histories, last=last, now=now, until=whole))
     points = np.where(
         people.size[customer] == code_of(world.sizes, "sample"), world.contact_points_sample, world.contact_points_other
     )
     fatigue = np.where(recent <= world.contact_return_days, world.contact_fatigue, 1.0)
-    wanted = points * fatigue / np.maximum(4 * _mean_by(people.factor[customer], points, spread), _TINY)
+    wanted = points * fatigue / np.maximum(4 * _mean_by(np.stack([people.factor[customer], points]), spread), _TINY)
     return np.minimum(wanted, 0.5) * (came_back - p)
 
 
 def _return_probability(
-    world: FragranceWorld, people: People, histories: Histories, last: IntArray, *, now: float, until: float
+    world: FragranceWorld, people: People, *, histories: Histories, last: IntArray, now: float, until: float
 ) -> FloatArray:
     """Probability of an occasion between two operational times, given the history up to the first of them."""
     customer = histories.customer[last]
@@ -124,7 +120,7 @@ def _return_probability(
     return stays * (still_out - later) / (stays * still_out + 1 - stays)
 
 
-def _mean_by(factor: FloatArray, points: FloatArray, values: FloatArray) -> FloatArray:
-    """Mean of the values over customers of the same law of gaps and the same points, one for each customer."""
-    _, group = np.unique(np.stack([factor, points]), axis=1, return_inverse=True)
+def _mean_by(keys: FloatArray, values: FloatArray) -> FloatArray:
+    """Mean of the values over entries with the same column of keys, one for each entry."""
+    _, group = np.unique(keys, axis=1, return_inverse=True)
     return (np.bincount(group, values) / np.bincount(group))[group]

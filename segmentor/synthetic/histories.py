@@ -65,22 +65,22 @@ class Histories:
         return self.customer * stride + self.day
 
 
-def draw_people(world: FragranceWorld, customers: int, rng: np.random.Generator) -> People:
+def draw_people(world: FragranceWorld, customers: int, *, rng: np.random.Generator) -> People:
     """Customers with labels that are independent of each other and of everything else."""
     entry = rng.uniform(0, world.entry_days, customers)
     rate = np.exp(rng.normal(0, world.rate_sd, customers))
     appetite = np.exp(rng.normal(0, world.appetite_sd, customers))
     gender, size, channel = (
-        draw_codes(shares, customers, rng) for shares in (world.genders, world.sizes, world.channels)
+        draw_codes(shares, customers, rng=rng) for shares in (world.genders, world.sizes, world.channels)
     )
     region = rng.integers(0, world.n_regions, customers)
-    return People(entry, rate, appetite, gender, size, channel, region, gap_factor(world, size, channel))
+    return People(entry, rate, appetite, gender, size, channel, region, gap_factor(world, size=size, channel=channel))
 
 
-def draw_codes(shares: Shares, size: int, rng: np.random.Generator) -> IntArray:
-    """Codes 0, 1, ... drawn with the given shares."""
+def draw_codes(shares: Shares, count: int, *, rng: np.random.Generator) -> IntArray:
+    """As many codes 0, 1, ... drawn with the given shares."""
     cumulative = np.cumsum([share for _, share in shares])[:-1]
-    return np.searchsorted(cumulative, rng.random(size), side="right")
+    return np.searchsorted(cumulative, rng.random(count), side="right")
 
 
 def code_of(shares: Shares, name: str) -> int:
@@ -88,7 +88,7 @@ def code_of(shares: Shares, name: str) -> int:
     return [known for known, _ in shares].index(name)
 
 
-def gap_factor(world: FragranceWorld, size: IntArray, channel: IntArray) -> FloatArray:
+def gap_factor(world: FragranceWorld, *, size: IntArray, channel: IntArray) -> FloatArray:
     """What the gaps of customers with these first sizes and channels are multiplied by."""
     sample = size == code_of(world.sizes, "sample")
     full_store = (size == code_of(world.sizes, "full")) & (channel == code_of(world.channels, "store"))
@@ -113,7 +113,7 @@ def month_of(calendar: NDArray[np.datetime64]) -> IntArray:
     return calendar.astype("datetime64[M]").astype(np.int64) % 12 + 1
 
 
-def draw_histories(world: FragranceWorld, people: People, rng: np.random.Generator) -> Histories:
+def draw_histories(world: FragranceWorld, people: People, *, rng: np.random.Generator) -> Histories:
     """All occasions before day ``world.days``.
 
     Two purchases of a customer never share a day: the later one moves to the next day.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from segmentor.errors import InputError
 from segmentor.example import placed_files, stage_config
 from segmentor.synthetic.baskets import Baskets, draw_baskets
-from segmentor.synthetic.contacts import Contacts, draw_contacts
+from segmentor.synthetic.contacts import SEND_HOUR, Contacts, draw_contacts
 from segmentor.synthetic.histories import Histories, IntArray, People, draw_histories, draw_people
 from segmentor.synthetic.truth import fragrance_truth
 from segmentor.synthetic.world import FragranceWorld, PlantedRule
@@ -21,7 +21,7 @@ from segmentor.synthetic.world import FragranceWorld, PlantedRule
 Table = dict[str, NDArray[np.generic]]
 """Columns by name, all of the same length."""
 
-_PRODUCT_NONE = ""
+_NO_LABEL = ""
 """Gender and size of what is no fragrance; an empty field, which reads as NULL."""
 
 _SIZE_PRICE = {"full": 1.0, "sample": 0.1, "travel": 0.4}
@@ -68,9 +68,10 @@ def simulate_fragrance(world: FragranceWorld, *, customers: int, seed: int) -> F
     if seed < 0:
         raise InputError(f"seed: {seed} is negative; write 0 or more")
     rng, basket_rng, line_rng, contact_rng = np.random.default_rng(seed).spawn(4)
-    people = draw_people(world, customers, rng)
-    histories = draw_histories(world, people, rng)
-    baskets = draw_baskets(world, people, histories, basket_rng)
+    people = draw_people(world, customers, rng=rng)
+    histories = draw_histories(world, people, rng=rng)
+    baskets = draw_baskets(world, people, histories=histories, rng=basket_rng)
+    contacts = draw_contacts(world, people, histories=histories, rng=contact_rng)
     catalogue = _catalogue(world)
     names = _numbered("C", customers, width=6)
     return FragranceShop(
@@ -83,7 +84,7 @@ def simulate_fragrance(world: FragranceWorld, *, customers: int, seed: int) -> F
             "region": _numbered("region ", world.n_regions, width=1)[people.region],
             "channel": np.array([name for name, _ in world.channels])[people.channel],
         },
-        contacts=_contacts(world, draw_contacts(world, people, histories, contact_rng), names),
+        contacts=_contacts(world, contacts, names=names),
         people=people,
         histories=histories,
         expected=baskets.expected,
@@ -150,7 +151,7 @@ def _catalogue(world: FragranceWorld) -> _Catalogue:
     ]
     fragrances = len(rows)
     rows += [
-        (category.name, brand, _PRODUCT_NONE, _PRODUCT_NONE, category.price)
+        (category.name, brand, _NO_LABEL, _NO_LABEL, category.price)
         for category in world.categories
         for brand in range(world.n_brands)
     ]
@@ -220,8 +221,8 @@ def _draw_brands(world: FragranceWorld, size: int, rng: np.random.Generator) -> 
     return np.searchsorted(popularity[:-1] / popularity[-1], rng.random(size), side="right")
 
 
-def _contacts(world: FragranceWorld, contacts: Contacts, names: NDArray[np.str_]) -> Table:
-    time = np.datetime64(world.start, "s") + (contacts.day * 24 + contacts.hour) * 3600
+def _contacts(world: FragranceWorld, contacts: Contacts, *, names: NDArray[np.str_]) -> Table:
+    time = np.datetime64(world.start, "s") + (contacts.day * 24 + SEND_HOUR) * 3600
     month = np.datetime_as_string(np.datetime64(world.start) + contacts.day, unit="M")
     return {
         "customer_id": names[contacts.customer],
@@ -254,7 +255,7 @@ def _truth_of(shop: FragranceShop) -> dict[str, object]:
         }
         for rule, expected in shop.expected.items()
     ]
-    return {**truth, "seed": shop.seed, "customers": len(shop.people.entry), "rules": rules}
+    return {"seed": shop.seed, "customers": len(shop.people.entry), "rules": rules, **truth}
 
 
 def _write_csv(table: Table, path: Path) -> None:

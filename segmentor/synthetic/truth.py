@@ -1,4 +1,4 @@
-"""The truth of a fragrance world: from its parameters to curves of return, ratios and planted rules."""
+"""The truth of a fragrance world: from its parameters to curves of return, their ratios and differences."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def fragrance_truth(world: FragranceWorld, *, simulated: int = 200_000) -> dict[
         simulated: Customers for every factor.
 
     Returns:
-        ``format``, ``definitions``, ``parameters``, ``groups`` by split and group, ``pairs``, ``rules`` and ``contacts``.
+        ``format``, ``definitions``, ``parameters``, ``contacts``, ``pairs``, and ``groups`` by split and group.
     """
     curves = _curves_by_factor(world, simulated)
     groups = {
@@ -60,18 +60,17 @@ def fragrance_truth(world: FragranceWorld, *, simulated: int = 200_000) -> dict[
         "definitions": _DEFINITIONS,
         "simulated_customers": simulated,
         "parameters": _parameters(world),
-        "groups": {
-            split: {name: _described(curve) for name, curve in members.items()} for split, members in groups.items()
+        "contacts": {
+            "return_days": world.contact_return_days,
+            "points": {"sample": world.contact_points_sample, "other": world.contact_points_other},
+            "fatigue": world.contact_fatigue,
         },
         "pairs": [
             {"split": split, "first": first, "second": second, **_compared(groups[split][first], groups[split][second])}
             for split, first, second in pairs
         ],
-        "rules": [dataclasses.asdict(rule) for rule in world.rules],
-        "contacts": {
-            "return_days": world.contact_return_days,
-            "points": {"sample": world.contact_points_sample, "other": world.contact_points_other},
-            "fatigue": world.contact_fatigue,
+        "groups": {
+            split: {name: _described(curve) for name, curve in members.items()} for split, members in groups.items()
         },
     }
 
@@ -94,15 +93,15 @@ def _curves_by_factor(world: FragranceWorld, simulated: int) -> dict[float, Floa
     """For each factor on gaps the probability that a typical gap is of 1, 2, ... days, shape (TRUTH_DAYS,)."""
     followed = dataclasses.replace(world, days=world.entry_days + _FOLLOWED_DAYS)
     rng = np.random.default_rng(0)
-    return {factor: _curve(followed, factor, simulated, rng) for factor in _factors(world)}
+    return {factor: _curve(followed, factor, simulated=simulated, rng=rng) for factor in _factors(world)}
 
 
-def _curve(world: FragranceWorld, factor: float, simulated: int, rng: np.random.Generator) -> FloatArray:
+def _curve(world: FragranceWorld, factor: float, *, simulated: int, rng: np.random.Generator) -> FloatArray:
     curve = np.zeros(TRUTH_DAYS)
     for start in range(0, simulated, _CHUNK):
-        people = draw_people(world, min(_CHUNK, simulated - start), rng)
+        people = draw_people(world, min(_CHUNK, simulated - start), rng=rng)
         people = dataclasses.replace(people, factor=np.full_like(people.factor, factor))
-        curve += typical_gaps(draw_histories(world, people, rng))
+        curve += typical_gaps(draw_histories(world, people, rng=rng))
     return curve / simulated
 
 
@@ -121,8 +120,8 @@ def _factors(world: FragranceWorld) -> list[float]:
 
 
 def _factor(world: FragranceWorld, size: str, channel: str) -> float:
-    codes = np.array([code_of(world.sizes, size)]), np.array([code_of(world.channels, channel)])
-    return float(gap_factor(world, *codes)[0])
+    size_code, channel_code = np.array([code_of(world.sizes, size)]), np.array([code_of(world.channels, channel)])
+    return float(gap_factor(world, size=size_code, channel=channel_code)[0])
 
 
 def _mixture(world: FragranceWorld, curves: dict[float, FloatArray], where: _Where) -> FloatArray:

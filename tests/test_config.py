@@ -283,6 +283,7 @@ def test_absolute_path_of_windows_is_shown_by_its_name(load: Load, path: str) ->
         ("seed: 1.0", "6: seed: 1.0 is not a whole number; write 1"),
         ("seed: 1e5", "6: seed: 1e5 is not a whole number; write 100000"),
         ("seed: 2.5", "6: seed: 2.5 is not a whole number; write digits only, such as 5"),
+        ('seed: ""', "6: seed: '' is not a whole number; write digits only, such as 5"),
         ("seed: true", "6: seed: true is not a whole number; write digits only, such as 5"),
         ("seed: 12:30:45", "6: seed: '12:30:45' is not a whole number; write digits only, such as 5"),
         ("seed: []", "6: seed: a list is not a whole number; write digits only, such as 5"),
@@ -329,7 +330,7 @@ def test_absolute_path_of_windows_is_shown_by_its_name(load: Load, path: str) ->
         ("cycle: {horizon_days: 99999}", "6: cycle.horizon_days: 99999 is too large; write 36500 or less"),
         ("trial: {min_group: 1}", "6: trial.min_group: 1 is too small; write 2 or more"),
         ("trial: {return_days: [30, 0]}", "6: trial.return_days.1: 0 is too small; write 1 or more"),
-        ("trial: {return_days: [30, 30]}", "6: trial.return_days: 30 stands twice; keep one of the two"),
+        ("trial: {return_days: [30, 30]}", "6: trial.return_days: 30 stands more than once; keep one"),
         (
             "trial: {return_days: []}",
             "6: trial.return_days: is an empty list; name one at least, or leave the key out",
@@ -366,7 +367,7 @@ def test_absolute_path_of_windows_is_shown_by_its_name(load: Load, path: str) ->
         ('title: "a\\0b"', "6: title: holds the control character '\\x00'; take it out"),
         (f"title: {'x' * 300}", "6: title: is 300 characters long; keep it within 200"),
         ("cross_sell: {margin: 40}", "6: cross_sell.margin: 40 is not a share; did you mean 0.4?"),
-        ("cross_sell: {level: [a, b, a]}", "6: cross_sell.level: 'a' stands twice; keep one of the two"),
+        ("cross_sell: {level: [a, b, a]}", "6: cross_sell.level: 'a' stands more than once; keep one"),
         (
             "cross_sell: {level: 5}",
             "6: cross_sell.level: 5 is neither text nor a list; put text in quotes, or write [a, b]",
@@ -544,7 +545,7 @@ def test_mistake_is_told_once_with_line_key_and_mend(problems: Problems, added: 
         ),
         (
             "path: [a.csv, a.csv]\n    columns: {customer: a, time: b}",
-            "4: data.transactions.path: 'a.csv' stands twice; keep one of the two",
+            "4: data.transactions.path: 'a.csv' stands more than once; keep one",
         ),
         (
             'path: "a\\nb.csv"\n    columns: {customer: a, time: b}',

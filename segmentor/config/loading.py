@@ -192,7 +192,7 @@ def _explain_type(error: ErrorDetails, plain: str | None) -> str:
 
 def _mend_number(value: object, *, whole: bool) -> str:
     """The number that was probably meant: the text without quotes and leading zeros, the fraction without its point."""
-    number = read_scalar(value.strip().lstrip("0") or "0") if isinstance(value, str) else value
+    number = read_scalar(re.sub(r"^0+(?=\d)", "", value.strip())) if isinstance(value, str) else value
     if isinstance(number, float) and number.is_integer():
         number = int(number)
     if isinstance(number, int if whole else int | float) and not isinstance(number, bool) and math.isfinite(number):
@@ -207,11 +207,13 @@ def _contradictions(document: Document) -> Iterator[Finding]:
 
 
 def _repeated_names(config: object) -> Iterator[tuple[KeyPath, str]]:
-    names = [_at(split, "name") for split in _declared(config)]
-    for number, name in enumerate(names):
-        if isinstance(name, str) and name in names[:number]:
+    names: set[object] = set()
+    for number, split in enumerate(_declared(config)):
+        name = _at(split, "name")
+        if isinstance(name, str) and name in names:
             path = ("splits", "declared", number, "name")
             yield path, f"{shown(name)} names an earlier split too; choose another name"
+        names.add(str(name))
 
 
 def _nameless_products(config: object) -> Iterator[tuple[KeyPath, str]]:

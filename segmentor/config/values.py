@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -141,10 +142,6 @@ def share(value: float) -> float:
     raise ValueError(f"{shown(value)} is not a share; {_as_percent(value, 'write a number from 0 to 1')}")
 
 
-def _as_percent(value: float, otherwise: str) -> str:
-    return f"did you mean {value / 100:g}?" if 1 < value < 100 else otherwise
-
-
 def iso_date(value: object) -> dt.date:
     """Date from text such as 2017-12-31."""
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
@@ -196,9 +193,8 @@ def distinct(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Refuse an empty list, and one that names a thing twice."""
     if not values:
         raise ValueError("is an empty list; name one at least, or leave the key out")
-    repeated = next((value for place, value in enumerate(values) if value in values[:place]), None)
-    if repeated is not None:
-        raise ValueError(f"{shown(repeated)} stands twice; keep one of the two")
+    if repeated := [value for value, times in Counter(values).items() if times > 1]:
+        raise ValueError(f"{shown(repeated[0])} stands more than once; keep one")
     return values
 
 
@@ -266,15 +262,6 @@ def read_paths(value: object) -> tuple[DataPath, ...]:
     return distinct(tuple(paths))
 
 
-def _environment_value(found: re.Match[str]) -> str:
-    variable = found[1]
-    if not re.fullmatch(r"[A-Za-z_]\w*", variable):
-        raise ValueError(f"{shown(found[0])} names no environment variable; write ${{NAME}}")
-    if variable not in os.environ:
-        raise ValueError(f"the environment variable {variable} is not set; set it before the run or write the path out")
-    return os.environ[variable]
-
-
 @dataclass(frozen=True, slots=True)
 class Known:
     """When the label of a split is known.
@@ -330,15 +317,6 @@ class Known:
         return {"oneOf": [words, _only("first_purchases", purchases), _only("until", day)]}
 
 
-def _unknown_known(value: object) -> str:
-    forms = {key: form for key, form in _KNOWN_FORMS.items() if not isinstance(value, dict) or form.startswith("{")}
-    written = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value
-    found = f"{{{written}: ...}}" if isinstance(value, dict) and written is not value else shown(value)
-    guess = nearest(written, forms) if isinstance(written, str) else None
-    mend = f"did you mean {forms[guess]}?" if guess else "write " + " or ".join(forms.values())
-    return f"{found} does not say when the split is known; {mend}"
-
-
 @dataclass(frozen=True, slots=True)
 class GroupCondition:
     """The condition on which a customer belongs to a group.
@@ -378,11 +356,6 @@ class GroupCondition:
         some = {**condition, "description": "Holds if any of the purchase lines fulfils it."}
         every = {**condition, "description": "Holds if all of the purchase lines fulfil it."}
         return {"oneOf": [condition, _only("any", some), _only("all", every)]}
-
-
-def _only(key: str, value: dict[str, Any]) -> dict[str, Any]:
-    """JSON Schema of a mapping with this one key."""
-    return {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,6 +410,33 @@ class Roles:
             "required": list(self.required),
             "additionalProperties": {"type": "string"} if self.others else False,
         }
+
+
+def _as_percent(value: float, otherwise: str) -> str:
+    return f"did you mean {value / 100:g}?" if 1 < value < 100 else otherwise
+
+
+def _environment_value(found: re.Match[str]) -> str:
+    variable = found[1]
+    if not re.fullmatch(r"[A-Za-z_]\w*", variable):
+        raise ValueError(f"{shown(found[0])} names no environment variable; write ${{NAME}}")
+    if variable not in os.environ:
+        raise ValueError(f"the environment variable {variable} is not set; set it before the run or write the path out")
+    return os.environ[variable]
+
+
+def _unknown_known(value: object) -> str:
+    forms = {key: form for key, form in _KNOWN_FORMS.items() if not isinstance(value, dict) or form.startswith("{")}
+    written = next(iter(value)) if isinstance(value, dict) and len(value) == 1 else value
+    found = f"{{{written}: ...}}" if isinstance(value, dict) and written is not value else shown(value)
+    guess = nearest(written, forms) if isinstance(written, str) else None
+    mend = f"did you mean {forms[guess]}?" if guess else "write " + " or ".join(forms.values())
+    return f"{found} does not say when the split is known; {mend}"
+
+
+def _only(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    """JSON Schema of a mapping with this one key."""
+    return {"type": "object", "properties": {key: value}, "required": [key], "additionalProperties": False}
 
 
 def _column_problem(column: object) -> str | None:

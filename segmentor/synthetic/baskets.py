@@ -8,14 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from segmentor.synthetic.histories import (
-    FloatArray,
-    Histories,
-    IntArray,
-    People,
-    draw_codes,
-    month_of,
-)
+from segmentor.synthetic.histories import FloatArray, Histories, IntArray, People, draw_codes, month_of
 from segmentor.synthetic.world import FragranceWorld, PlantedRule, Shares
 
 BoolArray = NDArray[np.bool_]

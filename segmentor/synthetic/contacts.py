@@ -22,20 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincc
 
-from segmentor.synthetic.histories import (
-    FloatArray,
-    Histories,
-    IntArray,
-    People,
-    code_of,
-    operational_time,
-)
+from segmentor.synthetic.histories import FloatArray, Histories, IntArray, People, code_of, operational_time
 from segmentor.synthetic.world import FragranceWorld
 
 _TINY = np.finfo(float).tiny
 
 SEND_HOUR = 6
-"""Hour of the day at which an e-mail leaves: before the shop opens: what is bought on the day of a contact is bought after it."""
+"""Hour at which an e-mail leaves: before the shop opens, so that what is bought on that day is bought after it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,5 +37,9 @@ class EngineError(SegmentorError):
     """The database could not do what it was asked; the message holds the failing SQL."""
 
 
+class ResourceError(EngineError):
+    """Memory or disk did not suffice; the message names the setting to change."""
+
+
 class StatisticsError(SegmentorError):
     """A statistic is undefined for these data, such as a test without variance."""

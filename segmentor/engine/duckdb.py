@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from segmentor.errors import EngineError
+from segmentor.errors import EngineError, ResourceError
 
 MAX_FETCHED_ROWS = 50_000_000
 """Rows that ``Engine.arrays`` fetches at most, unless asked for another bound."""
@@ -22,10 +22,14 @@ class Engine:
 
     Every method raises ``EngineError``, with the failing SQL, when the database refuses, and ``KeyboardInterrupt`` when it was
     interrupted.
+
+    Attributes:
+        scratch: Private folder of the database, where other temporary files may lie too.
     """
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, scratch: Path) -> None:
         self._connection = connection
+        self.scratch = scratch
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> None:
         """Run one statement for its effect."""
@@ -67,14 +71,11 @@ class Engine:
             columns: Column name to array of shape (n_rows,); text as an object or ``str`` array. Masked
                 values, ``None`` and NaN become NULL.
         """
-        arrays = {column: _registrable(values) for column, values in columns.items()}
-        sql = f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS SELECT {_typed_columns(columns)} FROM _arrays"
-        with _errors_of(sql):
-            self._connection.register("_arrays", arrays)
-            try:
-                self._connection.execute(sql)
-            finally:
-                self._connection.unregister("_arrays")
+        self._with_arrays(f"CREATE OR REPLACE TEMP TABLE {quote(name)} AS", columns)
+
+    def append(self, name: str, columns: Mapping[str, np.ndarray]) -> None:
+        """Add rows to the table ``name``, by column name; see ``put`` for ``columns``."""
+        self._with_arrays(f"INSERT INTO {quote(name)} BY NAME", columns)
 
     def columns(self, table: str) -> tuple[str, ...]:
         """Column names of a table or view in their order; empty where there is no such table."""
@@ -88,6 +89,15 @@ class Engine:
     def close(self) -> None:
         """End the connection; the engine cannot be used any more."""
         self._connection.close()
+
+    def _with_arrays(self, statement: str, columns: Mapping[str, np.ndarray]) -> None:
+        sql = f"{statement} SELECT {_typed_columns(columns)} FROM _arrays"
+        with _errors_of(sql):
+            self._connection.register("_arrays", {name: _registrable(values) for name, values in columns.items()})
+            try:
+                self._connection.execute(sql)
+            finally:
+                self._connection.unregister("_arrays")
 
 
 @contextmanager
@@ -113,9 +123,9 @@ def open_engine(
     database = scratch / "segmentor.duckdb"
     with _errors_of(f"open {database.name}"):
         connection = duckdb.connect(str(database))
-    engine = Engine(connection)
+    engine = Engine(connection, scratch)
     try:
-        _harden(engine, scratch, inputs, threads_wanted, memory_wanted)
+        _harden(engine, inputs, threads_wanted, memory_wanted)
         yield engine
     finally:
         engine.close()
@@ -131,13 +141,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _harden(
-    engine: Engine, scratch: Path, inputs: Sequence[Path], threads: int | str | None, memory_limit: str | None
-) -> None:
+def _harden(engine: Engine, inputs: Sequence[Path], threads: int | str | None, memory_limit: str | None) -> None:
     """Close every door; the order matters: a setting can be made only while those that it needs are open."""
     allowed = ", ".join(literal(str(path)) for path in inputs)
     settings = [
-        f"temp_directory = {literal(str(scratch))}",
+        f"temp_directory = {literal(str(engine.scratch))}",
         f"allowed_paths = [{allowed}]",
         "python_enable_replacements = false",
         "autoinstall_known_extensions = false",
@@ -161,7 +169,9 @@ def _errors_of(sql: str) -> Iterator[None]:
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
     except duckdb.Error as error:
-        raise EngineError(f"{_mend(error)}{error}\nThe statement was:\n{sql}") from error
+        mend = _mend(error)
+        kind = ResourceError if mend else EngineError
+        raise kind(f"{mend}{error}\nThe statement was:\n{sql}") from error
     except RuntimeError as error:
         if "interrupted" in str(error).lower():
             raise KeyboardInterrupt from error

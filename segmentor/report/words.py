@@ -34,6 +34,7 @@ from segmentor.report.vocabulary import (
 from segmentor.result import (
     CrossSellRule,
     GroupEffect,
+    InputQuality,
     Interval,
     PairEffect,
     RunResult,
@@ -122,11 +123,11 @@ def known(when: str) -> Markup:
     phrases = {
         "entry": "known when a customer arrives",
         "first_purchase": "known from the first purchase on",
-        "first_purchases": f"known from the first {detail} purchases on",
-        "until": f"known from the purchases before {detail}",
+        "first_purchases": f"known from the first {cut(detail, 20)} purchases on",
+        "until": f"known from the purchases before {cut(detail, 20)}",
         "lifetime": "made from the customer's whole history",
     }
-    return escape(cut(phrases.get(kind, when), 80))
+    return escape(phrases[kind]) if kind in phrases else prose(when)
 
 
 def score(text: str) -> tuple[str, str]:
@@ -283,6 +284,11 @@ def strongest(rules: Iterable[CrossSellRule]) -> list[CrossSellRule]:
     return sorted(rules, key=lambda found: (-(found.lift.ci_low or 0.0), found.antecedent, found.consequent))
 
 
+def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
+    """Inputs with their accounts, transactions first."""
+    return sorted(result.quality.inputs.items(), key=lambda each: (each[0] != "transactions", each[0]))
+
+
 def cycles(result: RunResult) -> str:
     """What the cycles were made of."""
     made = result.quality.cycle
@@ -309,7 +315,7 @@ def method(result: RunResult) -> list[str]:
 def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
     if not trials:
         return escape(NOTHING_SEPARATES if tested else "Nothing is known to separate, for nothing could be tested.")
-    effects = [_effect(trial) for trial in trials[:3]]
+    effects = [_effect(trial) for trial in trials[:2]]
     said = Markup("{} {} who comes back, and how soon").format(_splits(trials), "tells" if len(trials) == 1 else "tell")
     if len(trials) == 1:
         return Markup("{}: {}.").format(said, effects[0])

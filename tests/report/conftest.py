@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from segmentor.report import render_report
 from segmentor.result import (
     CrossSellRule,
     Curve,
@@ -40,7 +41,7 @@ HOSTILE = [
 HORIZON_DAYS = 120
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def laundry() -> RunResult:
     """A shop in which package size separates, form does not matter, brand stays open and a habit is circular."""
     return RunResult(
@@ -58,7 +59,7 @@ def laundry() -> RunResult:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def nothing_separates(laundry: RunResult) -> RunResult:
     """A shop in which the one split asked about was shown not to matter."""
     return replace(
@@ -71,7 +72,7 @@ def nothing_separates(laundry: RunResult) -> RunResult:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def untestable(laundry: RunResult) -> RunResult:
     """A shop whose only split cannot be tested."""
     return replace(
@@ -84,7 +85,7 @@ def untestable(laundry: RunResult) -> RunResult:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hostile(laundry: RunResult) -> RunResult:
     """A shop in which every name is an attack."""
     groups = tuple(_group(text, 0.5 + index / 40, 40, 300) for index, text in enumerate(HOSTILE))
@@ -111,9 +112,20 @@ def hostile(laundry: RunResult) -> RunResult:
             for i, text in enumerate(HOSTILE)
         ),
         rules=tuple(replace(rule, antecedent=(text, HOSTILE[1]), consequent=text, segment=text) for text in HOSTILE),
-        quality=replace(quality(tuple(HOSTILE)), inputs={HOSTILE[0]: InputQuality(3, 1, 1, 1, {HOSTILE[1]: 1}, HOSTILE[2])}),
+        quality=replace(
+            quality(tuple(HOSTILE)), inputs={HOSTILE[0]: InputQuality(3, 1, 1, 1, {HOSTILE[1]: 1}, HOSTILE[2])}
+        ),
         versions={HOSTILE[0]: HOSTILE[1]},
     )
+
+
+@pytest.fixture(scope="session")
+def pages(
+    laundry: RunResult, nothing_separates: RunResult, untestable: RunResult, hostile: RunResult
+) -> dict[str, str]:
+    """The page of each shop, by its name."""
+    shops = {"laundry": laundry, "nothing separates": nothing_separates, "untestable": untestable, "hostile": hostile}
+    return {name: render_report(shop) for name, shop in shops.items()}
 
 
 def config(purchase: str | None) -> dict[str, object]:
@@ -259,7 +271,9 @@ def _form() -> Trial:
 
 def _brand() -> Trial:
     brands = ["TIDE", "GAIN", "ALL", "PUREX", "ARM & HAMMER", "PRIVATE LABEL", "CHEER"]
-    groups = [_group(name, 0.62 - place * 0.021, 45 + place * 1.7, 320 - place * 31) for place, name in enumerate(brands)]
+    groups = [
+        _group(name, 0.62 - place * 0.021, 45 + place * 1.7, 320 - place * 31) for place, name in enumerate(brands)
+    ]
     groups.append(GroupEffect("ERA", 7, 9, around(0.9, 0.1), (), around(12, 5), None, None, curve(0.9, 12)))
     pairs = tuple(
         _pair(first, second, separated=False, equivalent=False, half=0.11)

@@ -1,0 +1,285 @@
+"""The page: what it says, that it is one safe file, and that it is the same wherever it is made."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+import pytest
+
+from segmentor.report import render_report
+from segmentor.result import RunResult, to_json
+
+SHOPS = ["laundry", "nothing separates", "untestable", "hostile"]
+
+
+@dataclass
+class Page(HTMLParser):
+    """What a browser makes of a page.
+
+    Attributes:
+        tags: Its tags with their attributes.
+        texts: The texts that a reader sees, with the tag that each stands in.
+        inside: Tags that are open.
+    """
+
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    inside: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: D102 - see HTMLParser
+        self.tags.append((tag, dict(attrs)))
+        if tag != "meta":
+            self.inside.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: D102 - see HTMLParser
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: D102 - see HTMLParser
+        assert self.inside.pop() == tag
+
+    def handle_data(self, data: str) -> None:  # noqa: D102 - see HTMLParser
+        if "style" not in self.inside:
+            self.texts.append((self.inside[-1] if self.inside else "", data))
+
+    @property
+    def text(self) -> str:
+        """The text in one line, every space alike."""
+        return " ".join(" ".join(text for _, text in self.texts).split())
+
+
+def read(html: str) -> Page:
+    """The page as a browser sees it."""
+    page = Page()
+    page.feed(html)
+    page.close()
+    assert not page.inside
+    return page
+
+
+@pytest.fixture(params=SHOPS)
+def any_page(request: pytest.FixtureRequest, pages: dict[str, str]) -> str:
+    """The page of each shop in turn."""
+    shop: str = request.param
+    return pages[shop]
+
+
+def test_every_section_is_present_in_order(pages: dict[str, str]) -> None:
+    """The answer comes before the splits, and these before segments, rules, data and method."""
+    found = [attributes["id"] for tag, attributes in read(pages["laundry"]).tags if tag == "section"]
+    assert found == ["answer", "splits", "segments", "cross-sell", "quality", "method"]
+
+
+def test_a_run_without_cross_sell_has_no_such_section(pages: dict[str, str]) -> None:
+    """Where cross-sell is off, the page does not speak of it."""
+    assert "cross-sell" not in [attributes.get("id") for _, attributes in read(pages["untestable"]).tags]
+
+
+def test_the_answer_names_what_separates_what_does_not_and_what_is_open(pages: dict[str, str]) -> None:
+    """The three sentences name the split, the shares back, the cycles and the customers needed."""
+    text = read(pages["laundry"]).text
+    assert "Package size tells who comes back, and how soon: within 120 days, 64 % of small are back" in text
+    assert "after 46 days on average, and 51 % of large , after 54 days on average." in text
+    assert "Form does not matter: customers of its groups come back alike, to within 10 % of the cycle" in text
+    assert "whether brand matters (about 5,400 customers in all would decide it)" in text
+
+
+def test_splits_stand_in_order_of_verdict(pages: dict[str, str]) -> None:
+    """Separating splits come first, untestable ones last, whatever the order of the config."""
+    cards = [attributes["class"] for tag, attributes in read(pages["laundry"]).tags if tag == "article"][:4]
+    assert cards == ["card separates", "card equivalent", "card inconclusive", "card untestable"]
+
+
+def test_a_card_shows_effects_with_intervals_units_and_the_p_values(pages: dict[str, str]) -> None:
+    """Groups, differences, ratio, adjusted p and the naive p stand in the card of a split."""
+    text = read(pages["laundry"]).text
+    for said in (
+        "small 612 customers 64 % 59 to 69 % 46 days 43 to 50 days",
+        "large against small −13 points −20 to −6 points +8.2 days +5.1 to +11.3 days ratio 1.18 1.10 to 1.26",
+        "with p = 0.00031, adjusted for 3 tests in this run p = 0.00093",
+        "A log-rank test that takes all cycles as independent would say p < 0.0001",
+        "A trap. A log-rank test that takes all cycles as independent would say p = 0.012",
+    ):
+        assert said in text
+
+
+def test_the_verdicts_over_other_seeds_are_shown(pages: dict[str, str]) -> None:
+    """The verdict over each of five other seeds of the halves is on the page."""
+    text = read(pages["laundry"]).text
+    assert "seed 2 ≠ Separates seed 3 ≠ Separates seed 4 ≠ Separates seed 5 ? Cannot tell yet seed 6" in text
+
+
+def test_nothing_separates_reads_as_a_result(pages: dict[str, str]) -> None:
+    """A run in which nothing separates says so first, and makes one segment of all customers."""
+    text = read(pages["nothing separates"]).text
+    assert "The answer ≠ Nothing separates: no split showed a difference" in text
+    assert "One segment, all customers" in text
+    assert "Do not segment on Grade" in text
+    assert "No rule held among customers that it was not found in" in text
+
+
+def test_a_single_untestable_split_reads_as_a_result(pages: dict[str, str]) -> None:
+    """A run whose only split cannot be tested says why, and how to ask again."""
+    text = read(pages["untestable"]).text
+    assert "Nothing is known to separate, for nothing could be tested." in text
+    assert "they would differ whatever customers do." in text
+    assert "What to do: Ask with" in text
+
+
+def test_the_account_of_rows_adds_up_on_the_page(pages: dict[str, str]) -> None:
+    """Rows read, kept, filtered out and rejected stand side by side with the reasons."""
+    text = read(pages["laundry"]).text
+    assert "transactions 1,469,307 1,468,120 0 1,187 missing customer : 1,100; unreadable date : 87" in text
+
+
+def test_small_groups_show_no_count_no_estimate_and_no_curve(pages: dict[str, str]) -> None:
+    """Of a group of 7 customers the page says only that it is small; no total gives it away."""
+    page = read(pages["laundry"])
+    assert "ERA fewer than 10 customers – –" in page.text
+    assert "ERA against" not in page.text
+    assert "against ERA" not in page.text
+    assert not [
+        label
+        for tag, attributes in page.tags
+        if tag == "svg" and "ERA" in (label := attributes.get("aria-label") or "")
+    ]
+    assert "liquid 905 customers" in page.text
+    assert "powder about 500 customers" in page.text
+    assert "No group applies to fewer than 10 customers." in page.text
+
+
+def test_rules_that_did_not_hold_are_apart(pages: dict[str, str]) -> None:
+    """Valid rules come first, the surest of them on top; rejected ones are folded away with their count."""
+    text = read(pages["laundry"]).text
+    assert text.index("FABRIC SOFTENER") < text.index("RAZORS") < text.index("1 rule did not hold") < text.index("MILK")
+
+
+def test_the_page_is_one_file_that_loads_nothing(any_page: str) -> None:
+    """No tag loads or runs anything, links stay on the page, and the policy forbids the rest."""
+    html = any_page
+    tags = read(html).tags
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form", "image", "use"} & {
+        tag for tag, _ in tags
+    }
+    for _, attributes in tags:
+        assert not [
+            name for name in attributes if name.startswith("on") or name in ("style", "src", "srcset", "xlink:href")
+        ]
+        assert (attributes.get("href") or "#").startswith("#")
+    policy = next(
+        attributes["content"] for _, attributes in tags if attributes.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert policy is not None
+    style = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert len(style) == 1
+    digest = base64.b64encode(hashlib.sha256(style[0].encode()).digest()).decode()
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    assert "url(" not in style[0]
+    assert "@import" not in style[0]
+
+
+@pytest.mark.parametrize("shop", ["laundry", "nothing separates", "untestable"])
+def test_no_address_is_on_the_page(shop: str, pages: dict[str, str]) -> None:
+    """The page holds no URL at all."""
+    assert not re.findall("https?:|//", pages[shop])
+
+
+def test_hostile_names_are_shown_as_text(pages: dict[str, str]) -> None:
+    """Markup, templates and formulas in names are seen as they are, and make no tag of their own."""
+    page = read(pages["hostile"])
+    for said in (
+        "<script>alert(1)</script>",
+        "</style><style>*{color:red}",
+        "{{7*7}}",
+        "=cmd|'/c calc'!A1",
+        "<!--<script>",
+    ):
+        assert said in page.text
+    assert "49" not in re.findall(r"\w+", next(text for _, text in page.texts if "{{7*7}}" in text))
+    assert [tag for tag, _ in page.tags].count("style") == 1
+
+
+def test_characters_that_hide_or_turn_text_are_replaced(pages: dict[str, str]) -> None:
+    """No control character and no change of direction reaches the page."""
+    html = pages["hostile"]
+    assert not re.findall("[\x00-\x08\x0b-\x1f\u202a-\u202e\u2066-\u2069]", html)
+    assert "\N{REPLACEMENT CHARACTER}gnp.exe" in html
+
+
+def test_names_stand_in_isolation(pages: dict[str, str]) -> None:
+    """Every name from the data is in an element of its own direction."""
+    texts = read(pages["hostile"]).texts
+    assert {tag for tag, text in texts if "alert(1)" in text} == {"bdi", "code", "pre", "title"}
+
+
+def test_figures_are_well_formed_and_tell_their_content(any_page: str) -> None:
+    """Each figure is XML of its own, has a text alternative, and no colour, style or id."""
+    for figure in re.findall(r"<svg.*?</svg>", any_page, re.DOTALL):
+        root = ElementTree.fromstring(figure)  # noqa: S314 - our own drawing
+        assert root.get("aria-hidden") == "true" or root.get("aria-label")
+        assert {key for element in root.iter() for key in element.attrib} <= {
+            "aria-hidden", "aria-label", "class", "d", "role", "text-anchor", "viewBox", "x", "y",
+        }  # fmt: skip
+
+
+def test_ids_are_unique_and_every_link_has_a_target(any_page: str) -> None:
+    """No id occurs twice, and every link and label points to one."""
+    tags = read(any_page).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    wanted = {attributes["href"] for _, attributes in tags if "href" in attributes}
+    wanted |= {f"#{attributes['aria-labelledby']}" for _, attributes in tags if "aria-labelledby" in attributes}
+    assert wanted <= {f"#{each}" for each in ids}
+
+
+def test_the_page_has_the_same_bytes_everywhere(laundry: RunResult, tmp_path: Path) -> None:
+    """Hash seed, time zone, folder, home and locale do not change a byte."""
+    program = (
+        "import sys; from segmentor.result import from_json; from segmentor.report import render_report\n"
+        "sys.stdout.buffer.write(render_report(from_json(sys.stdin.buffer.read().decode())).encode())"
+    )
+    root = str(Path(__file__).parents[2])
+    surroundings = {
+        "PYTHONPATH": root,
+        "PYTHONHASHSEED": "7",
+        "TZ": "Asia/Shanghai",
+        "LC_ALL": "C.UTF-8",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=to_json(laundry).encode(),
+        capture_output=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, **surroundings},
+    )
+    assert done.stdout == render_report(laundry).encode()
+
+
+def test_settings_of_matplotlib_do_not_reach_the_page(laundry: RunResult) -> None:
+    """What a user has set for matplotlib changes no byte, and is as it was afterwards."""
+    plain = render_report(laundry)
+    with mpl.rc_context({"font.size": 30, "axes.grid": True, "lines.linewidth": 9}):
+        assert render_report(laundry) == plain
+        assert mpl.rcParams["font.size"] == 30
+
+
+def test_a_result_without_trials_reads_as_a_result(laundry: RunResult) -> None:
+    """A run that was asked nothing says so."""
+    text = read(render_report(replace(laundry, trials=(), segments=laundry.segments[:1]))).text
+    assert "No split of customers was asked about." in text

@@ -1,0 +1,61 @@
+"""Sentences of the page."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from segmentor.report import words
+from segmentor.result import RunResult, Segment
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ("entry", "known when a customer arrives"),
+        ("first_purchase", "known from the first purchase on"),
+        ("first_purchases: 2", "known from the first 2 purchases on"),
+        ("until: 2017-06-30", "known from the purchases before 2017-06-30"),
+        ("lifetime", "made from the customer's whole history"),
+    ],
+)
+def test_when_a_group_is_known_is_said_in_words(known: str, said: str) -> None:
+    """Each way of knowing a group has its words."""
+    assert words.known(known).unescape() == said
+
+
+def test_a_reason_without_words_is_said_as_it_is() -> None:
+    """A reason that the page has no words for is still shown."""
+    assert words.reason("group below 100 customers: <x>") == (
+        '<bdi dir="ltr">Group below 100 customers: &lt;x&gt;.</bdi>'
+    )
+
+
+def test_the_question_of_many_splits_stays_short(laundry: RunResult) -> None:
+    """Of many splits the first five are named, and how many more there are."""
+    trials = tuple(replace(laundry.trials[0], split=f"s{place:02}") for place in range(30))
+    asked = words.question(replace(laundry, trials=trials)).striptags()
+    assert asked == "Which of these tell who comes back, and how soon: s00, s01, s02, s03, s04 or 25 more?"
+
+
+def test_the_answer_says_that_all_verdicts_are_open(laundry: RunResult) -> None:
+    """Where splits were tested and none separates or was shown alike, the answer does not claim more."""
+    brand = next(trial for trial in laundry.trials if trial.verdict == "inconclusive")
+    said = [(verdict, sentence.striptags()) for verdict, sentence in words.answers(replace(laundry, trials=(brand,)))]
+    assert [verdict for verdict, _ in said] == ["separates", "equivalent", "inconclusive"]
+    assert said[0][1].startswith("Nothing separates")
+    assert said[1][1] == "No split was shown not to matter."
+
+
+def test_customers_without_a_group_have_words_of_their_own() -> None:
+    """The leaf of customers without a label is told from the root."""
+    leaf = Segment("not-yet-known", "not yet known", "all", (), 300)
+    assert words.rule(leaf) == "Customers to whom no group applies (yet)"
+    assert words.rule(replace(leaf, parent=None)) == "Every customer"
+
+
+def test_a_number_of_customers_that_would_decide_is_rounded_up(laundry: RunResult) -> None:
+    """What would decide is an order of magnitude: two digits, never below."""
+    brand = replace(next(trial for trial in laundry.trials if trial.verdict == "inconclusive"), customers_needed=12_001)
+    assert "about 13,000\N{NO-BREAK SPACE}customers" in words.answers(replace(laundry, trials=(brand,)))[2][1]

@@ -1,0 +1,146 @@
+"""``results.json``: what is written is read back equal, and what cannot be read is refused with the mend."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from segmentor.errors import InputError
+from segmentor.result import (
+    CrossSellRule,
+    Curve,
+    CycleSummary,
+    GroupEffect,
+    InputQuality,
+    Interval,
+    PairEffect,
+    Quality,
+    Rule,
+    RunResult,
+    ScoreTest,
+    SeedVerdict,
+    Segment,
+    ShareBack,
+    SplitTest,
+    Trial,
+    from_json,
+    to_json,
+)
+
+
+@pytest.fixture
+def result() -> RunResult:
+    """A result that fills every field of every record."""
+    interval = Interval(0.1 + 0.2, None, 1e-17)
+    share = (ShareBack(30, interval),)
+    curve = Curve((0, 1), (0.0, 0.5), (0.0, 0.4), (0.0, 0.6), (12, 6))
+    group = GroupEffect("小 small", 12, 30, interval, share, interval, interval, 41.5, curve)
+    trial = Trial(
+        segment="all",
+        split="size",
+        source="declared",
+        known="first_purchases: 2",
+        definition=(("small", "size <= 1"),),
+        groups=(group, replace(group, name="b")),
+        not_known=3,
+        verdict="separates",
+        reasons=("why",),
+        sentence="They differ.",
+        restate="Ask again.",
+        no_follow_up=1,
+        comparable_share=0.97,
+        horizon_days=120,
+        tau_days=118,
+        pairs=(PairEffect("small", "b", interval, interval, interval, share, separated=True, equivalent=False),),
+        verdict_pair=0,
+        test=SplitTest((ScoreTest("typical_gap Gehan", 3.2, 1, 0.07),), 0.01, "type III", 1e-9),
+        p_adjusted=0.02,
+        customers_needed=4_000,
+        same_direction=True,
+        other_seeds=(SeedVerdict(2, "inconclusive"),),
+    )
+    rule = CrossSellRule(
+        antecedent=("a", "b"),
+        consequent="c",
+        kind="attach",
+        mode="same_occasion",
+        segment="all",
+        customers=60,
+        support=0.1,
+        confidence=0.2,
+        lift=interval,
+        p_confirmation_adjusted=0.03,
+        valid=True,
+        median_days=12.0,
+        expected_extra_orders=3.0,
+        expected_extra_amount=9.5,
+    )
+    leaf = Rule("size", "small", "entry", "size = 1")
+    return RunResult(
+        experiment="x",
+        title="标题",
+        language="en",
+        seed=7,
+        config={"a": [1, 0.1, None, True, {"b": "c"}]},
+        quality=Quality(
+            inputs={"transactions": InputQuality(5, 2, 1, 2, {"missing customer": 2}, "f0")},
+            cycle=CycleSummary(1, 2, 1, 1, 0, "2017-01-01", "2017-12-31", 0),
+            warnings=("Look.",),
+        ),
+        trials=(trial,),
+        segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), "why"),),
+        rules=(rule,),
+        min_cell=10,
+        versions={"python": "3.11.9"},
+    )
+
+
+def test_a_result_is_read_back_equal(result: RunResult) -> None:
+    """Every field of every record survives, floats to the last bit, tuples as tuples."""
+    assert from_json(to_json(result)) == result
+
+
+def test_a_result_without_rules_is_read_back_equal(result: RunResult) -> None:
+    """That cross-sell was off is told from no rule found."""
+    assert from_json(to_json(replace(result, rules=None))).rules is None
+    assert from_json(to_json(replace(result, rules=()))).rules == ()
+
+
+def test_the_text_has_sorted_keys_and_line_feeds(result: RunResult) -> None:
+    """Keys are sorted at every depth, text stays readable, and the file ends with a line feed."""
+    text = to_json(result)
+    assert json.dumps(json.loads(text), ensure_ascii=False, indent=1, sort_keys=True) + "\n" == text
+    assert "标题" in text
+    assert "0.30000000000000004" in text
+    assert "\r" not in text
+
+
+def test_a_number_that_is_none_cannot_be_written(result: RunResult) -> None:
+    """NaN and infinity are refused: what is undefined is null."""
+    with pytest.raises(ValueError, match="JSON compliant"):
+        to_json(replace(result, config={"a": float("nan")}))
+
+
+@pytest.mark.parametrize("found", [0, 2, "1", None])
+def test_another_format_is_refused_by_name(result: RunResult, found: object) -> None:
+    """A result of an older or newer format is refused, with both formats and what to do."""
+    text = json.dumps({**json.loads(to_json(result)), "format": found})
+    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 1\); run the experiment again"):
+        from_json(text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"trials": []}'])
+def test_a_text_that_is_no_result_is_refused(text: str) -> None:
+    """Text that is not JSON, or not a result, is an error of the input."""
+    with pytest.raises(InputError, match=r"results\.json"):
+        from_json(text)
+
+
+def test_a_damaged_result_is_refused_with_the_place(result: RunResult) -> None:
+    """A value of the wrong kind is named by where it stands."""
+    document = json.loads(to_json(result))
+    document["trials"][0]["verdict"] = "perhaps"
+    with pytest.raises(InputError, match=r"trials\.0\.verdict"):
+        from_json(json.dumps(document))

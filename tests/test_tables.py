@@ -1,0 +1,156 @@
+"""``trials.csv`` and ``cross_sell.csv``: the columns of the contract, in order, and cells that no spreadsheet runs."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+
+from segmentor.result import (
+    CrossSellRule,
+    CycleSummary,
+    GroupEffect,
+    Interval,
+    PairEffect,
+    Quality,
+    RunResult,
+    ScoreTest,
+    SplitTest,
+    Trial,
+)
+from segmentor.tables import cross_sell_csv, trials_csv
+
+NONE = Interval(None, None, None)
+TESTED = Trial(
+    segment="all",
+    split="size",
+    source="declared",
+    known="first_purchases: 2",
+    definition=(),
+    groups=(
+        GroupEffect("small", 70, 200, Interval(0.6, 0.5, 0.7), (), Interval(46.5, 40.0, 50.0)),
+        GroupEffect("large", 50, 90, Interval(0.5, 0.4, 0.6), (), NONE),
+        GroupEffect("huge", 9, 3),
+    ),
+    not_known=4,
+    verdict="separates",
+    reasons=("significant", "large enough"),
+    sentence="They differ.",
+    horizon_days=120,
+    pairs=(
+        PairEffect("small", "huge", NONE, NONE, NONE, (), separated=False, equivalent=False),
+        PairEffect(
+            "small",
+            "large",
+            Interval(1.18, 1.05, 1.33),
+            Interval(8.0, 2.0, 14.0),
+            Interval(-0.1, -0.2, -0.01),
+            (),
+            separated=True,
+            equivalent=False,
+        ),
+    ),
+    verdict_pair=1,
+    test=SplitTest((ScoreTest("typical_gap Gehan", 3.0, 2, 0.2),), 1e-05, "permutation"),
+    p_adjusted=0.1 + 0.2,
+)
+UNTESTED = Trial("all", "habit", "declared", "lifetime", (), (), 0, "untestable", ("circular",), "Circular.")
+RULE = CrossSellRule(
+    antecedent=("a", "b"),
+    consequent="c",
+    kind="attach",
+    mode="same_occasion",
+    segment="all",
+    customers=60,
+    support=0.1,
+    confidence=0.25,
+    lift=Interval(2.0, 1.5, None),
+    p_confirmation_adjusted=0.03,
+    valid=True,
+)
+
+
+def result(*trials: Trial, rules: tuple[CrossSellRule, ...] | None = ()) -> RunResult:
+    """A run with these trials and rules."""
+    quality = Quality({}, CycleSummary(1, 1, 1, 1, 0, "2017-01-01", "2017-12-31", 0))
+    return RunResult("x", "X", "en", 1, {}, quality, trials, (), rules, 10)
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    """Rows of a CSV text by column."""
+    return list(csv.DictReader(StringIO(text)))
+
+
+def test_trials_have_the_columns_of_the_contract() -> None:
+    """The header of ``trials.csv`` is the published one, in order."""
+    assert trials_csv(result()) == (
+        "segment,split,source,known,groups,customers,customers_by_group,verdict,reason,verdict_groups,ratio,ratio_ci_low,"
+        "ratio_ci_high,difference_days,mean_cycle_days_by_group,share_back_by_group,share_difference,share_difference_ci_low,"
+        "share_difference_ci_high,horizon_days,p_value,p_discovery_adjusted,p_confirmation_adjusted,customers_needed\n"
+    )
+
+
+def test_a_trial_is_one_row_with_the_effects_of_its_verdict_pair() -> None:
+    """Groups are joined in order, effects are of the pair that carries the verdict, floats are in full."""
+    assert trials_csv(result(TESTED)).splitlines()[1] == (
+        'all,size,declared,first_purchases: 2,small|large|huge,129,70|50|9,separates,"significant; large enough",small|large,'
+        "1.18,1.05,1.33,8.0,46.5||,0.6|0.5|,-0.1,-0.2,-0.01,120,1e-05,,0.30000000000000004,"
+    )
+
+
+def test_an_untestable_trial_has_empty_cells() -> None:
+    """What was not computed is empty."""
+    row = rows(trials_csv(result(UNTESTED)))[0]
+    assert row["reason"] == "circular"
+    assert {name for name, cell in row.items() if cell} == {
+        "segment",
+        "split",
+        "source",
+        "known",
+        "customers",
+        "verdict",
+        "reason",
+    }
+
+
+def test_rules_have_the_columns_of_the_contract() -> None:
+    """A rule is one row under the published header; true and false are words."""
+    assert cross_sell_csv(result(rules=(RULE, replace(RULE, valid=False, median_days=23.0)))) == (
+        "antecedent,consequent,kind,mode,segment,customers,support,confidence,lift,lift_ci_low,lift_ci_high,"
+        "p_confirmation_adjusted,valid,median_days,expected_extra_orders,expected_extra_amount\n"
+        "a|b,c,attach,same_occasion,all,60,0.1,0.25,2.0,1.5,,0.03,true,,,\n"
+        "a|b,c,attach,same_occasion,all,60,0.1,0.25,2.0,1.5,,0.03,false,23.0,,\n"
+    )
+
+
+@pytest.mark.parametrize("rules", [None, ()])
+def test_without_rules_there_is_a_header_only(rules: tuple[CrossSellRule, ...] | None) -> None:
+    """A run without cross-sell or without rules writes the header."""
+    assert cross_sell_csv(result(rules=rules)).count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["=cmd|'/c calc'!A1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", " =1", '"=1', "'=1", "＝1", "＋1", "－1", "＠x"],
+)
+def test_a_text_that_a_spreadsheet_could_run_is_led_by_an_apostrophe(name: str) -> None:
+    """A formula in a name is text in the table, and else unchanged."""
+    assert rows(trials_csv(result(replace(TESTED, split=name))))[0]["split"] == "'" + name
+
+
+@pytest.mark.parametrize("name", ["a,b", 'say "x"', "two\nlines", "x;=1", "香水 🌸", "a=b", "00123", ""])
+def test_other_texts_are_read_back_as_they_are(name: str) -> None:
+    """Commas, quotes, line feeds and other scripts survive."""
+    assert rows(trials_csv(result(replace(TESTED, split=name))))[0]["split"] == name
+
+
+def test_a_separator_of_another_locale_stays_inside_its_cell() -> None:
+    """A text with a semicolon is quoted, so that a spreadsheet that splits there sees one cell."""
+    assert '"x;=1"' in trials_csv(result(replace(TESTED, split="x;=1")))
+
+
+def test_negative_numbers_stay_numbers() -> None:
+    """Only text is led by an apostrophe."""
+    assert rows(trials_csv(result(TESTED)))[0]["share_difference"] == "-0.1"

@@ -11,6 +11,8 @@ from segmentor.statistics.arrays import FloatArray, IntArray
 
 _DIRECTIONS = 20_000
 _SEED = 19530831
+_LEAST = 1e-6
+"""A standard error below this share of the largest is taken as this share, so that all directions are defined."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +20,7 @@ class PairIntervals:
     """Differences of all pairs of groups, second minus first, in the order (0, 1), (0, 2), ..., (1, 2), ...
 
     All arrays have shape (n_pairs,); all but the difference are `nan` where a group has no estimate or
-    no variance.
+    neither has a variance.
 
     Attributes:
         first: Number of the first group.
@@ -48,7 +50,7 @@ def pair_intervals(estimates: FloatArray, standard_errors: FloatArray, *, level:
 
     Args:
         estimates: One a group, shape (n_groups,); `nan` where there is none.
-        standard_errors: Same shape; 0 means that the group has no information on its spread.
+        standard_errors: Same shape.
         level: Coverage of all simultaneous intervals together.
 
     References:
@@ -56,9 +58,9 @@ def pair_intervals(estimates: FloatArray, standard_errors: FloatArray, *, level:
     """
     first, second = np.triu_indices(len(estimates), k=1)
     difference = estimates[second] - estimates[first]
-    usable = np.isfinite(estimates) & np.isfinite(standard_errors) & (standard_errors > 0)
-    both = usable[first] & usable[second]
-    error = np.where(both, np.hypot(standard_errors[first], standard_errors[second]), np.nan)
+    usable = np.isfinite(estimates) & np.isfinite(standard_errors)
+    error = np.hypot(standard_errors[first], standard_errors[second])
+    error = np.where(usable[first] & usable[second] & (error > 0), error, np.nan)
     reach = simultaneous_quantile(standard_errors[usable], level=level) * error
     plain = ndtri(level) * error
     return PairIntervals(
@@ -80,13 +82,15 @@ def simultaneous_quantile(standard_errors: FloatArray, *, level: float) -> float
     sample. For two groups it is the two-sided normal quantile.
 
     Args:
-        standard_errors: One a group, shape (n_groups,), above 0.
+        standard_errors: One a group, shape (n_groups,).
         level: Probability that all differences are within the quantile.
     """
     spread = np.sort(standard_errors)
     first, second = np.triu_indices(len(spread), k=1)
+    first, second = first[spread[second] > 0], second[spread[second] > 0]
     if len(first) < 2:
         return float(ndtri((1 + level) / 2))
+    spread = np.maximum(spread, _LEAST * spread[-1])
     normal = np.random.default_rng(_SEED).standard_normal((_DIRECTIONS, len(spread)))
     common = 1 / spread / np.linalg.norm(1 / spread)
     normal -= np.outer(normal @ common, common)
@@ -96,7 +100,7 @@ def simultaneous_quantile(standard_errors: FloatArray, *, level: float) -> float
     )
     largest = np.abs(apart).max(axis=1)
     low, high = 0.0, float(ndtri(1 - (1 - level) / 2 / len(first)))
-    while high - low > 1e-9:
+    while high - low > 1e-6:
         middle = (low + high) / 2
         within = chdtr(len(spread) - 1, np.square(middle / largest)).mean()
         low, high = (middle, high) if within < level else (low, middle)

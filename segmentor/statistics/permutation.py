@@ -55,7 +55,7 @@ def _relabelled(
     in_cohort = customers.sum(axis=0)
     parts = np.split(centre(scores, cohorts)[:, order], np.cumsum(in_cohort)[:-1], axis=1)
     mixed = [cohort for cohort in range(len(in_cohort)) if (customers[:, cohort] > 0).sum() > 1]
-    size = max(1, _BLOCK // int(in_cohort.max()))
+    size = max(1, _BLOCK // max(_width(customers[:, cohort]) for cohort in mixed))
     for start in range(0, resamples, size):
         rows = min(size, resamples - start)
         deviations = np.zeros((rows, len(scores), len(customers)))
@@ -70,7 +70,7 @@ def _shuffled(scores: FloatArray, customers: IntArray, rows: int, generator: np.
     The largest group is what the others leave: the scores sum to zero.
     """
     deviations = np.zeros((rows, len(scores), len(customers)))
-    dealt = generator.permuted(np.tile(np.arange(scores.shape[1], dtype=np.int32), (rows, 1)), axis=1)
+    dealt = _deal(customers, rows, generator)
     largest, start = int(customers.argmax()), 0
     for group in np.flatnonzero(np.arange(len(customers)) != largest):
         end = start + customers[group]
@@ -78,3 +78,26 @@ def _shuffled(scores: FloatArray, customers: IntArray, rows: int, generator: np.
         start = end
     deviations[:, :, largest] = -deviations.sum(axis=-1)
     return deviations
+
+
+def _deal(customers: IntArray, rows: int, generator: np.random.Generator) -> IntArray:
+    """Places of distinct customers in random order for all groups but the largest, shape (rows, n) or wider.
+
+    A few among many are drawn with replacement, and again where one comes twice.
+    """
+    everyone, width = int(customers.sum()), _width(customers)
+    if width == everyone:
+        return generator.permuted(np.tile(np.arange(everyone), (rows, 1)), axis=1)
+    dealt = np.empty((rows, width), dtype=np.int64)
+    again = np.arange(rows)
+    while again.size:
+        dealt[again] = generator.integers(everyone, size=(again.size, width))
+        again = again[(np.diff(np.sort(dealt[again], axis=1), axis=1) == 0).any(axis=1)]
+    return dealt
+
+
+def _width(customers: IntArray) -> int:
+    """Number of customers to draw in a cohort: those outside its largest group, or all where these are not few."""
+    everyone = int(customers.sum())
+    outside = everyone - int(customers.max())
+    return outside if outside**2 < everyone else everyone

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import chdtrc, chdtri, gammainc, gammaincc, ndtr
+from scipy.special import chdtrc, chdtri, gammainc, gammaincc, ndtr, ndtri
 
 from segmentor.errors import StatisticsError
 from segmentor.statistics.arrays import FloatArray
@@ -67,12 +67,9 @@ class NullLaw:
 
     def lengths(self, deviations: FloatArray) -> FloatArray:
         """Standardised lengths, whose squares are the quadratic forms: (..., n_scores) of (..., n_scores, n_groups)."""
-        squares = [
-            np.square(deviations[..., score, :] @ standard).sum(axis=-1)
-            for score, standard in enumerate(self.whiteners)
-        ]
-        lengths: FloatArray = np.sqrt(np.stack(squares, axis=-1))
-        return lengths
+        return np.stack(
+            [_lengths(deviations[..., score, :] @ standard) for score, standard in enumerate(self.whiteners)], axis=-1
+        )
 
     def p_values(self, lengths: FloatArray) -> FloatArray:
         """Single p-values of standardised lengths, same shape: type III for two groups, else chi-square."""
@@ -160,18 +157,20 @@ def smallest_p_value(smallest: float, law: NullLaw) -> float:
         return smallest
     generator = np.random.default_rng(_SEED)
     values, vectors = np.linalg.eigh(law.covariance)
-    points = (generator.standard_normal((_DRAWS, len(values))) * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    tail_share = smallest * (1 - (np.arange(_DRAWS) + 0.5) / _DRAWS)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    points = generator.standard_normal((_DRAWS, len(values))) @ root
+    shares = smallest * (1 - (np.arange(_DRAWS) + 0.5) / _DRAWS)
+    reached = {rank: _tail_length(rank, shares) for rank in set(degrees)}
+    bounds = np.array([float(_tail_length(rank, np.float64(smallest))) for rank in degrees]) * (1 - 1e-12)
     ends = np.cumsum(degrees)
-    bounds = [chdtri(rank, smallest) * (1 - 1e-12) for rank in degrees]
-    total = 0.0
+    tails = 0.0
     for end, rank in zip(ends, degrees, strict=True):
         own = slice(end - rank, end)
-        length = np.sqrt(chdtri(rank, tail_share) / np.square(points[:, own]).sum(axis=1))
-        moved = points + (points[:, own] * (length - 1)[:, None]) @ law.covariance[own]
-        squares = np.stack([part.sum(axis=1) for part in np.split(np.square(moved), ends[:-1], axis=1)], axis=1)
-        total += float((1 / np.maximum((squares >= bounds).sum(axis=1), 1)).mean())
-    return min(1.0, smallest * total)
+        stretch = reached[rank] / _lengths(points[:, own]) - 1
+        moved = points + (points[:, own] * stretch[:, None]) @ law.covariance[own]
+        lengths = np.stack([_lengths(part) for part in np.split(moved, ends[:-1], axis=1)], axis=1)
+        tails += float((1 / np.maximum((lengths >= bounds).sum(axis=1), 1)).mean())
+    return min(1.0, smallest * tails)
 
 
 def needs_permutation(sums: GroupSums, tests: ScoreTests) -> bool:
@@ -197,3 +196,13 @@ def _skewness(linear: LinearStatistic) -> FloatArray:
     variance = np.einsum("kk->k", linear.covariance[:, :, first, first])
     skewness = np.divide(linear.third[:, first], variance**1.5, out=np.zeros_like(variance), where=variance > 0)
     return np.asarray(skewness, dtype=np.float64)
+
+
+def _tail_length(rank: int, share: FloatArray | np.float64) -> FloatArray:
+    """Length that a standard normal vector exceeds with probability `share`."""
+    return np.asarray(-ndtri(share / 2) if rank == 1 else np.sqrt(chdtri(rank, share)), dtype=np.float64)
+
+
+def _lengths(vectors: FloatArray) -> FloatArray:
+    """Length of each row."""
+    return np.asarray(np.sqrt(np.square(vectors).sum(axis=-1)), dtype=np.float64)

@@ -39,6 +39,7 @@ class Shop:
 
     @property
     def table(self) -> LifeTable:
+        """Weighted numbers of gaps by place of their duration."""
         return LifeTable.from_gaps(self.ends, self.events, weights=self.weights, entry_ages=self.entry_ages)
 
     def place(self, time: float) -> int:

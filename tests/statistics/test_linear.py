@@ -26,11 +26,11 @@ TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 UNIT = 2**40
 
 
-def codes(labels):
+def _codes(labels):
     return np.unique(labels, return_inverse=True)[1]
 
 
-def power_sums(scores, groups, cohorts):
+def _power_sums(scores, groups, cohorts):
     """Raw integer sums of scores times `UNIT`, as an engine would make them."""
     whole = [[round(score * UNIT) for score in row] for row in scores]
     n_scores, n_groups, n_cohorts = len(whole), max(groups) + 1, max(cohorts) + 1
@@ -48,9 +48,9 @@ def power_sums(scores, groups, cohorts):
     return customers, sums, products, cubes
 
 
-def assert_test(scores, groups, cohorts, expected):
+def _assert_test(scores, groups, cohorts, expected):
     """The linear statistic, its moments, quadratic form, degrees of freedom and p are coin's."""
-    linear = linear_statistic(GroupSums.from_scores(np.array([scores]), codes(groups), cohorts))
+    linear = linear_statistic(GroupSums.from_scores(np.array([scores]), _codes(groups), cohorts))
     shown = slice(0, 1) if len(expected["levels"]) == 2 else slice(None)
     np.testing.assert_allclose(linear.statistic[0, shown], expected["linear_statistic"], **TOLERANCE)
     np.testing.assert_allclose(linear.expectation[0, shown], expected["expectation"], **TOLERANCE)
@@ -71,8 +71,8 @@ def assert_test(scores, groups, cohorts, expected):
 def test_permutation_moments_equal_coin(case, stratified, split, shop):
     """permutation.json `cases[].group|kind.plain|within_cohorts` hold the statistic, its moments, df and p."""
     attributes = shop(case["dataset"], case["weighting"]).attributes
-    cohorts = codes(attributes["cohort"]) * (stratified == "within_cohorts")
-    assert_test(case["scores"], attributes[split], cohorts, case[split][stratified])
+    cohorts = _codes(attributes["cohort"]) * (stratified == "within_cohorts")
+    _assert_test(case["scores"], attributes[split], cohorts, case[split][stratified])
 
 
 @pytest.mark.parametrize(
@@ -82,12 +82,12 @@ def test_group_sums_equal_the_reference(case, shop):
     """permutation.json `cases[].group.sums_within_cohorts` are the sums by group and stratum."""
     attributes, expected = shop(case["dataset"]).attributes, case["group"]["sums_within_cohorts"]
     scores = np.array([case["scores"]])
-    sums = GroupSums.from_scores(scores, codes(attributes["group"]), codes(attributes["cohort"]))
+    sums = GroupSums.from_scores(scores, _codes(attributes["group"]), _codes(attributes["cohort"]))
     filled = sums.customers.T > 0
     np.testing.assert_array_equal(sums.customers.T[filled], expected["n"])
     totals = (sums.deviations + sums.means[:, None] * sums.customers)[0]
     np.testing.assert_allclose(totals.T[filled], expected["sum"], **TOLERANCE)
-    squares = np.bincount(codes(expected["stratum"]), expected["sum_of_squares"])
+    squares = np.bincount(_codes(expected["stratum"]), expected["sum_of_squares"])
     own = sums.covariances[0, 0] + sums.customers.sum(axis=0) * sums.means[0] ** 2
     np.testing.assert_allclose(own, squares, **TOLERANCE)
 
@@ -98,13 +98,13 @@ def test_degenerate_splits_equal_coin_or_are_refused(name, field, degenerate_sho
     """degenerate.json `expected.permutation*` is reproduced; where coin stops, so does the test, or it leaves out what it may."""
     case, expected = DEGENERATE[name], DEGENERATE[name]["expected"]
     attributes = degenerate_shop(name).attributes
-    cohorts = codes(attributes["cohort"]) * (field == "permutation_within_cohorts")
+    cohorts = _codes(attributes["cohort"]) * (field == "permutation_within_cohorts")
     wanted = expected[field]
     if "failure" not in wanted:
-        assert_test(expected["scores"], attributes["group"], cohorts, wanted)
+        _assert_test(expected["scores"], attributes["group"], cohorts, wanted)
         return
     linear = linear_statistic(
-        GroupSums.from_scores(np.array([expected["scores"]]), codes(attributes["group"]), cohorts)
+        GroupSums.from_scores(np.array([expected["scores"]]), _codes(attributes["group"]), cohorts)
     )
     if f"{field}_of_two_or_more" in expected:
         reduced = expected[f"{field}_of_two_or_more"]
@@ -124,9 +124,9 @@ def test_standardised_sums_equal_coin(case, shop):
     attributes = shop(case["dataset"], case["weighting"]).attributes
     by_name = {(one["dataset"], one["weighting"]): one["scores"] for one in CASES}
     scores = np.array([by_name[case["dataset"], case["weighting"]]])
-    cohorts = codes(attributes["cohort"]) * case["within_cohorts"]
+    cohorts = _codes(attributes["cohort"]) * case["within_cohorts"]
     for labels, expected in zip(case["splits"].values(), case["standardised"], strict=True):
-        linear = linear_statistic(GroupSums.from_scores(scores, codes(labels), cohorts))
+        linear = linear_statistic(GroupSums.from_scores(scores, _codes(labels), cohorts))
         z = linear.deviation[0, 0] / np.sqrt(linear.covariance[0, 0, 0, 0])
         assert z == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
@@ -140,8 +140,8 @@ def test_standardised_sums_equal_coin(case, shop):
 def test_naive_logrank_equals_survdiff(case, field, shop):
     """logrank.json `survdiff_all_gaps.p` and `survdiff_first_gaps.p` are those of the usual test, strata side by side."""
     gaps = shop(case["dataset"], "typical_gap")
-    groups = codes(gaps.attributes[case["split"]])[gaps.customers]
-    strata = codes(gaps.attributes["cohort"])[gaps.customers] * case["stratified_by_cohort"]
+    groups = _codes(gaps.attributes[case["split"]])[gaps.customers]
+    strata = _codes(gaps.attributes["cohort"])[gaps.customers] * case["stratified_by_cohort"]
     chosen = np.unique(gaps.customers, return_index=True)[1] if field == "survdiff_first_gaps" else slice(None)
     counts = np.zeros((2, max(groups) + 1, max(strata) + 1, len(gaps.times)))
     np.add.at(counts, (gaps.events[chosen], groups[chosen], strata[chosen], gaps.ends[chosen]), 1)
@@ -171,7 +171,7 @@ CUSTOMERS = st.lists(
 )
 
 
-def columns(customers):
+def _columns(customers):
     first, second, groups, cohorts = (np.array(column) for column in zip(*customers, strict=True))
     return np.stack([first, second]) / 64, groups, cohorts
 
@@ -182,7 +182,7 @@ def test_moments_do_not_depend_on_the_order_of_customers(customers, order):
     """Shuffling the customers changes nothing."""
     shuffled = list(customers)
     order.shuffle(shuffled)
-    assert_same(linear_of(customers), linear_of(shuffled))
+    _assert_same(_linear_of(customers), _linear_of(shuffled))
 
 
 @given(customers=CUSTOMERS, renamed=st.permutations([0, 1, 2]))
@@ -191,8 +191,8 @@ def test_renaming_groups_and_cohorts_renames_the_moments(customers, renamed):
     """Other numbers for groups and cohorts give the same moments in their new places."""
     every = [*customers, (0, 0, 2, 0), (0, 0, 0, 2)]
     places = np.argsort(renamed)
-    other = linear_of([(one, two, renamed[group], renamed[cohort]) for one, two, group, cohort in every])
-    linear = linear_of(every)
+    other = _linear_of([(one, two, renamed[group], renamed[cohort]) for one, two, group, cohort in every])
+    linear = _linear_of(every)
     np.testing.assert_allclose(other.deviation, linear.deviation[:, places], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(other.covariance, linear.covariance[:, :, places][:, :, :, places], rtol=1e-9, atol=1e-9)
 
@@ -201,7 +201,7 @@ def test_renaming_groups_and_cohorts_renames_the_moments(customers, renamed):
 @settings(deadline=None)
 def test_scale_and_origin_of_scores_do_not_matter(customers, factor, shift):
     """Scores times a factor plus a constant scale the deviation, its covariance and third moment, and shift nothing."""
-    scores, groups, cohorts = columns(customers)
+    scores, groups, cohorts = _columns(customers)
     one = linear_statistic(GroupSums.from_scores(scores, groups, cohorts))
     other = linear_statistic(GroupSums.from_scores(scores * factor + shift, groups, cohorts))
     np.testing.assert_allclose(other.deviation, one.deviation * factor, rtol=1e-9, atol=1e-9 * abs(factor))
@@ -214,20 +214,20 @@ def test_scale_and_origin_of_scores_do_not_matter(customers, factor, shift):
 def test_raw_sums_of_disjoint_customers_add(customers, part):
     """Integer power sums of two parts of the customers add up to sums that give the moments of all."""
     every = [*customers, (1, 2, 2, 2)]
-    scores, groups, cohorts = columns(every)
+    scores, groups, cohorts = _columns(every)
     whole = linear_statistic(GroupSums.from_scores(scores, groups, cohorts))
     halves = [chosen for chosen in (every[:part], every[part:]) if chosen]
-    padded = [power_sums(*columns([*chosen, (0, 0, 2, 2)])) for chosen in halves]
-    extra = power_sums(*columns([(0, 0, 2, 2)]))
+    padded = [_power_sums(*_columns([*chosen, (0, 0, 2, 2)])) for chosen in halves]
+    extra = _power_sums(*_columns([(0, 0, 2, 2)]))
     added = [sum(parts) - len(halves) * spare for *parts, spare in zip(*padded, extra, strict=True)]
-    assert_same(linear_statistic(GroupSums.from_power_sums(*added, scale=UNIT)), whole)
+    _assert_same(linear_statistic(GroupSums.from_power_sums(*added, scale=UNIT)), whole)
 
 
 def test_power_sums_are_centred_exactly():
     """A mean a million times the spread costs no digit: moments equal those in rational arithmetic."""
     whole = [10**15 + step for step in (0, 3, 11, -7, 2, 5)]
     groups, cohorts = np.array([0, 1, 0, 1, 1, 0]), np.zeros(6, dtype=int)
-    customers, sums, products, cubes = power_sums([[value / UNIT for value in whole]], groups, cohorts)
+    customers, sums, products, cubes = _power_sums([[value / UNIT for value in whole]], groups, cohorts)
     linear = linear_statistic(GroupSums.from_power_sums(customers, sums, products, cubes, scale=UNIT))
     mean = Fraction(sum(whole), 6)
     deviation = float((sum(whole[i] for i in (0, 2, 5)) - 3 * mean) / UNIT)
@@ -236,10 +236,10 @@ def test_power_sums_are_centred_exactly():
     assert linear.covariance[0, 0, 0, 0] == pytest.approx(variance, rel=1e-15)
 
 
-def linear_of(customers):
-    return linear_statistic(GroupSums.from_scores(*columns(customers)))
+def _linear_of(customers):
+    return linear_statistic(GroupSums.from_scores(*_columns(customers)))
 
 
-def assert_same(one, other):
+def _assert_same(one, other):
     for field in ("statistic", "expectation", "deviation", "covariance", "third"):
         np.testing.assert_allclose(getattr(one, field), getattr(other, field), rtol=1e-9, atol=1e-9, err_msg=field)

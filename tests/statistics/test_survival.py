@@ -39,19 +39,19 @@ PERMUTATION = json.loads((REFERENCE / "permutation.json").read_text())["cases"]
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 
 
-def name_of(case):
+def _name_of(case):
     return "-".join(str(case[key]) for key in ("dataset", "rows", "weighting", "group") if key in case)
 
 
-def gaps_of(case, shop):
+def _gaps_of(case, shop):
     whole = shop(case["dataset"], case["weighting"], case["rows"])
     return whole if case["group"] == "all" else whole.among(whole.attributes["group"] == case["group"])
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", CASES, ids=_name_of)
 def test_counts_and_curve_on_given_days_equal_survfit(case, shop, numbers):
     """survival.json `cases[].n_customers` to `last_time` and `at.*` are those of the table, as far as the data reach."""
-    gaps, at = gaps_of(case, shop), case["at"]
+    gaps, at = _gaps_of(case, shop), case["at"]
     table = gaps.table
     places = [gaps.place(day) for day in at["days"] if day <= case["last_time"]]
     curve = survival(table)[places]
@@ -70,10 +70,10 @@ def test_counts_and_curve_on_given_days_equal_survfit(case, shop, numbers):
     np.testing.assert_allclose(high, numbers(at["survival_ci_high"][:known]), **TOLERANCE)
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if case["dataset"] != "continuous_150"], ids=name_of)
+@pytest.mark.parametrize("case", [case for case in CASES if case["dataset"] != "continuous_150"], ids=_name_of)
 def test_means_and_quantiles_equal_survfit(case, shop):
     """survival.json `restricted_mean`, `restricted_mean_se`, `median`, its interval and both quartiles are reproduced."""
-    gaps = gaps_of(case, shop)
+    gaps = _gaps_of(case, shop)
     table = gaps.table
     curve, horizon = survival(table), case["horizon_days"]
     assert restricted_mean(curve, horizon) == pytest.approx(case["restricted_mean"], rel=1e-12)
@@ -90,10 +90,10 @@ def test_means_and_quantiles_equal_survfit(case, shop):
         assert (float(reached[0]) if reached.size else None) == case[bound]
 
 
-@pytest.mark.parametrize("case", [case for case in CASES if "curve" in case], ids=name_of)
+@pytest.mark.parametrize("case", [case for case in CASES if "curve" in case], ids=_name_of)
 def test_whole_curve_equals_survfit(case, shop, numbers):
     """survival.json `curve.*` is reproduced at every distinct time."""
-    assert_curve(gaps_of(case, shop), case["curve"], numbers)
+    _assert_curve(_gaps_of(case, shop), case["curve"], numbers)
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
@@ -104,7 +104,7 @@ def test_degenerate_curves_equal_survfit(name, degenerate_shop, numbers):
     np.testing.assert_allclose(gaps.weights, expected["weights"], **TOLERANCE)
     np.testing.assert_allclose(gaps.sums(logrank_values(gaps.table)), expected["scores"], **TOLERANCE)
     assert median_day(survival(gaps.table)) == expected["median"]
-    assert_curve(gaps, expected["curve"], numbers)
+    _assert_curve(gaps, expected["curve"], numbers)
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
@@ -124,7 +124,7 @@ def test_degenerate_restricted_means_are_never_extended(name, degenerate_shop):
     assert error == pytest.approx(case["expected"]["restricted_mean_se"], rel=1e-12, abs=1e-12)
 
 
-@pytest.mark.parametrize("case", PERMUTATION, ids=name_of)
+@pytest.mark.parametrize("case", PERMUTATION, ids=_name_of)
 def test_logrank_scores_of_customers_equal_the_reference(case, shop):
     """permutation.json `cases[].scores` are the customers' sums of uncut log-rank values."""
     gaps = shop(case["dataset"], case["weighting"])
@@ -133,7 +133,7 @@ def test_logrank_scores_of_customers_equal_the_reference(case, shop):
 
 @pytest.mark.parametrize("name", ["two_groups_120", "weekly_160", "staggered_240"])
 def test_gehan_scores_count_the_gaps_that_a_gap_outlives(name, shop):
-    """n times a gap's Gehan score is Gehan's count over all pairs: outliving gaps minus those it outlives for sure."""
+    """The Gehan score of a gap times n is Gehan's count over all pairs: outliving gaps minus those it outlives for sure."""
     gaps = shop(name, "typical_gap")
     slow = np.zeros(len(gaps.ends))
     for one, (end, event) in enumerate(zip(gaps.ends, gaps.events, strict=True)):
@@ -239,11 +239,11 @@ def test_tables_do_not_depend_on_order_and_add(gaps, order, part):
     shuffled = list(gaps)
     order.shuffle(shuffled)
     parts = [rows for rows in (gaps[:part], gaps[part:]) if rows]
-    whole = table_of(gaps)
-    summed = parts and table_of(parts[0])
+    whole = _table_of(gaps)
+    summed = parts and _table_of(parts[0])
     for rows in parts[1:]:
-        summed = summed + table_of(rows)
-    for other in (table_of(shuffled), summed):
+        summed = summed + _table_of(rows)
+    for other in (_table_of(shuffled), summed):
         np.testing.assert_array_equal(whole.events, other.events)
         np.testing.assert_array_equal(whole.at_risk, other.at_risk)
 
@@ -252,8 +252,8 @@ def test_tables_do_not_depend_on_order_and_add(gaps, order, part):
 @settings(deadline=None)
 def test_scores_sum_to_zero_and_curves_fall(gaps):
     """Both scores sum to zero over the population, and survival falls from 1, whatever the gaps."""
-    table = table_of(gaps)
-    ends, events, entries = (np.array(column) for column in zip(*rows_of(gaps), strict=True))
+    table = _table_of(gaps)
+    ends, events, entries = (np.array(column) for column in zip(*_rows_of(gaps), strict=True))
     for values in (logrank_values(table), gehan_values(table)):
         sums = customer_sums(
             values,
@@ -269,16 +269,16 @@ def test_scores_sum_to_zero_and_curves_fall(gaps):
     assert all(later <= earlier for earlier, later in pairwise([1.0, *known]))
 
 
-def rows_of(gaps):
+def _rows_of(gaps):
     return [(entry + length, int(event), entry) for entry, length, event in gaps]
 
 
-def table_of(gaps):
-    ends, events, entries = (np.array(column) for column in zip(*rows_of(gaps), strict=True))
+def _table_of(gaps):
+    ends, events, entries = (np.array(column) for column in zip(*_rows_of(gaps), strict=True))
     return LifeTable.from_gaps(ends, events, weights=np.ones(len(ends)), entry_ages=entries)
 
 
-def assert_curve(gaps, expected, numbers):
+def _assert_curve(gaps, expected, numbers):
     """At every time of the curve, counts, survival and hazard with their clustered errors are as expected."""
     table = gaps.table
     places = [gaps.place(time) for time in expected["time"]]

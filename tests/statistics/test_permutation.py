@@ -1,0 +1,130 @@
+"""P-values by relabelling against coin's Monte Carlo and exact ones."""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segmentor.errors import StatisticsError
+from segmentor.statistics.linear import GroupSums, linear_statistic
+from segmentor.statistics.permutation import _relabelled, permutation_p
+from segmentor.statistics.score_tests import null_law
+from segmentor.statistics.score_tests import test_scores as run_test
+
+REFERENCE = Path(__file__).parents[1] / "data" / "reference"
+CASES = json.loads((REFERENCE / "permutation.json").read_text())["cases"]
+FIELDS = [
+    (case, split, field)
+    for case in CASES
+    for split in ("group", "kind")
+    for field in ("plain_monte_carlo", "within_cohorts_monte_carlo", "plain_exact", "within_cohorts_exact")
+    if field in case[split]
+]
+RESAMPLES = 20_000
+
+
+def _codes(labels):
+    return np.unique(labels, return_inverse=True)[1]
+
+
+def _noise(p, *resamples):
+    return 4 * np.sqrt(p * (1 - p) * sum(1 / number for number in resamples)) + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("case", "split", "field"), FIELDS, ids=lambda value: value["dataset"] if isinstance(value, dict) else value
+)
+def test_relabelling_agrees_with_coin(case, split, field, shop):
+    """permutation.json `*_monte_carlo.p` and `*_exact.p_two_sided` are met within their Monte Carlo error."""
+    attributes, expected = shop(case["dataset"], case["weighting"]).attributes, case[split][field]
+    cohorts = _codes(attributes["cohort"]) * field.startswith("within")
+    p = permutation_p(np.array([case["scores"]]), _codes(attributes[split]), cohorts, resamples=RESAMPLES, seed=1)
+    exact = field.endswith("_exact")
+    wanted = expected["p_two_sided" if exact else "p"]
+    drawn = [RESAMPLES] if exact else [RESAMPLES, expected["resamples"]]
+    assert p == pytest.approx(wanted, abs=_noise(wanted, *drawn))
+
+
+def test_ties_count():
+    """With few distinct scores p is the share of all choices whose sum is as far from its mean, equal ones included."""
+    scores, group = np.array([1.0, 1, 0, 0, 0, 0.1, 0.1, 0.3]) / 3, 3
+    labels = (np.arange(8) >= group).astype(int)
+    sums = np.array([scores[list(chosen)].sum() for chosen in combinations(range(8), group)])
+    distance = np.abs(sums - sums.mean())
+    exact = (distance >= distance[0] - 1e-9).mean()
+    p = permutation_p(scores[None], labels, np.zeros(8, dtype=int), resamples=RESAMPLES, seed=1)
+    assert p == pytest.approx(exact, abs=_noise(exact, RESAMPLES))
+
+
+def test_several_scores_are_judged_by_the_smallest_p():
+    """Over all choices of a group, p is the share in which the smaller of two single p-values is as small."""
+    generator = np.random.default_rng(4)
+    scores = generator.gamma(0.6, 1, (2, 12))
+    scores[:, :4] += 0.5
+    labels = (np.arange(12) >= 4).astype(int)
+    cohorts = np.zeros(12, dtype=int)
+    law = null_law(linear_statistic(GroupSums.from_scores(scores, labels, cohorts)))
+    chosen = scores[:, list(combinations(range(12), 4))].sum(axis=-1).T - 4 * scores.mean(axis=1)
+    smallest = law.p_values(law.lengths(np.stack([chosen, -chosen], axis=-1))).min(axis=1)
+    exact = (smallest <= smallest[0] * (1 + 1e-9)).mean()
+    p = permutation_p(scores, labels, cohorts, resamples=RESAMPLES, seed=1)
+    assert p == pytest.approx(exact, abs=_noise(exact, RESAMPLES))
+
+
+@pytest.mark.parametrize("sizes", [(0.5, 0.5), (0.4, 0.3, 0.3)])
+def test_closed_form_agrees_with_relabelling(sizes):
+    """For groups of hundreds the joint closed-form p of three scores is that of relabelling within cohorts."""
+    generator = np.random.default_rng(len(sizes))
+    groups = generator.choice(len(sizes), 1200, p=sizes)
+    cohorts = np.minimum(generator.poisson(1 + groups), 4)
+    scores = generator.gamma(1, 1, (3, 1200)) + generator.gamma(1, 1, 1200)
+    scores[0] -= 0.2 * (groups == 0)
+    p = permutation_p(scores, groups, cohorts, resamples=RESAMPLES, seed=2)
+    closed = run_test(GroupSums.from_scores(scores, groups, cohorts)).p_value
+    assert 0.005 < p < 0.2
+    assert closed == pytest.approx(p, rel=0.1)
+
+
+@pytest.mark.parametrize("n_groups", [2, 3])
+def test_order_of_customers_does_not_matter(n_groups):
+    """Shuffled customers have exactly the same p."""
+    generator = np.random.default_rng(6)
+    scores = generator.integers(-9, 9, (2, 60)) / 8
+    groups, cohorts = generator.integers(0, n_groups, 60), generator.integers(0, 4, 60)
+    order = generator.permutation(60)
+    p = permutation_p(scores, groups, cohorts, resamples=500, seed=3)
+    assert permutation_p(scores[:, order], groups[order], cohorts[order], resamples=500, seed=3) == p
+
+
+def test_p_is_never_zero():
+    """Where no relabelling comes near, p is 1 / (B + 1)."""
+    scores = np.concatenate([np.zeros(100), np.ones(100)])[None]
+    groups = np.repeat([0, 1], 100)
+    assert permutation_p(scores, groups, np.zeros(200, dtype=int), resamples=999, seed=1) == 0.001
+
+
+def test_relabelling_without_mixed_cohorts_is_refused():
+    """Groups that are cohorts cannot be relabelled."""
+    groups = np.repeat([0, 1], 5)
+    with pytest.raises(StatisticsError, match="no cohort holds two groups"):
+        permutation_p(np.arange(10.0)[None], groups, groups, resamples=99, seed=1)
+
+
+@pytest.mark.parametrize("shares", [(0.6, 0.3, 0.1), (0.97, 0.015, 0.015)])
+def test_groups_keep_their_sizes_in_every_cohort(shares):
+    """Relabelled group sums have the permutation mean and covariance, for large and for tiny groups."""
+    generator = np.random.default_rng(9)
+    groups, cohorts = generator.choice(3, 400, p=shares), generator.integers(0, 3, 400)
+    scores = generator.gamma(1, 1, (2, 400))
+    sums = GroupSums.from_scores(scores, groups, cohorts)
+    linear = linear_statistic(sums)
+    drawn = np.concatenate(list(_relabelled(scores, sums.customers, cohorts, 20_000, generator)))
+    spread = np.sqrt(np.einsum("kkgg->kg", linear.covariance))
+    np.testing.assert_allclose(drawn.mean(axis=0) / spread, 0, atol=0.03)
+    covariance = np.einsum("nkg,nlh->klgh", drawn, drawn) / len(drawn)
+    scale = spread[:, None, :, None] * spread[None, :, None, :]
+    np.testing.assert_allclose(covariance / scale, linear.covariance / scale, atol=0.04)

@@ -59,8 +59,8 @@ def reject_rows(engine: Engine, raw: RawTable) -> tuple[Rejected, ...]:
         Every reason in ``_rejected``, the most frequent first.
     """
     engine.execute(
-        f"INSERT INTO _rejected SELECT file_no, line_no, _reason, {csv_row_sql(raw.columns)} "
-        f"FROM _judged WHERE _reason IS NOT NULL"
+        f"INSERT INTO _rejected SELECT file_no, line_no, _reason, {_csv_row_sql(raw.columns)} "
+        "FROM _judged WHERE _reason IS NOT NULL"
     )
     rows = engine.rows(
         "SELECT reason, count(*), min((file_no, line_no)) AS first FROM _rejected GROUP BY reason ORDER BY 2 DESC, 1"
@@ -116,8 +116,8 @@ def refuse_too_many(
     raise DataError("\n".join(lines))
 
 
-def csv_row_sql(columns: Sequence[Column]) -> str:
-    """SQL of a row's fields as one line of CSV."""
+def _csv_row_sql(columns: Sequence[Column]) -> str:
+
     fields = []
     for column in columns:
         text = f"coalesce({column.sql}::VARCHAR, '')"

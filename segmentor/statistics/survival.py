@@ -217,10 +217,12 @@ def quantile_day(curve: FloatArray, share: float) -> float | None:
     reached = np.flatnonzero(curve <= level + _LEVEL)
     if not reached.size:
         return None
-    flat = np.flatnonzero(curve >= level - _LEVEL)
+    first = int(reached[0])
+    if curve[first] < level - _LEVEL:
+        return float(first)
     below = np.flatnonzero(curve < level - _LEVEL)
-    end = below[0] if below.size else flat[-1]
-    return float(reached[0] + max(end, reached[0])) / 2 if curve[reached[0]] >= level - _LEVEL else float(reached[0])
+    end = below[0] if below.size else np.flatnonzero(curve >= level - _LEVEL)[-1]
+    return float(first + end) / 2
 
 
 def median_day(curve: FloatArray) -> float | None:

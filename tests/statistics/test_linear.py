@@ -189,7 +189,7 @@ def test_moments_do_not_depend_on_the_order_of_customers(customers, order):
 @settings(deadline=None)
 def test_renaming_groups_and_cohorts_renames_the_moments(customers, renamed):
     """Other numbers for groups and cohorts give the same moments in their new places."""
-    every = [*customers, (0, 0, 2, 0), (0, 0, 0, 2)]
+    every = [*customers, *((0, 0, place, place) for place in range(3))]
     places = np.argsort(renamed)
     other = _linear_of([(one, two, renamed[group], renamed[cohort]) for one, two, group, cohort in every])
     linear = _linear_of(every)

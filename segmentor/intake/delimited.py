@@ -32,7 +32,7 @@ BATCH_ROWS = 20_000
 _BLOCK = 1 << 20
 _MARKED = "segmentor-marked"
 _MARK = re.compile("[\udc00-\udcff]")
-_BLANK = re.compile(r'(?: *+|" *+")[\r\n]*+\Z')
+_BLANK = re.compile(r'(?: *+|" *+" *+)[\r\n]*+\Z')
 _REST_OF_QUOTED = re.compile(r'[^"]*+(?:""[^"]*+)*+"')
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",

@@ -206,8 +206,8 @@ def _iso(text: str) -> tuple[str, str]:
         WHEN regexp_full_match({text}, {literal(_DAY + _CLOCK)}) THEN 'naive'
         WHEN regexp_full_match({text}, {literal(_DAY + _CLOCK + _OFFSET)}) THEN 'offset' END"""
     joined = rf"regexp_replace({normal}, ' ([Z+-])', '\1')"
-    stated = f"""CASE _kind WHEN 'offset' THEN TRY_CAST({joined} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
-        ELSE TRY_CAST({normal} AS TIMESTAMP) END"""
+    stated = f"""CASE WHEN _kind = 'offset' THEN TRY_CAST({joined} AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
+        WHEN _kind IS NOT NULL THEN TRY_CAST({normal} AS TIMESTAMP) END"""
     return stated, kind
 
 

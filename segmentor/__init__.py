@@ -12,7 +12,8 @@ The map, in the order in which a run passes through it:
 - `effects`: how many of each group come back and how soon.
 - `trials`: a split is tried: group sums are tested, effects measured.
 - `verdicts`: test and effects become a verdict with its reasons.
-- `segments`: separating splits become definitions, one SQL statement, and the segment of each customer.
+- `segments`: separating splits become definitions and one SQL statement.
+- `assignment`: the definitions of an earlier run give each customer its segment.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.
 - `result`: everything that a run found, as plain records and as JSON.
 - `tables` and `report`: the result as CSV and as one self-contained HTML file.

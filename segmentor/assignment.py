@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
 
 
-def assign(source: Path, config: ExperimentConfig, *, as_of: datetime.date | None, out: Path, progress: Callable[[str], None]) -> dict[str, int]:
+def assign(
+    source: Path, config: ExperimentConfig, *, as_of: datetime.date | None, out: Path, progress: Callable[[str], None]
+) -> dict[str, int]:
     """Writes the segment of each customer of the config's data by the definitions of an earlier run.
 
     Args:
@@ -47,7 +49,10 @@ def assign(source: Path, config: ExperimentConfig, *, as_of: datetime.date | Non
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
     definitions = _read_definitions(source)
     config = _with_definitions(config, definitions)
-    with tempfile.TemporaryDirectory(prefix="segmentor-") as scratch, open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine:
+    with (
+        tempfile.TemporaryDirectory(prefix="segmentor-") as scratch,
+        open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine,
+    ):
         load_tables(engine, config, quarantine=Path(scratch) / "quarantine", progress=progress)
         if as_of is not None:
             time = quote(config.data.transactions.columns["time"])
@@ -74,7 +79,9 @@ def assign(source: Path, config: ExperimentConfig, *, as_of: datetime.date | Non
 
 def _write_assigned(engine: Engine, out: Path, scratch: Path) -> None:
     """The table ``assigned``, in the order of customers, under its final name at once or not at all."""
-    select = "select customer, segment, strftime(known_since, '%Y-%m-%d') as known_since from assigned order by customer"
+    select = (
+        "select customer, segment, strftime(known_since, '%Y-%m-%d') as known_since from assigned order by customer"
+    )
     staged = out.with_name(f".{out.name}.part")
     written = scratch / f"assigned{out.suffix.lower()}"
     try:

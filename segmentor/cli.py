@@ -6,7 +6,6 @@ in the config.
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import json
 import os
@@ -63,6 +62,8 @@ class _Simulation(click.Command):
     """Has an option for every figure of the world; they are looked up only when the command is used."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from segmentor.synthetic.world import FragranceWorld
+
         *own, help_option = super().get_params(ctx)
         figures = [
             click.Option(
@@ -71,23 +72,9 @@ class _Simulation(click.Command):
                 metavar="NUMBER",
                 help=f"[default: {value:g}]",
             )
-            for figure, value in _figures().items()
+            for figure, value in FragranceWorld().figures().items()
         ]
         return [*own, *figures, help_option]
-
-
-def _figures() -> dict[str, float]:
-    """Numbers of the fragrance world with their defaults; a share of several is named `field.part`."""
-    from segmentor.synthetic.world import FragranceWorld
-
-    figures: dict[str, float] = {}
-    for field in dataclasses.fields(FragranceWorld):
-        match field.default:
-            case int() | float() as number:
-                figures[field.name] = number
-            case ((str(), float()), *_) as shares:
-                figures.update({f"{field.name}.{part}": share for part, share in shares})
-    return figures
 
 
 def _parameter(figure: str) -> str:
@@ -226,10 +213,10 @@ def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, out: Path
 
     settings = load_config(config)
     with console.stages(quiet=False) as progress:
-        from segmentor import segments as definitions
+        from segmentor import assignment
 
         day = as_of.date() if as_of else None
-        counts = definitions.assign(segments, settings, as_of=day, out=out, progress=progress)
+        counts = assignment.assign(segments, settings, as_of=day, out=out, progress=progress)
     console.show_table(("segment", "customers"), list(counts.items()))
     console.say(f"written: {out}")
 
@@ -256,14 +243,12 @@ def simulate(*, world: str, out: Path, customers: int, seed: int, null: bool, **
     """
     from segmentor import console, synthetic
 
-    chosen = {figure: figures[_parameter(figure)] for figure in _figures()}
+    chosen = {figure: figures[_parameter(figure)] for figure in synthetic.FragranceWorld().figures()}
     options = [f"{figure}={value}" for figure, value in chosen.items() if value is not None]
-    world_of_shop = synthetic.FragranceWorld().with_options(options)
+    truth = synthetic.FragranceWorld().with_options(options)
     with console.stages(quiet=False) as progress:
         progress("drawing customers")
-        shop = synthetic.simulate_fragrance(
-            world_of_shop.null() if null else world_of_shop, customers=customers, seed=seed
-        )
+        shop = synthetic.simulate_fragrance(truth.null() if null else truth, customers=customers, seed=seed)
         config = synthetic.write_fragrance(shop, out, progress=progress)
     console.say(f"next: segmentor run {config}")
 

@@ -16,16 +16,16 @@ from scipy.sparse import csc_array
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError
 from segmentor.result import CrossSellRule, Interval
-from segmentor.statistics.arrays import FloatArray, IntArray
-from segmentor.statistics.association import Lift, RuleCounts, lift_beyond_habit, quantile_classes, sums_by_customer
+from segmentor.statistics.arrays import IntArray
+from segmentor.statistics.association import Lift, RuleCounts, lift_beyond_habit, sums_by_customer
 from segmentor.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
 
-APPETITE_CLASSES = 10
-"""Deciles of the customers by what else they buy on an occasion: who buys much of everything shows no rule."""
+APPETITE_CLASSES = 2
+"""Classes of appetite, the number of other items on an occasion, for each doubling of it."""
 
 Items = tuple[int, ...]
 """Item numbers, ascending."""
@@ -43,8 +43,8 @@ def find_rules(
     so that it holds only if it beats its shorter rules.
 
     Args:
-        engine: Holds ``baskets``, one row per purchased line with ``customer_no``, ``day_no`` (first day of the occasion) and the
-            columns of transactions and products, and ``halves`` with ``customer_no`` and ``half`` (0 discovery, 1 confirmation).
+        engine: Holds ``_basket_lines``, one row per purchased line with ``_customer_no``, ``_day_no`` (the day in the shop) and the
+            columns of transactions and products, and ``_halves`` with ``_customer_no`` and ``half`` (0 discovery, 1 confirmation).
         config: The experiment; its ``cross_sell`` section says what an item is.
         progress: Told what is being done.
 
@@ -78,26 +78,18 @@ def find_rules(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Baskets:
-    """The occasions of the customers of one half; a cell is a customer's calendar month.
+    """The occasions of the customers of one half.
 
     Attributes:
-        customer: Customer of each occasion, 0, 1, ...; shape (n_occasions,).
-        cell: Cell of each occasion; same shape.
-        cell_customer: Customer of each cell; shape (n_cells,).
-        cell_month: Month of each cell, from the first month on; same shape.
-        cell_occasions: Occasions of each cell; same shape.
-        occasions: Occasions of each customer; shape (n_customers,).
-        items: Items of each customer, summed over occasions, rare ones too; same shape.
+        customer: Customer of each occasion, 0, 1, ..., ascending; shape (n_occasions,).
+        month: Calendar month of each occasion, 0, 1, ...; same shape.
+        size: Number of items on each occasion, rare ones too; same shape.
         sold: For each item the occasions that hold it, ascending.
     """
 
     customer: IntArray
-    cell: IntArray
-    cell_customer: IntArray
-    cell_month: IntArray
-    cell_occasions: IntArray
-    occasions: IntArray
-    items: IntArray
+    month: IntArray
+    size: IntArray
     sold: tuple[IntArray, ...]
 
     def holding(self, items: Items) -> IntArray:
@@ -113,16 +105,12 @@ class Baskets:
         """Customers with an occasion that holds all the items."""
         return int(np.unique(self.customer[self.holding(items)]).size)
 
-    def by_cell(self, items: Items) -> IntArray:
-        """Occasions of each cell that hold all the items, or all of them without items; shape (n_cells,)."""
-        if not items:
-            return self.cell_occasions
-        return np.bincount(self.cell[self.holding(items)], minlength=self.cell_customer.size)
-
-    def appetite(self, items: Items) -> FloatArray:
-        """Mean number of other items on an occasion of each customer; shape (n_customers,)."""
-        own = sum(np.bincount(self.customer[self.sold[item]], minlength=self.items.size) for item in items)
-        return np.asarray((self.items - own) / self.occasions)
+    def others(self, items: Items) -> IntArray:
+        """Number of other items on each occasion; shape (n_occasions,)."""
+        others = self.size.copy()
+        for item in items:
+            others[self.sold[item]] -= 1
+        return others
 
 
 def frequent_sets(baskets: Baskets, *, min_customers: int, max_items: int) -> dict[Items, int]:
@@ -241,21 +229,24 @@ def _associations(baskets: Baskets, rule: _Rule) -> Iterator[Lift]:
 
 
 def _association(baskets: Baskets, stratum: IntArray, rule: _Rule, *, given: Items = ()) -> Lift:
-    sums = sums_by_customer(
-        baskets.cell_customer,
-        stratum,
-        occasions=baskets.by_cell(given),
-        antecedent=baskets.by_cell((*given, *rule.antecedent)),
-        consequent=baskets.by_cell((*given, rule.consequent)),
-        both=baskets.by_cell((*given, *rule.items)),
+    """The association of the rule's antecedent with its consequent among the occasions that hold the given items."""
+    customer = baskets.customer
+    held = [baskets.holding((*given, *items)) for items in (rule.antecedent, (rule.consequent,), rule.items)]
+    if given:
+        among = baskets.holding(given)
+        customer, stratum = customer[among], stratum[among]
+        held = [np.searchsorted(among, occasions) for occasions in held]
+    antecedent, consequent, both = held
+    return lift_beyond_habit(
+        sums_by_customer(customer, stratum, antecedent=antecedent, consequent=consequent, both=both)
     )
-    return lift_beyond_habit(sums)
 
 
 def _strata(baskets: Baskets, items: Items) -> IntArray:
-    """Stratum of each cell: its month and its customer's appetite for anything but the items."""
-    appetite = quantile_classes(baskets.appetite(items), APPETITE_CLASSES)
-    return baskets.cell_month * APPETITE_CLASSES + appetite[baskets.cell_customer]
+    """Stratum of each occasion: its month and its appetite for anything but the items."""
+    others = np.arange(1 + baskets.size.max(initial=0))
+    classes = np.floor(APPETITE_CLASSES * np.log2(1 + others)).astype(np.int64)
+    return baskets.month * (1 + classes[-1]) + classes[baskets.others(items)]
 
 
 def _counts(baskets: Baskets, rule: _Rule) -> RuleCounts:
@@ -274,7 +265,7 @@ def _defined(value: float) -> float | None:
 def _item_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:
     """Each level as the config names it, with its column of the baskets."""
     roles = {} if config.data.products is None else config.data.products.columns
-    known = engine.columns("baskets")
+    known = [column for column in engine.columns("_basket_lines") if not column.startswith("_")]
     columns = {level: roles.get(level, level) for level in levels}
     for level, column in columns.items():
         if column not in known:
@@ -285,54 +276,46 @@ def _item_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str
 def _number_items(engine: Engine, columns: dict[str, str], *, min_customers: int) -> tuple[str, ...]:
     """Makes the tables of purchased items; returns the items with enough discovery customers, in the order of their numbers.
 
-    ``_items_bought``: one row per occasion and item, or NULL for lines without; key (customer_no, day_no, item).
+    ``_items_bought``: one row per occasion and item, or NULL for lines without; key (_customer_no, _day_no, item).
     ``_items``: one row per item with enough customers; key item; item_no 0, 1, ... in alphabetical order.
-    ``_item_occasions``: one row per occasion; key (customer_no, day_no); its half, its number in the half and of its items.
+    ``_item_occasions``: one row per occasion; key (_customer_no, _day_no); its half, its number in the half and of its items.
     """
     union = "\n  union all ".join(
-        f"select customer_no, day_no, {_item(columns, level, of='baskets')} as item from baskets" for level in columns
+        f"select _customer_no, _day_no, {_item(columns, level, of='_basket_lines')} as item from _basket_lines"
+        for level in columns
     )
     engine.execute(
-        f"create or replace temp table _items_bought as\nselect distinct customer_no, day_no, item from (\n  {union}\n)"
+        f"create or replace temp table _items_bought as\nselect distinct _customer_no, _day_no, item from (\n  {union}\n)"
     )
     engine.execute(
         "create or replace temp table _items as\n"
         "select item, row_number() over (order by item) - 1 as item_no\n"
-        "from _items_bought join halves using (customer_no)\n"
-        f"where half = 0 and item is not null group by item having count(distinct customer_no) >= {min_customers}"
+        "from _items_bought join _halves using (_customer_no)\n"
+        f"where half = 0 and item is not null group by item having count(distinct _customer_no) >= {min_customers}"
     )
     engine.execute(
         "create or replace temp table _item_occasions as\n"
-        "select customer_no, day_no, half, count(item) as items,\n"
-        "  row_number() over (partition by half order by customer_no, day_no) - 1 as occasion_no\n"
-        "from _items_bought join halves using (customer_no) group by customer_no, day_no, half"
+        "select _customer_no, _day_no, half, count(item) as items,\n"
+        "  row_number() over (partition by half order by _customer_no, _day_no) - 1 as occasion_no\n"
+        "from _items_bought join _halves using (_customer_no) group by _customer_no, _day_no, half"
     )
     return tuple(item for (item,) in engine.rows("select item from _items order by item_no"))
 
 
 def _load_half(engine: Engine, half: int, *, items: int) -> Baskets:
     occasions = engine.arrays(
-        f"select customer_no, day_no, items from _item_occasions where half = {half} order by occasion_no"
+        f"select _customer_no, _day_no, items from _item_occasions where half = {half} order by occasion_no"
     )
     bought = engine.arrays(
         "select item_no, occasion_no from _items_bought join _items using (item)\n"
-        f"join _item_occasions using (customer_no, day_no) where half = {half} order by item_no, occasion_no"
+        f"join _item_occasions using (_customer_no, _day_no) where half = {half} order by item_no, occasion_no"
     )
-    months = occasions["day_no"].astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
-    customer = np.unique(occasions["customer_no"], return_inverse=True)[1]
-    month = np.unique(months, return_inverse=True)[1]
-    width = 1 + month.max(initial=0)
-    cells, cell = np.unique(customer * width + month, return_inverse=True)
-    ends = np.searchsorted(bought["item_no"], np.arange(1, items))
+    months = occasions["_day_no"].astype("datetime64[D]").astype("datetime64[M]")
     return Baskets(
-        customer=customer,
-        cell=cell,
-        cell_customer=cells // width,
-        cell_month=cells % width,
-        cell_occasions=np.bincount(cell),
-        occasions=np.bincount(customer),
-        items=np.bincount(customer, occasions["items"]).astype(np.int64),
-        sold=tuple(np.split(bought["occasion_no"], ends)),
+        customer=np.unique(occasions["_customer_no"], return_inverse=True)[1],
+        month=np.unique(months, return_inverse=True)[1],
+        size=occasions["items"],
+        sold=tuple(np.split(bought["occasion_no"], np.searchsorted(bought["item_no"], np.arange(1, items)))),
     )
 
 
@@ -342,9 +325,9 @@ def _on_one_line(engine: Engine, columns: dict[str, str]) -> set[Items]:
     for one, other in combinations(columns, 2):
         pairs.update(
             engine.rows(
-                "select distinct least(a.item_no, b.item_no), greatest(a.item_no, b.item_no) from baskets\n"
-                f"join _items a on a.item = {_item(columns, one, of='baskets')}\n"
-                f"join _items b on b.item = {_item(columns, other, of='baskets')}"
+                "select distinct least(a.item_no, b.item_no), greatest(a.item_no, b.item_no) from _basket_lines\n"
+                f"join _items a on a.item = {_item(columns, one, of='_basket_lines')}\n"
+                f"join _items b on b.item = {_item(columns, other, of='_basket_lines')}"
             )
         )
     return pairs

@@ -85,7 +85,9 @@ def checked_condition(
         if target not in known:
             raise ConfigError([f"{key}: there is no column {name!r}; there are {', '.join(columns)}"])
         if ambiguous and target in ambiguous:
-            raise ConfigError([f"{key}: {name!r} is a column of transactions and of products; derive one under another name"])
+            raise ConfigError(
+                [f"{key}: {name!r} is a column of transactions and of products; derive one under another name"]
+            )
     return rewritten(text, names)
 
 
@@ -132,11 +134,17 @@ def line_queries(config: ExperimentConfig, columns: Columns, *, raw: bool) -> It
         if transactions.where is not None:
             roles = columns.roles["transactions"]
             where = f"\n  where {checked_condition(transactions.where, columns.transactions, roles, key='data.transactions.where')}"
-        yield "_read", f"select t.*{derived}, substr(cast({time} as text), 1, 10) as _date\n  from transactions t{where}"
-        yield "_split", (
-            "select r.*, cast(substr(_date, 1, 4) as integer) - case when cast(substr(_date, 6, 2) as integer) < 3 then 1 else 0 end as _year,\n"
-            "    (cast(substr(_date, 6, 2) as integer) + 9) % 12 as _month, cast(substr(_date, 9, 2) as integer) as _monthday\n"
-            "  from _read r"
+        yield (
+            "_read",
+            f"select t.*{derived}, substr(cast({time} as text), 1, 10) as _date\n  from transactions t{where}",
+        )
+        yield (
+            "_split",
+            (
+                "select r.*, cast(substr(_date, 1, 4) as integer) - case when cast(substr(_date, 6, 2) as integer) < 3 then 1 else 0 end as _year,\n"
+                "    (cast(substr(_date, 6, 2) as integer) + 9) % 12 as _month, cast(substr(_date, 9, 2) as integer) as _monthday\n"
+                "  from _read r"
+            ),
         )
         yield "_dated", f"select s.*, {DAY_NUMBER} as _day\n  from _split s"
     else:
@@ -145,18 +153,24 @@ def line_queries(config: ExperimentConfig, columns: Columns, *, raw: bool) -> It
     customer, order, product = (_role_text(transactions.columns, role) for role in ("customer", "order", "product"))
     units, bought = _units(transactions.columns)
     own = ", ".join(f"t.{quote(name)}" for name in columns.transactions)
-    yield "_sold", (
-        f"select {customer} as _customer, coalesce({order}, 'day ' || cast(t._day as text)) as _order, coalesce({product}, '') as _product,\n"
-        f"    t._day, {units} as _units, {units} < 0 as _return, {bought} as _bought, {own}\n"
-        f"  from _dated t\n  where {customer} <> '' and t._day is not null"
+    yield (
+        "_sold",
+        (
+            f"select {customer} as _customer, coalesce({order}, 'day ' || cast(t._day as text)) as _order, coalesce({product}, '') as _product,\n"
+            f"    t._day, {units} as _units, {units} < 0 as _return, {bought} as _bought, {own}\n"
+            f"  from _dated t\n  where {customer} <> '' and t._day is not null"
+        ),
     )
     if products is None:
         yield "_lines", "select * from _sold"
         return
     taken = {name.lower() for name in columns.transactions}
     joined = "".join(f", p.{quote(name)}" for name in columns.products if name.lower() not in taken)
-    yield "_products", (
-        f"select distinct {_role_text(products.columns, 'product', 'p')} as _key, p.*{_derived(config, columns, 'products')}\n  from products p"
+    yield (
+        "_products",
+        (
+            f"select distinct {_role_text(products.columns, 'product', 'p')} as _key, p.*{_derived(config, columns, 'products')}\n  from products p"
+        ),
     )
     yield "_lines", f"select s.*{joined}\n  from _sold s\n  left join _products p on p._key = s._product"
 
@@ -171,31 +185,46 @@ def purchase_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Que
     cycle = config.cycle
     counts = "true" if cycle.purchase is None else columns.line_condition(cycle.purchase, key="cycle.purchase")
     since = "" if cycle.observed_from is None else f" and _day >= {day_number(cycle.observed_from)}"
-    yield "_taken_back", (
-        "select _customer, _order, _product\n  from _sold\n  group by _customer, _order, _product\n"
-        "  having sum(case when _return then 1 else 0 end) > 0 and sum(_units) <= 0"
+    yield (
+        "_taken_back",
+        (
+            "select _customer, _order, _product\n  from _sold\n  group by _customer, _order, _product\n"
+            "  having sum(case when _return then 1 else 0 end) > 0 and sum(_units) <= 0"
+        ),
     )
-    yield "_baskets", (
-        f"select l.*, coalesce({counts}, false) as _counts\n  from _lines l\n"
-        "  where _bought and not exists (\n"
-        "    select 1 from _taken_back b where b._customer = l._customer and b._order = l._order and b._product = l._product)"
+    yield (
+        "_baskets",
+        (
+            f"select l.*, coalesce({counts}, false) as _counts\n  from _lines l\n"
+            "  where _bought and not exists (\n"
+            "    select 1 from _taken_back b where b._customer = l._customer and b._order = l._order and b._product = l._product)"
+        ),
     )
     yield "_purchases", f"select *\n  from _baskets\n  where _counts{since}"
     yield "_days", "select distinct _customer, _day\n  from _purchases"
     start = "_days"
     if cycle.merge_within_days > 1:
         start = "_starts"
-        yield "_next_starts", (
-            "select _customer, _day, min(_day) over (\n"
-            f"    partition by _customer order by _day range between {cycle.merge_within_days} following and unbounded following) as _next\n"
-            "  from _days"
+        yield (
+            "_next_starts",
+            (
+                "select _customer, _day, min(_day) over (\n"
+                f"    partition by _customer order by _day range between {cycle.merge_within_days} following and unbounded following) as _next\n"
+                "  from _days"
+            ),
         )
-        yield "_starts", (
-            "select _customer, min(_day) as _day from _days group by _customer\n  union all\n"
-            "  select n._customer, n._next from _starts s join _next_starts n on n._customer = s._customer and n._day = s._day\n"
-            "  where n._next is not null"
+        yield (
+            "_starts",
+            (
+                "select _customer, min(_day) as _day from _days group by _customer\n  union all\n"
+                "  select n._customer, n._next from _starts s join _next_starts n on n._customer = s._customer and n._day = s._day\n"
+                "  where n._next is not null"
+            ),
         )
-    yield "_occasions", f"select _customer, row_number() over (partition by _customer order by _day) as _number, _day as _start\n  from {start}"
+    yield (
+        "_occasions",
+        f"select _customer, row_number() over (partition by _customer order by _day) as _number, _day as _start\n  from {start}",
+    )
 
 
 def window_queries(config: ExperimentConfig, purchases: int) -> Iterator[Query]:
@@ -204,18 +233,24 @@ def window_queries(config: ExperimentConfig, purchases: int) -> Iterator[Query]:
     Adds ``_known_since``, the day on which the n-th occasion began.
     """
     last = config.cycle.merge_within_days - 1
-    yield f"_window_{purchases}", (
-        "select p.*, k._start as _known_since\n  from _purchases p\n"
-        f"  join _occasions k on k._customer = p._customer and k._number = {purchases}\n"
-        f"  where p._day <= k._start + {last}"
+    yield (
+        f"_window_{purchases}",
+        (
+            "select p.*, k._start as _known_since\n  from _purchases p\n"
+            f"  join _occasions k on k._customer = p._customer and k._number = {purchases}\n"
+            f"  where p._day <= k._start + {last}"
+        ),
     )
 
 
-def build_cycles(engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]) -> tuple[Columns, CycleSummary]:
+def build_cycles(
+    engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]
+) -> tuple[Columns, CycleSummary]:
     """Makes the tables of purchases, occasions and customers from the canonical ones.
 
     ``everyone``: a row a customer with a line, key ``customer_no`` (from 0, in the order of ids), with ``customer`` and the
-    halves ``half_0`` (the config's seed) to ``half_5``, 0 discovery and 1 confirmation.
+    halves ``half_0`` (the config's seed) to ``half_5``, 0 discovery and 1 confirmation. ``_basket_lines`` and ``_halves`` give
+    cross-sell the lines bought, whatever ``cycle.purchase``, and the config's halves, by ``_customer_no``.
 
     Raises:
         ConfigError: A condition cannot be read or names an unknown column.
@@ -225,14 +260,24 @@ def build_cycles(engine: Engine, config: ExperimentConfig, *, progress: Callable
     progress("purchases and occasions")
     for name, select in (*line_queries(config, columns, raw=False), *purchase_queries(config, columns)):
         kind = "view" if name in READ_ONCE else "table"
-        engine.execute(f"create {kind} {name} as " + (f"with recursive {name} as ({select}) from {name}" if name == "_starts" else select))
+        engine.execute(
+            f"create {kind} {name} as "
+            + (f"with recursive {name} as ({select}) from {name}" if name == "_starts" else select)
+        )
     if not engine.scalar("select count(*) from _occasions"):
-        raise DataError(f"no line counts as a purchase: look at cycle.purchase ({config.cycle.purchase!r}) and at the returns")
+        raise DataError(
+            f"no line counts as a purchase: look at cycle.purchase ({config.cycle.purchase!r}) and at the returns"
+        )
     halves = ", ".join(f"{_half(config, seed)} as half_{number}" for number, seed in enumerate(seeds(config)))
     engine.execute(
         "create table everyone as select cast(row_number() over (order by _customer) - 1 as integer) as customer_no, "
         f"_customer as customer, {halves} from (select distinct _customer from _sold)"
     )
+    engine.execute(
+        "create view _basket_lines as select e.customer_no as _customer_no, b._day as _day_no, b.* "
+        "from _baskets b join everyone e on e.customer = b._customer"
+    )
+    engine.execute("create view _halves as select customer_no as _customer_no, half_0 as half from everyone")
     return columns, _summary(engine, config)
 
 

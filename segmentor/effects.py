@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -91,7 +91,12 @@ class _Estimates:
 
 
 def measure_effects(
-    engine: Engine, config: ExperimentConfig, population: Population, groups: Sequence[GroupEffect], *, with_halves: bool
+    engine: Engine,
+    config: ExperimentConfig,
+    population: Population,
+    groups: Sequence[GroupEffect],
+    *,
+    with_halves: bool,
 ) -> Effects | None:
     """Return curves of a typical customer in each group, standardised over the cohorts that all groups share.
 
@@ -120,18 +125,25 @@ def measure_effects(
     tables = {group: _standardised(life.counts.sum(axis=0)[group], weights[group]) for group in shown}
     estimates = _estimate(engine, config, population, tables, weights, life.cohorts, days, horizon)
     described = tuple(
-        _describe(group, estimates[number], at_risk[number], grid.tolist(), return_days, horizon) if number in estimates else group
+        _describe(group, estimates[number], at_risk[number], grid.tolist(), return_days, horizon)
+        if number in estimates
+        else group
         for number, group in enumerate(groups)
     )
     several = [estimates[number] for number in shown]
-    log_ratios, lengths, shares = _differences(several, level=1 - config.trial.level)
+    log_ratios, lengths, shares = _differences(several, {horizon, *return_days}, level=1 - config.trial.level)
     halves: tuple[HalfEffects, ...] = ()
     if with_halves:
-        lives = (life, *(_life(engine, config, population, len(groups), half=half) for half in range(1, OTHER_SEEDS + 1)))
+        lives = (
+            life,
+            *(_life(engine, config, population, len(groups), half=half) for half in range(1, OTHER_SEEDS + 1)),
+        )
         halves = tuple(_half_effects(one, weights, shown, horizon) for one in lives)
     return Effects(
         groups=described,
-        pairs=_pairs(config, [groups[number].name for number in shown], log_ratios, lengths, shares, return_days, horizon),
+        pairs=_pairs(
+            config, [groups[number].name for number in shown], log_ratios, lengths, shares, return_days, horizon
+        ),
         log_ratios=log_ratios,
         shares=shares[horizon],
         horizon_days=horizon,
@@ -174,7 +186,9 @@ def _life(engine: Engine, config: ExperimentConfig, population: Population, n_gr
     )
     cohorts, cohort = np.unique(rows["cohort"], return_inverse=True)
     counts = np.zeros((2, n_groups, len(cohorts), population.last_day + 1, 2))
-    counts[rows["half"], rows["group_no"], cohort, rows["day"], rows["returned"].astype(int)] = rows["weight"] / WEIGHT_UNIT
+    counts[rows["half"], rows["group_no"], cohort, rows["day"], rows["returned"].astype(int)] = (
+        rows["weight"] / WEIGHT_UNIT
+    )
     return _Life(counts, cohorts)
 
 
@@ -211,7 +225,9 @@ def _standardisation(engine: Engine, n_groups: int, shown: FloatArray, cohorts: 
         return kept
     share_of_all = kept.sum(axis=0) / kept.sum()
     share_of_group = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1)
-    return np.divide(np.broadcast_to(share_of_all, kept.shape), share_of_group, out=np.zeros_like(kept), where=share_of_group > 0)
+    return np.divide(
+        np.broadcast_to(share_of_all, kept.shape), share_of_group, out=np.zeros_like(kept), where=share_of_group > 0
+    )
 
 
 def _standardised(counts: FloatArray, weights: FloatArray) -> LifeTable:
@@ -231,7 +247,11 @@ def _estimate(
 ) -> dict[int, _Estimates]:
     """Curves with standard errors from influence functions summed by customer in the engine."""
     values = {
-        group: [*(survival_influence(table, day) for day in days), _mean_influence(table, horizon), restricted_mean_influence(table, horizon)]
+        group: [
+            *(survival_influence(table, day) for day in days),
+            _mean_influence(table, horizon),
+            restricted_mean_influence(table, horizon),
+        ]
         for group, table in tables.items()
     }
     errors = _clustered_errors(engine, config, population, values, weights, cohorts)
@@ -269,7 +289,12 @@ def _clustered_errors(
     """Root of the sum over customers of the squared influence; each value in fixed point with a power of two of its own as unit."""
     count = len(next(iter(values.values())))
     last = population.last_day
-    stacked = np.array([[np.concatenate([v.event[: last + 1], v.censored[: last + 1]]) for v in several] for several in values.values()])
+    stacked = np.array(
+        [
+            [np.concatenate([v.event[: last + 1], v.censored[: last + 1]]) for v in several]
+            for several in values.values()
+        ]
+    )
     largest = np.abs(stacked).max(axis=2)
     units = 2.0 ** (30 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
     fixed = np.rint(stacked * units[:, :, None]).astype(np.int64)
@@ -293,12 +318,19 @@ def _clustered_errors(
     )
     variance = {group: np.zeros(count) for group in values}
     for group, cohort, *sum_of_squares in rows:
-        variance[group] += weights[group, np.searchsorted(cohorts, cohort)] ** 2 * np.array([float(value) for value in sum_of_squares])
+        variance[group] += weights[group, np.searchsorted(cohorts, cohort)] ** 2 * np.array(
+            [float(value) for value in sum_of_squares]
+        )
     return {group: np.sqrt(variance[group]) / units[number] for number, group in enumerate(values)}
 
 
 def _describe(
-    group: GroupEffect, estimates: _Estimates, at_risk: FloatArray, grid: Sequence[int], return_days: Sequence[int], horizon: int
+    group: GroupEffect,
+    estimates: _Estimates,
+    at_risk: FloatArray,
+    grid: Sequence[int],
+    return_days: Sequence[int],
+    horizon: int,
 ) -> GroupEffect:
     back = _shares_back(estimates)
     mean, error = estimates.mean_cycle, estimates.mean_cycle_error
@@ -308,8 +340,12 @@ def _describe(
         group,
         share_back=back[horizon],
         shares_back=tuple(ShareBack(day, back[day]) for day in return_days),
-        mean_cycle_days=_interval(mean, mean * np.exp(-NORMAL_975 * error / mean), mean * np.exp(NORMAL_975 * error / mean)),
-        restricted_mean_days=_interval(estimates.restricted_mean, estimates.restricted_mean - spread, estimates.restricted_mean + spread),
+        mean_cycle_days=_interval(
+            mean, mean * np.exp(-NORMAL_975 * error / mean), mean * np.exp(NORMAL_975 * error / mean)
+        ),
+        restricted_mean_days=_interval(
+            estimates.restricted_mean, estimates.restricted_mean - spread, estimates.restricted_mean + spread
+        ),
         median_days=estimates.median,
         curve=Curve(
             days=tuple(grid),
@@ -329,8 +365,10 @@ def _shares_back(estimates: _Estimates) -> dict[int, Interval]:
     return {day: _interval(1 - share, 1 - above, 1 - below) for day, share, below, above in bounds}
 
 
-def _differences(estimates: Sequence[_Estimates], *, level: float) -> tuple[PairIntervals, PairIntervals, dict[int, PairIntervals]]:
-    """All pairs' differences of log mean cycles, of mean cycles, and of shares back by each day."""
+def _differences(
+    estimates: Sequence[_Estimates], days: Collection[int], *, level: float
+) -> tuple[PairIntervals, PairIntervals, dict[int, PairIntervals]]:
+    """All pairs' differences of log mean cycles, of mean cycles, and of shares back by each of the days."""
     means = np.array([e.mean_cycle for e in estimates])
     errors = np.array([e.mean_cycle_error for e in estimates])
     backs = 1 - np.array([e.survival for e in estimates])
@@ -338,7 +376,11 @@ def _differences(estimates: Sequence[_Estimates], *, level: float) -> tuple[Pair
     return (
         pair_intervals(np.log(means), errors / means, level=level),
         pair_intervals(means, errors, level=level),
-        {day: pair_intervals(backs[:, at], back_errors[:, at], level=level) for at, day in enumerate(estimates[0].days)},
+        {
+            day: pair_intervals(backs[:, at], back_errors[:, at], level=level)
+            for at, day in enumerate(estimates[0].days)
+            if day in days
+        },
     )
 
 
@@ -363,7 +405,8 @@ def _pairs(
             share_difference=_nth(shares[horizon], k),
             share_differences=tuple(ShareBack(day, _nth(shares[day], k)) for day in return_days),
             separated=exceeds(ratios, k, margin) or exceeds(shares[horizon], k, share_margin),
-            equivalent=_within(ratios, k, margin) and all(_within(shares[day], k, share_margin) for day in {horizon, *return_days}),
+            equivalent=_within(ratios, k, margin)
+            and all(_within(shares[day], k, share_margin) for day in {horizon, *return_days}),
         )
         for k, (first, second) in enumerate(zip(ratios.first, ratios.second, strict=True))
     )

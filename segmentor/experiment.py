@@ -120,9 +120,13 @@ def check(config: ExperimentConfig, *, progress: Progress = lambda stage: None) 
         splits = declared_splits(config, columns)
         make_label_sources(engine, config, columns, splits)
         found = []
-        for split, groups, obstacle in gather_sizes(engine, config, splits, observed_until=cycle.observed_until, progress=progress):
+        for split, groups, obstacle in gather_sizes(
+            engine, config, splits, observed_until=cycle.observed_until, progress=progress
+        ):
             note = "can be tried" if obstacle is None else f"{obstacle[0]}: {obstacle[1]}"
-            found.append(CheckedSplit(split.name, split.known, tuple((group.name, group.customers) for group in groups), note))
+            found.append(
+                CheckedSplit(split.name, split.known, tuple((group.name, group.customers) for group in groups), note)
+            )
     return CheckResult(Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))), tuple(found))
 
 
@@ -134,7 +138,9 @@ def redraw(run_dir: Path) -> Path:
     """
     path = run_dir / "results.json"
     if not (run_dir / "manifest.json").is_file() or not path.is_file():
-        raise InputError(f"{run_dir}: is no folder of a finished run (no manifest.json); give the folder that segmentor run wrote")
+        raise InputError(
+            f"{run_dir}: is no folder of a finished run (no manifest.json); give the folder that segmentor run wrote"
+        )
     result = from_json(path.read_text(encoding="utf-8"))
     report = run_dir / "report.html"
     staged = run_dir / ".report.html.part"
@@ -151,7 +157,10 @@ def quality_json(quality: Quality) -> str:
 
 @contextmanager
 def _opened(config: ExperimentConfig) -> Iterator[Engine]:
-    with tempfile.TemporaryDirectory(prefix="segmentor-") as scratch, open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine:
+    with (
+        tempfile.TemporaryDirectory(prefix="segmentor-") as scratch,
+        open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine,
+    ):
         yield engine
 
 
@@ -162,7 +171,11 @@ def _not_tried(config: ExperimentConfig) -> list[str]:
         "splits.clustered": config.splits.clustered,
         "data.contacts": config.data.contacts,
     }
-    return [f"{name} is set, and this version does not act on it: only declared splits were tried." for name, section in sections.items() if section]
+    return [
+        f"{name} is set, and this version does not act on it: only declared splits were tried."
+        for name, section in sections.items()
+        if section
+    ]
 
 
 def _write(folder: Path, result: RunResult) -> None:
@@ -183,7 +196,9 @@ def _manifest(result: RunResult) -> str:
         "experiment": result.experiment,
         "seed": result.seed,
         "config": result.config,
-        "inputs": {name: {"rows": one.read, "fingerprint": one.fingerprint} for name, one in result.quality.inputs.items()},
+        "inputs": {
+            name: {"rows": one.read, "fingerprint": one.fingerprint} for name, one in result.quality.inputs.items()
+        },
         "versions": result.versions,
     }
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"

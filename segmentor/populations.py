@@ -52,8 +52,12 @@ def prepare_population(engine: Engine, config: ExperimentConfig, purchases: int,
         f"from gaps_{suffix} g join members_{suffix} m using (customer_no) group by all"
     )
     tables = {
-        "typical_gap": LifeTable.from_gaps(counts["day"], counts["event_observed"], weights=counts["gaps"].astype(np.float64)),
-        "typical_customer": LifeTable.from_gaps(counts["day"], counts["event_observed"], weights=counts["weight"] / WEIGHT_UNIT),
+        "typical_gap": LifeTable.from_gaps(
+            counts["day"], counts["event_observed"], weights=counts["gaps"].astype(np.float64)
+        ),
+        "typical_customer": LifeTable.from_gaps(
+            counts["day"], counts["event_observed"], weights=counts["weight"] / WEIGHT_UNIT
+        ),
     }
     returns = tables["typical_gap"].events
     tau = (config.cycle.horizon_days or day_by_which(returns, 0.9)) if returns.any() else 0

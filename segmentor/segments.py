@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 EVERYBODY = "all"
 
 
-def find_segments(engine: Engine, splits: Sequence[Split], trials: Sequence[Trial]) -> tuple[tuple[Segment, ...], Split | None]:
+def find_segments(
+    engine: Engine, splits: Sequence[Split], trials: Sequence[Trial]
+) -> tuple[tuple[Segment, ...], Split | None]:
     """The groups of the separating split with the smallest adjusted p (ties by p, then by name), and the customers not yet in any.
 
     Each customer with a line falls in exactly one. Where nothing separates there is one segment, everybody.
@@ -37,7 +39,14 @@ def find_segments(engine: Engine, splits: Sequence[Split], trials: Sequence[Tria
     everyone = int(engine.scalar("select count(*) from everyone"))
     separating = [(trial, split) for trial, split in zip(trials, splits, strict=True) if trial.verdict == "separates"]
     if not separating:
-        whole = Segment(id=EVERYBODY, name=EVERYBODY, parent=None, rule=(), customers=everyone, evidence="No split was shown to separate purchase cycles.")
+        whole = Segment(
+            id=EVERYBODY,
+            name=EVERYBODY,
+            parent=None,
+            rule=(),
+            customers=everyone,
+            evidence="No split was shown to separate purchase cycles.",
+        )
         return (whole,), None
 
     def strength(candidate: tuple[Trial, Split]) -> tuple[float, float, str]:
@@ -47,7 +56,9 @@ def find_segments(engine: Engine, splits: Sequence[Split], trials: Sequence[Tria
         return trial.p_adjusted, trial.test.p_value, trial.split
 
     trial, split = min(separating, key=strength)
-    sizes = dict(engine.rows(f"select segment_group, count(*) from ({split.labels}) where segment_group is not null group by 1"))
+    sizes = dict(
+        engine.rows(f"select segment_group, count(*) from ({split.labels}) where segment_group is not null group by 1")
+    )
     leaves = [_leaf(trial, split, group, sizes.get(group.name, 0)) for group in trial.groups]
     rest = everyone - sum(leaf.customers for leaf in leaves)
     unknown = Segment(
@@ -63,9 +74,16 @@ def find_segments(engine: Engine, splits: Sequence[Split], trials: Sequence[Tria
 
 def segments_json(segments: Sequence[Segment], config: ExperimentConfig, split: Split | None) -> str:
     """The segments as JSON, with what ``assign`` needs to label customers: the split and the cycle in words of the config."""
-    declared = [one.model_dump(mode="json") for one in config.splits.declared if split is not None and one.name == split.name]
+    declared = [
+        one.model_dump(mode="json") for one in config.splits.declared if split is not None and one.name == split.name
+    ]
     cycle = config.cycle.model_dump(mode="json", include={"purchase", "observed_from", "merge_within_days"})
-    content = {"format": FORMAT, "cycle": cycle, "split": declared[0] if declared else None, "segments": [asdict(one) for one in segments]}
+    content = {
+        "format": FORMAT,
+        "cycle": cycle,
+        "split": declared[0] if declared else None,
+        "segments": [asdict(one) for one in segments],
+    }
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -109,7 +127,10 @@ def _contact_days(group: GroupEffect) -> tuple[int, int] | None:
     if curve is None or not curve.share_back[-1]:
         return None
     first, last = (
-        next(day for day, share in zip(curve.days, curve.share_back, strict=True) if share >= part * curve.share_back[-1]) for part in (0.25, 0.75)
+        next(
+            day for day, share in zip(curve.days, curve.share_back, strict=True) if share >= part * curve.share_back[-1]
+        )
+        for part in (0.25, 0.75)
     )
     return first, last
 

@@ -58,7 +58,7 @@ def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, 
     problems: list[str] = []
     for number, declared in enumerate(config.splits.declared):
         try:
-            splits.append(_split(config, columns, declared, key=f"splits.declared[{number}]"))
+            splits.append(_split(config, columns, declared, key=f"splits.declared.{number}"))
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:
@@ -68,7 +68,9 @@ def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, 
 
 def label_sources(config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...]) -> Iterator[Query]:
     """The tables that the splits' labels read, each once, from ``_purchases``, ``_lines`` and the customers' table."""
-    for purchases in sorted({split.purchases for split in splits if split.source.startswith("_window") and split.labels}):
+    for purchases in sorted(
+        {split.purchases for split in splits if split.source.startswith("_window") and split.labels}
+    ):
         yield from window_queries(config, purchases)
     if any(split.source == "_attributes" for split in splits):
         yield from _attribute_queries(config, columns)
@@ -103,7 +105,9 @@ def _split(config: ExperimentConfig, columns: Columns, declared: DeclaredSplit, 
     source = {"entry": "_attributes", "lifetime": "_history"}.get(known.kind, f"_window_{purchases}")
     untestable = _untestable(declared)
     if declared.groups is not None:
-        definition = tuple((name, condition_text(group.condition, group.quantifier)) for name, group in declared.groups.items())
+        definition = tuple(
+            (name, condition_text(group.condition, group.quantifier)) for name, group in declared.groups.items()
+        )
         label = _case_of_groups(columns, declared, key=key)
     else:
         definition = (("by", str(declared.by)),)
@@ -165,7 +169,10 @@ def _untestable(declared: DeclaredSplit) -> tuple[str, str] | None:
             "labels known at a date are not tried by this version; say it of the first purchases (known: {first_purchases: 2})",
         )
     if declared.thresholds is not None:
-        return ("not supported", "cutpoints chosen by the data are not tried by this version; name the groups with conditions")
+        return (
+            "not supported",
+            "cutpoints chosen by the data are not tried by this version; name the groups with conditions",
+        )
     return None
 
 
@@ -174,9 +181,12 @@ def _attribute_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Q
     customers = config.data.customers
     entry = _entry_columns(config, columns)
     constant = "".join(f", max(l.{quote(name)}) as {quote(name)}" for name in entry)
-    yield "_entered", (
-        f"select l._customer, min(o._start) as _known_since{constant}\n  from _lines l join _occasions o on o._customer = l._customer\n"
-        "  group by l._customer"
+    yield (
+        "_entered",
+        (
+            f"select l._customer, min(o._start) as _known_since{constant}\n  from _lines l join _occasions o on o._customer = l._customer\n"
+            "  group by l._customer"
+        ),
     )
     if customers is None:
         yield "_attributes", "select * from _entered"
@@ -201,7 +211,9 @@ def _entry_columns(config: ExperimentConfig, columns: Columns) -> tuple[str, ...
     names: set[str] = set()
     for declared in config.splits.declared:
         if declared.known.kind == "entry":
-            texts = [quote(declared.by)] if declared.by else [group.condition for group in (declared.groups or {}).values()]
+            texts = (
+                [quote(declared.by)] if declared.by else [group.condition for group in (declared.groups or {}).values()]
+            )
             names.update(name.lower() for text in texts for name in columns_of(text))
     resolved = {columns.roles["transactions"].get(name, name).lower() for name in names - own}
     return tuple(sorted(lines[name] for name in resolved if name in lines))

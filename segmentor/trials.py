@@ -35,7 +35,12 @@ RESAMPLES = 10_000
 
 
 def run_trials(
-    engine: Engine, config: ExperimentConfig, splits: Sequence[Split], *, observed_until: str, progress: Callable[[str], None]
+    engine: Engine,
+    config: ExperimentConfig,
+    splits: Sequence[Split],
+    *,
+    observed_until: str,
+    progress: Callable[[str], None],
 ) -> tuple[Trial, ...]:
     """Tries every declared split once on all customers, Holm-adjusted over those that can be tested.
 
@@ -57,10 +62,17 @@ def run_trials(
 
 
 def gather_sizes(
-    engine: Engine, config: ExperimentConfig, splits: Sequence[Split], *, observed_until: str, progress: Callable[[str], None]
+    engine: Engine,
+    config: ExperimentConfig,
+    splits: Sequence[Split],
+    *,
+    observed_until: str,
+    progress: Callable[[str], None],
 ) -> Iterator[tuple[Split, tuple[GroupEffect, ...], tuple[str, str] | None]]:
     """The splits' groups with their sizes, and what stands in the way of a test before any is made."""
-    for split, population in _with_populations(engine, config, splits, observed_until=observed_until, progress=progress):
+    for split, population in _with_populations(
+        engine, config, splits, observed_until=observed_until, progress=progress
+    ):
         groups = () if split.labels is None else _label(engine, split, population)[0]
         yield split, groups, split.untestable or _obstacle(groups, population)
 
@@ -91,17 +103,31 @@ def gather(engine: Engine, config: ExperimentConfig, split: Split, population: P
     try:
         test = _test(engine, config, population, sums)
     except StatisticsError:
-        return replace(evidence, obstacle=("no variance", "customers of one cohort all behave alike; use a longer period or more customers"))
+        return replace(
+            evidence,
+            obstacle=("no variance", "customers of one cohort all behave alike; use a longer period or more customers"),
+        )
     effects = measure_effects(engine, config, population, groups, with_halves=test.p_value <= config.trial.level)
     if effects is None:
         return replace(
-            evidence, obstacle=("too few customers", f"fewer than two groups hold {MIN_AT_RISK} customers; use more data or larger groups")
+            evidence,
+            obstacle=(
+                "too few customers",
+                f"fewer than two groups hold {MIN_AT_RISK} customers; use more data or larger groups",
+            ),
         )
-    return replace(evidence, test=replace(test, naive_p_value=naive_p_value(engine, population, len(groups))), effects=effects)
+    return replace(
+        evidence, test=replace(test, naive_p_value=naive_p_value(engine, population, len(groups))), effects=effects
+    )
 
 
 def _with_populations(
-    engine: Engine, config: ExperimentConfig, splits: Sequence[Split], *, observed_until: str, progress: Callable[[str], None]
+    engine: Engine,
+    config: ExperimentConfig,
+    splits: Sequence[Split],
+    *,
+    observed_until: str,
+    progress: Callable[[str], None],
 ) -> Iterator[tuple[Split, Population]]:
     """Each split with the population of its time zero, which is prepared once."""
     last = day_number(datetime.date.fromisoformat(observed_until))
@@ -122,19 +148,27 @@ def _label(engine: Engine, split: Split, population: Population) -> tuple[tuple[
     """
     engine.execute(f"create or replace table labelled as {split.labels}")
     counts: dict[str, int] = dict(
-        engine.rows("select segment_group, count(*) from labelled where segment_group is not null group by 1 order by 1")
+        engine.rows(
+            "select segment_group, count(*) from labelled where segment_group is not null group by 1 order by 1"
+        )
     )
     names = list(split.groups or counts)
-    engine.put("group_names", {"segment_group": np.array(names, dtype=object), "group_no": np.arange(len(names), dtype=np.int32)})
+    engine.put(
+        "group_names",
+        {"segment_group": np.array(names, dtype=object), "group_no": np.arange(len(names), dtype=np.int32)},
+    )
     suffix = population.suffix
     engine.execute(
         "create or replace table labels as\n"
         "select m.customer_no, n.group_no, m.cohort, m.cycles, m.weight, e.* exclude (customer_no, customer)\n"
         f"from labelled l join group_names n using (segment_group) join everyone e using (customer) join members_{suffix} m using (customer_no)"
     )
-    sizes = {number: (customers, cycles) for number, customers, cycles in engine.rows(
-        "select group_no, count(*), cast(sum(cycles) as bigint) from labels group by 1"
-    )}
+    sizes = {
+        number: (customers, cycles)
+        for number, customers, cycles in engine.rows(
+            "select group_no, count(*), cast(sum(cycles) as bigint) from labels group by 1"
+        )
+    }
     groups = tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names))
     return groups, sum(counts.values()) - sum(group.customers for group in groups)
 
@@ -176,7 +210,9 @@ def _group_sums(engine: Engine, population: Population, n_groups: int) -> tuple[
                 product_sums[j, i, k] += value
         cube_sums[:, k] += np.array(values[count + len(pairs) :], dtype=object)
     shared = customers[:, (customers > 0).sum(axis=0) >= 2].sum()
-    return GroupSums.from_power_sums(customers, score_sums, product_sums, cube_sums, scale=SCORE_UNIT), float(shared / customers.sum())
+    return GroupSums.from_power_sums(customers, score_sums, product_sums, cube_sums, scale=SCORE_UNIT), float(
+        shared / customers.sum()
+    )
 
 
 def _test(engine: Engine, config: ExperimentConfig, population: Population, sums: GroupSums) -> SplitTest:
@@ -184,7 +220,9 @@ def _test(engine: Engine, config: ExperimentConfig, population: Population, sums
     closed = test_scores(sums)
     scores = tuple(
         ScoreTest(name, float(statistic), int(df), float(p))
-        for name, statistic, df, p in zip(population.scores, closed.statistics, closed.degrees_of_freedom, closed.p_values, strict=True)
+        for name, statistic, df, p in zip(
+            population.scores, closed.statistics, closed.degrees_of_freedom, closed.p_values, strict=True
+        )
     )
     if not needs_permutation(sums, closed):
         return SplitTest(scores=scores, p_value=closed.p_value, tail=closed.tail)

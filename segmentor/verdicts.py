@@ -73,13 +73,22 @@ def judge(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | N
     if evidence.test is None or effects is None or p_adjusted is None:
         assert evidence.obstacle is not None
         reason, restate = evidence.obstacle
-        return replace(untested, reasons=(reason,), sentence=f"This cannot be tested as it stands ({reason}): {restate}.", restate=restate)
+        return replace(
+            untested,
+            reasons=(reason,),
+            sentence=f"This cannot be tested as it stands ({reason}): {restate}.",
+            restate=restate,
+        )
     carrying = _carrying_pair(effects, config)
     agree = [_same_direction(carrying, half) for half in effects.halves]
     verdicts = [_verdict(evidence.groups, effects, config, p_adjusted, same_direction=same) for same in agree or [True]]
     verdict, reasons = verdicts[0]
     customers = sum(group.customers for group in evidence.groups)
-    needed = _customers_needed(evidence.test.p_value, p_adjusted, effects, config, customers) if verdict == "inconclusive" else None
+    needed = (
+        _customers_needed(evidence.test.p_value, p_adjusted, effects, config, customers)
+        if verdict == "inconclusive"
+        else None
+    )
     others = [verdict for verdict, _ in verdicts[1:]] or [verdict] * OTHER_SEEDS
     return replace(
         untested,
@@ -99,13 +108,22 @@ def judge(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | N
 
 
 def _verdict(
-    groups: Sequence[GroupEffect], effects: Effects, config: ExperimentConfig, p_adjusted: float, *, same_direction: bool
+    groups: Sequence[GroupEffect],
+    effects: Effects,
+    config: ExperimentConfig,
+    p_adjusted: float,
+    *,
+    same_direction: bool,
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict with its reasons, the one that carries it first."""
     trial = config.trial
     significant = p_adjusted <= trial.level
     separated = any(pair.separated for pair in effects.pairs)
-    small = tuple(f"group below {trial.min_group} customers: {group.name}" for group in groups if group.customers < trial.min_group)
+    small = tuple(
+        f"group below {trial.min_group} customers: {group.name}"
+        for group in groups
+        if group.customers < trial.min_group
+    )
     if all(pair.equivalent for pair in effects.pairs) and len(effects.pairs) == len(groups) * (len(groups) - 1) // 2:
         return "equivalent", ("every difference lies within the margins",)
     if not significant:
@@ -121,7 +139,10 @@ def _verdict(
 
 def _comparisons(effects: Effects, config: ExperimentConfig) -> tuple[tuple[PairIntervals, float], ...]:
     """What a verdict may rest on, with the smallest difference that matters."""
-    return (effects.log_ratios, float(np.log1p(config.trial.minimum_effect))), (effects.shares, config.trial.minimum_share)
+    return (effects.log_ratios, float(np.log1p(config.trial.minimum_effect))), (
+        effects.shares,
+        config.trial.minimum_share,
+    )
 
 
 def _carrying_pair(effects: Effects, config: ExperimentConfig) -> tuple[int, int]:
@@ -147,7 +168,9 @@ def _same_direction(carrying: tuple[int, int], half: HalfEffects) -> bool:
     return bool(np.isfinite(both).all() and both[0] * both[1] > 0)
 
 
-def _customers_needed(p_value: float, p_adjusted: float, effects: Effects, config: ExperimentConfig, customers: int) -> int | None:
+def _customers_needed(
+    p_value: float, p_adjusted: float, effects: Effects, config: ExperimentConfig, customers: int
+) -> int | None:
     """Customers in all, of the same mix, with whom the trial would probably have been decided.
 
     Where a difference exceeds its margin: as many as would show it and make the test significant after its adjustment; else as many
@@ -175,7 +198,9 @@ def _sentence(
 ) -> str:
     """The verdict in plain words, with its effect and interval."""
     pair = effects.pairs[carrying]
-    first, second = (next(group for group in effects.groups if group.name == name) for name in (pair.first, pair.second))
+    first, second = (
+        next(group for group in effects.groups if group.name == name) for name in (pair.first, pair.second)
+    )
     days = effects.horizon_days
     back = f"{_percent(second.share_back)} of {second.name} and {_percent(first.share_back)} of {first.name} are back within {days} days"
     cycles = f"those back took {_days(second.mean_cycle_days)} and {_days(first.mean_cycle_days)} on average (ratio {_ratio(pair.ratio)})"
@@ -183,7 +208,9 @@ def _sentence(
     if verdict == "separates":
         return f"These customers really differ: {facts}."
     if verdict == "equivalent":
-        margin = f"{config.trial.minimum_effect:.0%} in cycle and {100 * config.trial.minimum_share:g} points in share back"
+        margin = (
+            f"{config.trial.minimum_effect:.0%} in cycle and {100 * config.trial.minimum_share:g} points in share back"
+        )
         return f"Shown not to matter: differences above {margin} are ruled out. {facts[0].upper()}{facts[1:]}."
     more = "" if needed is None else f" About {needed:,} customers in all would probably decide it."
     return f"Not decided ({reason}): {facts}.{more}"
@@ -194,7 +221,9 @@ def _percent(interval: Interval | None) -> str:
 
 
 def _days(interval: Interval | None) -> str:
-    return "an unknown time" if interval is None or interval.estimate is None else f"{interval.estimate:.0f} days"
+    if interval is None or interval.estimate is None:
+        return "an unknown time"
+    return f"{interval.estimate:.{0 if interval.estimate >= 10 else 1}f} days"
 
 
 def _ratio(interval: Interval) -> str:

@@ -46,7 +46,9 @@ class Loaded:
         return [row[0] for row in self.engine.rows(f'SELECT "{column}" FROM {table} ORDER BY ALL')]
 
 
-def shop_config(folder: Path, *, data: Mapping[str, Any] | None = None, cycle: Any = None, **transactions: Any) -> ExperimentConfig:
+def shop_config(
+    folder: Path, *, data: Mapping[str, Any] | None = None, cycle: Any = None, **transactions: Any
+) -> ExperimentConfig:
     """The config of a shop in ``folder``; by default ``t.csv`` with the columns customer and time, any share quarantined."""
     settings = {
         "experiment": "shop",
@@ -63,12 +65,21 @@ def shop_config(folder: Path, *, data: Mapping[str, Any] | None = None, cycle: A
     return load_config(path)
 
 
+def write_parquet(path: Path, select: str) -> None:
+    """Write the rows of a query as Parquet."""
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        open_engine(scratch=Path(scratch), inputs=[path], threads=1) as engine,
+    ):
+        engine.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+
+
 @contextmanager
-def loaded(config: ExperimentConfig) -> Iterator[Loaded]:
+def loaded(config: ExperimentConfig, *, threads: int = 1) -> Iterator[Loaded]:
     """The shop, read into an engine."""
     with (
         tempfile.TemporaryDirectory() as scratch,
-        open_engine(scratch=Path(scratch), inputs=input_files(config), threads=1) as engine,
+        open_engine(scratch=Path(scratch), inputs=input_files(config), threads=threads) as engine,
     ):
         quarantine = config.folder / "quarantine"
         yield Loaded(load_tables(engine, config, quarantine=quarantine, progress=lambda _: None), engine, quarantine)

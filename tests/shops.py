@@ -13,7 +13,14 @@ import numpy as np
 from segmentor.config import ExperimentConfig, load_config
 from segmentor.engine.duckdb import Engine, open_engine, quote
 
-TRANSACTIONS = {"customer_id": "varchar", "order_id": "varchar", "ordered_at": "timestamp", "product_id": "varchar", "quantity": "decimal(18,4)", "amount": "decimal(18,4)"}
+TRANSACTIONS = {
+    "customer_id": "varchar",
+    "order_id": "varchar",
+    "ordered_at": "timestamp",
+    "product_id": "varchar",
+    "quantity": "decimal(18,4)",
+    "amount": "decimal(18,4)",
+}
 
 CONFIG = """
 experiment: shop
@@ -43,15 +50,31 @@ def engine_with(
     lines: Sequence[Line], tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[object]]]] | None = None
 ) -> Iterator[Engine]:
     """An engine with ``transactions`` as intake would leave them, and text tables by name: columns and rows."""
-    with tempfile.TemporaryDirectory() as scratch, open_engine(scratch=Path(scratch), inputs=[]) as engine:
-        texts = [[None if value is None else str(value) for value in line] for line in lines]
-        _make(engine, "transactions", TRANSACTIONS, texts)
-        for name, (columns, rows) in (tables or {}).items():
-            _make(engine, name, dict.fromkeys(columns, "varchar"), rows)
+    given = {
+        "transactions": (
+            tuple(TRANSACTIONS),
+            [[None if value is None else str(value) for value in line] for line in lines],
+        )
+    }
+    arrays = {
+        name: {column: np.array([row[at] for row in rows], dtype=object) for at, column in enumerate(columns)}
+        for name, (columns, rows) in {**given, **(tables or {})}.items()
+    }
+    with engine_of_tables(arrays, {"transactions": TRANSACTIONS}) as engine:
         yield engine
 
 
-def _make(engine: Engine, name: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]]) -> None:
-    engine.put("given", {column: np.array([row[at] for row in rows], dtype=object) for at, column in enumerate(columns)})
-    select = ", ".join(f"cast({quote(column)} as {kind}) as {quote(column)}" for column, kind in columns.items())
-    engine.execute(f"create table {quote(name)} as select {select} from given")
+@contextmanager
+def engine_of_tables(
+    tables: Mapping[str, Mapping[str, np.ndarray]], types: Mapping[str, Mapping[str, str]]
+) -> Iterator[Engine]:
+    """An engine with tables of arrays, as text where ``types`` names no type for a column."""
+    with tempfile.TemporaryDirectory() as scratch, open_engine(scratch=Path(scratch), inputs=[]) as engine:
+        for name, columns in tables.items():
+            engine.put("given", columns)
+            kinds = types.get(name, {})
+            select = ", ".join(
+                f"cast({quote(column)} as {kinds.get(column, 'varchar')}) as {quote(column)}" for column in columns
+            )
+            engine.execute(f"create table {quote(name)} as select {select} from given")
+        yield engine

@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -313,7 +312,9 @@ def test_interrupted_run_leaves_nothing(number: int, code: int, seconds: float, 
     run = subprocess.Popen(
         [*COMMAND, "run", str(long_run), "--out", "out"], cwd=tmp_path, env=environment, stderr=subprocess.PIPE
     )
-    _wait_for((tmp_path / ".out.staging").exists)
+    while not (tmp_path / ".out.staging").exists():
+        assert run.poll() is None
+        time.sleep(0.01)
     time.sleep(seconds)
     run.send_signal(number)
     stopped = time.monotonic()
@@ -323,10 +324,3 @@ def test_interrupted_run_leaves_nothing(number: int, code: int, seconds: float, 
     assert b"Traceback" not in said
     assert [path.name for path in tmp_path.iterdir()] == ["scratch"]
     assert not list(scratch.iterdir())
-
-
-def _wait_for(holds: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)

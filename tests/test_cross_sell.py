@@ -79,14 +79,14 @@ def held_items(
 def fill(engine: Engine, customer: np.ndarray, day: np.ndarray, held: np.ndarray) -> None:
     """Puts a line for each item held in place; customers are in turn of the one half and of the other."""
     occasion, item = np.nonzero(held)
-    put(engine, {"customer_no": customer[occasion], "day_no": day[occasion], "sort": ITEMS[item]})
+    put(engine, {"_customer_no": customer[occasion], "_day_no": day[occasion], "sort": ITEMS[item]})
 
 
 def put(engine: Engine, lines: dict[str, np.ndarray]) -> None:
     """Puts the lines in place; customers are in turn of the one half and of the other."""
-    engine.put("baskets", lines)
-    customers = np.unique(lines["customer_no"])
-    engine.put("halves", {"customer_no": customers, "half": customers % 2})
+    engine.put("_basket_lines", lines)
+    customers = np.unique(lines["_customer_no"])
+    engine.put("_halves", {"_customer_no": customers, "half": customers % 2})
 
 
 def test_planted_pairs_are_found_and_no_others(engine: Engine) -> None:
@@ -116,7 +116,7 @@ def test_shops_without_rules_show_none(engine: Engine) -> None:
 
 def test_without_strata_and_habits_heavy_buyers_feign_rules(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Among the same independent items every pair is a false rule when neither strata nor habits of customers are looked at."""
-    monkeypatch.setattr(cross_sell, "APPETITE_CLASSES", 1)
+    monkeypatch.setattr(cross_sell, "APPETITE_CLASSES", 0)
     monkeypatch.setattr(cross_sell, "lift_beyond_habit", lambda sums: clustered_lift(sums.observed, sums.expected))
     fill(engine, *held_items(np.random.default_rng(2), 3000, planted={}))
     assert sum(rule.valid for rule in rules_of(engine)) == 45
@@ -126,7 +126,7 @@ def test_numbers_of_a_rule_are_those_of_a_recount(engine: Engine) -> None:
     """Support and confidence count confirmation occasions, with those that hold no item; customers are of both halves."""
     customer, day, held = held_items(np.random.default_rng(3), 1500, planted={(0, 3): 3.0})
     day = 19_723 + np.arange(customer.size) % 360  # a day an occasion, so that none merge
-    put_all = {"customer_no": np.repeat(customer, 11), "day_no": np.repeat(day, 11)}
+    put_all = {"_customer_no": np.repeat(customer, 11), "_day_no": np.repeat(day, 11)}
     put(engine, put_all | {"sort": np.where(held, ITEMS, None).ravel()})
     rule = rules_of(engine)[0]
     confirmed = customer % 2 == 1
@@ -164,7 +164,7 @@ def test_order_of_rows_means_nothing(engine: Engine) -> None:
     occasion, item = np.nonzero(held)
     order = np.random.default_rng(8).permutation(np.concatenate([np.arange(occasion.size), np.arange(500)]))
     line, item = occasion[order], item[order]
-    put(engine, {"customer_no": customer[line], "day_no": day[line], "sort": ITEMS[item]})
+    put(engine, {"_customer_no": customer[line], "_day_no": day[line], "sort": ITEMS[item]})
     assert rules
     assert rules_of(engine) == rules
 
@@ -182,7 +182,7 @@ def test_items_of_several_levels_never_describe_one_line(engine: Engine) -> None
     maker = np.array([f"maker {number // 2}" for number in range(11)])
     put(
         engine,
-        {"customer_no": customer[occasion], "day_no": day[occasion], "sort": ITEMS[item], "maker": maker[item]},
+        {"_customer_no": customer[occasion], "_day_no": day[occasion], "sort": ITEMS[item], "maker": maker[item]},
     )
     rules = {items_of(rule) for rule in rules_of(engine, level=("sort", "maker")) if rule.valid}
     assert ("sort=item A", "sort=item D") in rules
@@ -215,8 +215,8 @@ def test_data_without_rules_give_none(engine: Engine, customer: list[int], sort:
     put(
         engine,
         {
-            "customer_no": np.array(customer, dtype=np.int64),
-            "day_no": np.full(len(customer), 19_723),
+            "_customer_no": np.array(customer, dtype=np.int64),
+            "_day_no": np.full(len(customer), 19_723),
             "sort": np.array(sort, dtype=object),
         },
     )
@@ -226,16 +226,7 @@ def test_data_without_rules_give_none(engine: Engine, customer: list[int], sort:
 def baskets_of(held: np.ndarray) -> Baskets:
     """Occasions of one customer each."""
     each = np.arange(len(held))
-    return Baskets(
-        customer=each,
-        cell=each,
-        cell_customer=each,
-        cell_month=np.zeros_like(each),
-        cell_occasions=np.ones_like(each),
-        occasions=np.ones_like(each),
-        items=held.sum(axis=1),
-        sold=tuple(np.flatnonzero(column) for column in held.T),
-    )
+    return Baskets(each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T))
 
 
 def test_frequent_sets_equal_a_recount_and_fp_growth() -> None:

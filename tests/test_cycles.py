@@ -56,7 +56,14 @@ def obvious_occasions(lines: list[Line], merge: int) -> dict[str, list[int]]:
 
 lines_of_shops = st.lists(
     st.builds(
-        lambda customer, order, at, product, quantity, amount: (customer, f"{customer}{order}", day(at), product, quantity, amount),
+        lambda customer, order, at, product, quantity, amount: (
+            customer,
+            f"{customer}{order}",
+            day(at),
+            product,
+            quantity,
+            amount,
+        ),
         st.sampled_from(["001", "01", "1e5", "Ünal", "NULL"]),
         st.integers(0, 6),
         st.integers(0, 60),
@@ -75,7 +82,9 @@ def test_occasions_equal_their_definition(lines: list[Line], merge: int) -> None
     """Netting, days and merging in SQL give the start days that the definitions give."""
     expected = obvious_occasions(lines, merge)
     with tempfile.TemporaryDirectory() as name:
-        config = read_config(Path(name), CONFIG + f"cycle: {{observed_until: {LAST_DAY}, merge_within_days: {merge}}}\n")
+        config = read_config(
+            Path(name), CONFIG + f"cycle: {{observed_until: {LAST_DAY}, merge_within_days: {merge}}}\n"
+        )
         with engine_with(lines) as engine:
             if expected:
                 assert built(engine, config) == expected
@@ -93,18 +102,29 @@ def test_a_gap_is_censored_at_the_end_and_weighs_by_its_customer(tmp_path: Path)
         build_cycles(engine, config, progress=lambda _: None)
         build_population(engine, config, 1, observed_until=day_number(LAST_DAY))
         build_population(engine, config, 2, observed_until=day_number(LAST_DAY))
-        gaps = "select e.customer, duration, event_observed from gaps_{} join everyone e using (customer_no) order by all"
+        gaps = (
+            "select e.customer, duration, event_observed from gaps_{} join everyone e using (customer_no) order by all"
+        )
         assert engine.rows(gaps.format(1)) == [("a", 10, True), ("a", 20, True), ("a", 69, False), ("c", 59, False)]
         assert engine.rows(gaps.format(2)) == [("a", 20, True), ("a", 69, False)]
-        members = "select e.customer, cohort, cycles, weight from members_{} join everyone e using (customer_no) order by all"
+        members = (
+            "select e.customer, cohort, cycles, weight from members_{} join everyone e using (customer_no) order by all"
+        )
         january = 2024 * 12
-        assert engine.rows(members.format(1)) == [("a", january, 2, WEIGHT_UNIT // 2), ("c", january + 1, 0, WEIGHT_UNIT)]
+        assert engine.rows(members.format(1)) == [
+            ("a", january, 2, WEIGHT_UNIT // 2),
+            ("c", january + 1, 0, WEIGHT_UNIT),
+        ]
         assert engine.rows(members.format(2)) == [("a", january, 1, WEIGHT_UNIT)]
 
 
 def test_a_purchase_filter_makes_category_cycles(tmp_path: Path) -> None:
     """Only lines of the category begin and end gaps; the products' roles and columns both name it."""
-    lines: list[Line] = [("a", "1", day(0), "p1", 1, 5), ("a", "2", day(10), "p2", 1, 5), ("a", "3", day(30), "p1", 1, 5)]
+    lines: list[Line] = [
+        ("a", "1", day(0), "p1", 1, 5),
+        ("a", "2", day(10), "p2", 1, 5),
+        ("a", "3", day(30), "p1", 1, 5),
+    ]
     products = {"products": (("product_id", "kind"), [("p1", "catsup"), ("p2", "eggs")])}
     section = "  products: {path: products.csv, columns: {product: product_id, category: kind}}\n"
     for name in ("kind", "category"):

@@ -17,7 +17,7 @@ from segmentor.result import NOT_YET_KNOWN, GroupEffect, ScoreTest, SplitTest, T
 from segmentor.segments import _slug, find_segments, segments_json, segments_sql
 from segmentor.splits import Split, declared_splits, make_label_sources
 
-PRODUCTS = "  products: {path: products.csv, columns: {product: product_id, category: kind}, derive: {ounces: \"cast(size as double)\"}}\n"
+PRODUCTS = '  products: {path: products.csv, columns: {product: product_id, category: kind}, derive: {ounces: "cast(size as double)"}}\n'
 CUSTOMERS = "  customers: {path: customers.csv, columns: {customer: id}}\n"
 
 SPLITS = {
@@ -36,14 +36,28 @@ def shop(seed: int) -> tuple[list[Line], dict[str, tuple[tuple[str, ...], list[t
     lines: list[Line] = []
     for _ in range(400):
         customer = f"00{generator.integers(60)}"
-        at = day(int(generator.integers(50, 70)) if generator.random() < 0.5 else int(generator.integers(360, 372)), int(generator.integers(24)))
+        at = day(
+            int(generator.integers(50, 70)) if generator.random() < 0.5 else int(generator.integers(360, 372)),
+            int(generator.integers(24)),
+        )
         quantity = generator.choice([1, 2, -1, 0, None], p=[0.6, 0.1, 0.15, 0.05, 0.1])
         amount = generator.choice([5.25, 0, -5.25, None], p=[0.7, 0.1, 0.1, 0.1])
-        lines.append((customer, f"{customer}-{generator.integers(4)}", at, f"p{generator.integers(7)}", quantity, amount))
+        lines.append(
+            (customer, f"{customer}-{generator.integers(4)}", at, f"p{generator.integers(7)}", quantity, amount)
+        )
     lines.append(("only a return", "x", day(61), "p1", -1, -5))
-    products = [("p0", "a", "8", "red"), ("p1", "a", "24", "blue"), ("p2", "b", "32", None), ("p3", "b", None, "red"), ("p4", "c", "25", "it's")]
+    products = [
+        ("p0", "a", "8", "red"),
+        ("p1", "a", "24", "blue"),
+        ("p2", "b", "32", None),
+        ("p3", "b", None, "red"),
+        ("p4", "c", "25", "it's"),
+    ]
     customers = [(f"00{number}", ["north", "south", None][number % 3]) for number in range(50)]
-    return lines, {"products": (("product_id", "kind", "size", "colour"), products), "customers": (("id", "region"), customers)}
+    return lines, {
+        "products": (("product_id", "kind", "size", "colour"), products),
+        "customers": (("id", "region"), customers),
+    }
 
 
 def labelled(engine: Engine, split: Split) -> dict[str, str]:
@@ -57,7 +71,9 @@ def labelled(engine: Engine, split: Split) -> dict[str, str]:
 def replayed_in_duckdb(sql: str, lines: list[Line], tables: dict) -> dict[str, str]:
     """The statement over typed raw tables."""
     with duckdb.connect() as connection:
-        connection.execute("create table transactions (customer_id varchar, order_id varchar, ordered_at timestamp, product_id varchar, quantity double, amount double)")
+        connection.execute(
+            "create table transactions (customer_id varchar, order_id varchar, ordered_at timestamp, product_id varchar, quantity double, amount double)"
+        )
         connection.executemany("insert into transactions values (?, ?, ?, ?, ?, ?)", lines)
         for name, (columns, rows) in tables.items():
             connection.execute(f"create table {name} (" + ", ".join(f"{column} varchar" for column in columns) + ")")
@@ -69,8 +85,13 @@ def replayed_in_sqlite(sql: str, lines: list[Line], tables: dict) -> dict[str, s
     """The statement over tables of text and numbers, times as ISO text."""
     connection = sqlite3.connect(":memory:")
     try:
-        connection.execute("create table transactions (customer_id, order_id, ordered_at, product_id, quantity, amount)")
-        rows = [tuple(value.isoformat(sep=" ") if hasattr(value, "isoformat") else value for value in line) for line in lines]
+        connection.execute(
+            "create table transactions (customer_id, order_id, ordered_at, product_id, quantity, amount)"
+        )
+        rows = [
+            tuple(value.isoformat(sep=" ") if hasattr(value, "isoformat") else value for value in line)
+            for line in lines
+        ]
         connection.executemany("insert into transactions values (?, ?, ?, ?, ?, ?)", rows)
         for name, (columns, several) in tables.items():
             connection.execute(f"create table {name} ({', '.join(columns)})")
@@ -85,7 +106,12 @@ def replayed_in_sqlite(sql: str, lines: list[Line], tables: dict) -> dict[str, s
 def test_the_sql_replays_to_the_same_label_for_every_customer(tmp_path: Path, split: str, merge: int) -> None:
     """Run, DuckDB and SQLite agree on each customer, missing values, returns, leap day and year's end included."""
     lines, tables = shop(merge)
-    text = CONFIG + PRODUCTS + CUSTOMERS + f"cycle: {{merge_within_days: {merge}, purchase: \"kind <> 'c' or kind is null\"}}\nsplits: {{declared: [{split}]}}\n"
+    text = (
+        CONFIG
+        + PRODUCTS
+        + CUSTOMERS
+        + f"cycle: {{merge_within_days: {merge}, purchase: \"kind <> 'c' or kind is null\"}}\nsplits: {{declared: [{split}]}}\n"
+    )
     config = read_config(tmp_path, text)
     with engine_with(lines, tables) as engine:
         columns, _ = build_cycles(engine, config, progress=lambda _: None)
@@ -103,7 +129,9 @@ def trial_of(name: str, verdict: str, p: float) -> Trial:
     """A trial as far as segments look at it."""
     group = GroupEffect("red", 5, 3)
     test = SplitTest((ScoreTest("typical_gap log-rank", 4.0, 1, p),), p, "type III")
-    return Trial("all", name, "declared", "first_purchase", (), (group,), 0, verdict, ("r",), "s", test=test, p_adjusted=2 * p)  # type: ignore[arg-type]
+    return Trial(
+        "all", name, "declared", "first_purchase", (), (group,), 0, verdict, ("r",), "s", test=test, p_adjusted=2 * p
+    )  # type: ignore[arg-type]
 
 
 def split_of(name: str) -> Split:
@@ -118,7 +146,11 @@ def test_the_strongest_separating_split_makes_the_segments(tmp_path: Path) -> No
     with engine_with([(name, name, day(0), "p", 1, 1) for name in "abc"]) as engine:
         build_cycles(engine, config, progress=lambda _: None)
         splits = [split_of(name) for name in ("one", "two", "three")]
-        trials = [trial_of("one", "separates", 0.01), trial_of("two", "separates", 0.001), trial_of("three", "equivalent", 0.0001)]
+        trials = [
+            trial_of("one", "separates", 0.01),
+            trial_of("two", "separates", 0.001),
+            trial_of("three", "equivalent", 0.0001),
+        ]
         segments, chosen = find_segments(engine, splits, trials)
     assert chosen is splits[1]
     assert [(one.name, one.customers) for one in segments] == [("red", 2), (NOT_YET_KNOWN, 1)]

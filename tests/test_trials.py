@@ -52,7 +52,10 @@ def shop(customers: int, *, ratio: float = 1.0, groups: tuple[str, ...] = ("p", 
 def tried(folder: Path, lines: list[Line], splits: str, *, more: str = "") -> tuple[Trial, ...]:
     """The trials of the declared splits, given as YAML."""
     last = datetime.date(2024, 1, 1) + datetime.timedelta(days=UNTIL)
-    text = CONFIG.replace("experiment: shop", "experiment: shop\n" + more) + f"cycle: {{observed_until: {last}}}\nsplits:\n  declared:\n{splits}"
+    text = (
+        CONFIG.replace("experiment: shop", "experiment: shop\n" + more)
+        + f"cycle: {{observed_until: {last}}}\nsplits:\n  declared:\n{splits}"
+    )
     config = read_config(folder, text)
     with engine_with(lines) as engine:
         columns, summary = build_cycles(engine, config, progress=lambda _: None)
@@ -61,7 +64,9 @@ def tried(folder: Path, lines: list[Line], splits: str, *, more: str = "") -> tu
         return run_trials(engine, config, declared, observed_until=summary.observed_until, progress=lambda _: None)
 
 
-FIRST_PRODUCT = "    - {name: first, known: first_purchase, groups: {p: \"product_id = 'p'\", q: \"product_id = 'q'\"}}\n"
+FIRST_PRODUCT = (
+    "    - {name: first, known: first_purchase, groups: {p: \"product_id = 'p'\", q: \"product_id = 'q'\"}}\n"
+)
 
 
 def obvious_gaps(lines: list[Line]) -> dict[str, list[tuple[int, bool]]]:
@@ -101,7 +106,9 @@ def test_scores_and_effects_equal_the_pure_computation(tmp_path: Path) -> None:
     for weights in (np.ones(len(durations)), typical):
         table = LifeTable.from_gaps(durations, events, weights=weights).cut(tau)
         for values in (logrank_values(table), gehan_values(table)):
-            scores.append(customer_sums(values, customers=customers, durations=durations, events=events, weights=weights))
+            scores.append(
+                customer_sums(values, customers=customers, durations=durations, events=events, weights=weights)
+            )
     expected = score_tests(GroupSums.from_scores(np.stack(scores), groups, cohorts))
     assert trial.test is not None
     np.testing.assert_allclose([score.statistic for score in trial.test.scores], expected.statistics, rtol=1e-8)
@@ -120,9 +127,17 @@ def test_scores_and_effects_equal_the_pure_computation(tmp_path: Path) -> None:
         standard = (typical * weight[cohorts[customers]])[own]
         table = LifeTable.from_gaps(durations[own], events[own], weights=standard)
         curve = survival(table)
-        error = np.sqrt(np.square(customer_sums(
-            mean_cycle_influence(table, horizon), customers=customers[own], durations=durations[own], events=events[own], weights=standard
-        )).sum())
+        error = np.sqrt(
+            np.square(
+                customer_sums(
+                    mean_cycle_influence(table, horizon),
+                    customers=customers[own],
+                    durations=durations[own],
+                    events=events[own],
+                    weights=standard,
+                )
+            ).sum()
+        )
         mean = mean_cycle(curve, horizon)
         assert group.mean_cycle_days is not None
         assert group.share_back is not None
@@ -130,9 +145,15 @@ def test_scores_and_effects_equal_the_pure_computation(tmp_path: Path) -> None:
         assert group.mean_cycle_days.ci_high == pytest.approx(mean * np.exp(1.959963984540054 * error / mean), rel=1e-6)
         assert group.share_back.estimate == pytest.approx(1 - curve[horizon], rel=1e-9)
         influence = customer_sums(
-            survival_influence(table, horizon), customers=customers[own], durations=durations[own], events=events[own], weights=standard
+            survival_influence(table, horizon),
+            customers=customers[own],
+            durations=durations[own],
+            events=events[own],
+            weights=standard,
         )
-        spread = 1.959963984540054 * np.sqrt(np.square(influence).sum()) / (curve[horizon] * abs(np.log(curve[horizon])))
+        spread = (
+            1.959963984540054 * np.sqrt(np.square(influence).sum()) / (curve[horizon] * abs(np.log(curve[horizon])))
+        )
         assert group.share_back.ci_high == pytest.approx(1 - curve[horizon] ** np.exp(spread), rel=1e-6)
         assert group.curve is not None
         assert group.curve.at_risk[0] == (groups == number).sum()
@@ -177,7 +198,9 @@ def test_three_groups_have_all_pairs_and_one_p_value(tmp_path: Path) -> None:
 def test_declared_splits_are_holm_adjusted_and_do_not_touch_one_another(tmp_path: Path) -> None:
     """Adding splits changes no statistic of another; the adjustment is over those that were tested."""
     second = "    - {name: early, known: {first_purchases: 2}, groups: {p: {all: \"product_id = 'p'\"}, other: \"product_id = 'q'\"}}\n"
-    lifetime = "    - {name: ever, known: lifetime, groups: {p: {all: \"product_id = 'p'\"}, other: \"product_id = 'q'\"}}\n"
+    lifetime = (
+        "    - {name: ever, known: lifetime, groups: {p: {all: \"product_id = 'p'\"}, other: \"product_id = 'q'\"}}\n"
+    )
     lines = shop(500, ratio=1.2)
     (alone,) = tried(tmp_path, lines, FIRST_PRODUCT)
     several = tried(tmp_path, lines, FIRST_PRODUCT + second + lifetime)
@@ -195,7 +218,10 @@ def test_declared_splits_are_holm_adjusted_and_do_not_touch_one_another(tmp_path
         ("{name: a, known: lifetime, by: product_id}", "circular"),
         ("{name: a, known: {until: 2024-06-01}, by: product_id}", "not supported"),
         ("{name: a, known: first_purchase, by: amount, thresholds: auto}", "not supported"),
-        ("{name: a, known: first_purchase, groups: {p: \"product_id in ('p', 'q')\", none: \"product_id = 'z'\"}}", "one group"),
+        (
+            "{name: a, known: first_purchase, groups: {p: \"product_id in ('p', 'q')\", none: \"product_id = 'z'\"}}",
+            "one group",
+        ),
         ("{name: a, known: first_purchase, by: order_id}", "too many groups"),
     ],
 )
@@ -226,7 +252,9 @@ def test_groups_that_share_no_cohort_are_not_comparable(tmp_path: Path) -> None:
 
 def test_nobody_comes_back(tmp_path: Path) -> None:
     """A shop where every customer buys once ends in a verdict, not in a division by zero."""
-    lines: list[Line] = [(f"c{number}", f"o{number}", day(number % 90), "pq"[number % 2], 1, 10) for number in range(300)]
+    lines: list[Line] = [
+        (f"c{number}", f"o{number}", day(number % 90), "pq"[number % 2], 1, 10) for number in range(300)
+    ]
     (trial,) = tried(tmp_path, lines, FIRST_PRODUCT)
     assert (trial.verdict, trial.reasons) == ("untestable", ("too few events",))
 
@@ -239,4 +267,3 @@ def test_a_small_group_never_separates(tmp_path: Path) -> None:
     (trial,) = tried(tmp_path, lines, FIRST_PRODUCT, more="trial: {min_group: 150}")
     assert trial.verdict == "inconclusive"
     assert trial.reasons == ("group below 150 customers: q",)
-

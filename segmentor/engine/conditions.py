@@ -11,7 +11,17 @@ from sqlglot.errors import SqlglotError
 
 ALLOWED: tuple[type[exp.Expression], ...] = (
     # names and values
-    *(exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Tuple, exp.DataType, exp.DataTypeParam),
+    *(
+        exp.Column,
+        exp.Identifier,
+        exp.Literal,
+        exp.Boolean,
+        exp.Null,
+        exp.Paren,
+        exp.Tuple,
+        exp.DataType,
+        exp.DataTypeParam,
+    ),
     *(exp.Interval, exp.Var),
     # logic and comparison
     *(exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between),
@@ -20,7 +30,18 @@ ALLOWED: tuple[type[exp.Expression], ...] = (
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg, exp.Abs, exp.Round, exp.Floor, exp.Ceil),
     *(exp.Greatest, exp.Least, exp.Ln, exp.Sqrt),
     # text
-    *(exp.Lower, exp.Upper, exp.Trim, exp.Length, exp.Substring, exp.Left, exp.Right, exp.Concat, exp.DPipe, exp.Replace),
+    *(
+        exp.Lower,
+        exp.Upper,
+        exp.Trim,
+        exp.Length,
+        exp.Substring,
+        exp.Left,
+        exp.Right,
+        exp.Concat,
+        exp.DPipe,
+        exp.Replace,
+    ),
     *(exp.StrPosition, exp.StartsWith, exp.EndsWith, exp.Contains, exp.SplitPart),
     *(exp.RegexpExtract, exp.RegexpLike, exp.RegexpFullMatch, exp.RegexpReplace),
     # types and dates
@@ -81,4 +102,6 @@ def _check_node(node: exp.Expression, text: str) -> None:
     if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest")):
         raise ValueError(f"a sub-query in {text!r}: list the values instead")
     if not isinstance(node, ALLOWED):
-        raise ValueError(f"{node.sql(dialect='duckdb')!r} in {text!r} is not allowed: no functions beyond text, numbers and dates")
+        raise ValueError(
+            f"{node.sql(dialect='duckdb')!r} in {text!r} is not allowed: no functions beyond text, numbers and dates"
+        )

@@ -99,8 +99,8 @@ def _expanded(declared: str, folder: Path, key: str) -> list[Path]:
     path = folder / declared
     if not glob.has_magic(declared) or os.path.lexists(path):
         return [path]
-    anchor = Path(declared).anchor
-    found = Path(anchor).glob(declared.removeprefix(anchor)) if anchor else folder.glob(declared)
+    pattern, anchor = str(declared), Path(declared).anchor
+    found = Path(anchor).glob(pattern.removeprefix(anchor)) if anchor else folder.glob(pattern)
     matches = sorted(match for match in found if not match.is_dir())
     if not matches:
         raise DataError(f"{key}: no file matches {_shown(declared)}")

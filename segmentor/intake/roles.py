@@ -190,7 +190,7 @@ def _stated(column: Column, rules: TimeRules, key: str) -> tuple[str, str, str]:
         return written, *_iso(f"trim({sql})")
     if column.type == "DATE":
         return written, f"TRY_CAST({sql} AS TIMESTAMP)", "'day'"
-    if column.type == "TIMESTAMP WITH TIME ZONE":
+    if "TIME ZONE" in column.type:
         return written, f"{sql} AT TIME ZONE 'UTC'", "'offset'"
     if column.type.startswith("TIMESTAMP"):
         return written, f"TRY_CAST({sql} AS TIMESTAMP)", "'naive'"

@@ -145,17 +145,12 @@ def _where(section: Table, raw: RawTable, table: str) -> str:
         return "TRUE"
     names = {column.name.lower() for column in raw.columns}
     roles = {role.lower(): name for role, name in section.columns.items() if role.lower() not in names}
-    key = f"data.{table}.where"
-    try:
-        unknown = [name for name in columns_of(section.where) if name.lower() not in names | roles.keys()]
-        condition = rewritten(section.where, roles)
-    except ValueError as error:
-        raise DataError(f"{key}: {error}") from None
+    unknown = [name for name in columns_of(section.where) if name.lower() not in names | roles.keys()]
     if unknown:
         guess = nearest(unknown[0], [*names, *roles])
         mend = f"did you mean {shown(guess)}?" if guess else f"the columns are {', '.join(sorted(names))}"
-        raise DataError(f"{key}: there is no column {shown(unknown[0])}; {mend}")
-    return f"({condition})"
+        raise DataError(f"data.{table}.where: there is no column {shown(unknown[0])}; {mend}")
+    return f"({rewritten(section.where, roles)})"
 
 
 def _refuse_twin_keys(engine: Engine, table: str, section: Table, raw: RawTable) -> None:

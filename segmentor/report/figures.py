@@ -68,16 +68,16 @@ def _apart(group: GroupEffect, curves: Sequence[Curve], shown: int, top: float) 
         _scale(axes, days=max(curve.days[-1] for curve in curves), top=top, fewer=True)
         for number, curve in enumerate(curves):
             if number != shown:
-                axes.plot(*_steps(curve.days, curve.share_back), gid="=other", clip_on=False)
+                axes.plot(*_thinned(curve.days, curve.share_back), gid="=other", clip_on=False)
         _draw(axes, curves[shown], "g1")
     return _plain(svg, {}, curve_text(group))
 
 
 def _draw(axes: Axes, curve: Curve, name: str) -> None:
-    days, low = _steps(curve.days, curve.ci_low)
-    _, high = _steps(curve.days, curve.ci_high)
+    days, low = _thinned(curve.days, curve.ci_low)
+    _, high = _thinned(curve.days, curve.ci_high)
     axes.fill(days + days[::-1], low + high[::-1], gid=f"=band {name}", clip_on=False)
-    axes.plot(*_steps(curve.days, curve.share_back), gid=f"=line {name}", clip_on=False)
+    axes.plot(*_thinned(curve.days, curve.share_back), gid=f"=line {name}", clip_on=False)
 
 
 def _scale(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
@@ -106,12 +106,10 @@ def _top(curves: Sequence[Curve]) -> float:
     return min(max(-(-highest * 10 // 1) / 10, 0.1), 1.0)
 
 
-def _steps(days: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """A step function as a line; of long ones every n-th day, which no eye can tell."""
-    keep = range(0, len(days), -(-len(days) // 150))
-    at = [float(days[i]) for i in keep] + [float(days[-1])]
-    value = [values[i] for i in keep] + [values[-1]]
-    return [at[0]] + [x for x in at[1:] for _ in "01"], [y for y in value[:-1] for _ in "01"] + [value[-1]]
+def _thinned(days: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Points of a line; of a long one every n-th, which no eye can tell, and the last."""
+    keep = [*range(0, len(days) - 1, -(-len(days) // 150)), len(days) - 1]
+    return [float(days[place]) for place in keep], [values[place] for place in keep]
 
 
 def _spread(heights: Sequence[float], least: float) -> list[float]:

@@ -10,9 +10,9 @@ from unicodedata import east_asian_width
 from markupsafe import Markup
 
 
-def name(text: str) -> Markup:
-    """A name from the data: escaped, kept from turning the text around it, cut to a line."""
-    return Markup("<bdi>{}</bdi>").format(cut(text, 60))
+def name(text: str, *, length: int = 60) -> Markup:
+    """A name from the data: escaped, kept from turning the text around it, cut to length."""
+    return Markup("<bdi>{}</bdi>").format(cut(text, length))
 
 
 def names(texts: Sequence[str]) -> Markup:

@@ -47,8 +47,8 @@ NOTHING_SEPARATES = (
 )
 
 TAILS = {
-    "type III": "moments under permutation (Pearson type III)",
-    "joint normal": "moments under permutation (joint normal)",
+    "type III": "its moments under permutation (Pearson type III)",
+    "joint normal": "its moments under permutation (joint normal)",
     "permutation": "permuting customers within cohorts",
 }
 """How the law of a test statistic was had."""
@@ -57,6 +57,9 @@ WHY_NOT_NAIVE = (
     "It decides nothing: one customer's cycles resemble each other, and groups that began at different times differ "
     "anyway, so that it finds differences in shops that have none."
 )
+
+FIRST_ROWS = 15
+"""Rules that are seen at once; more are folded away."""
 
 MOST_ROWS = 200
 """Rows of a table on the page; longer ones are cut and say where the rest is."""

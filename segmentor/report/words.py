@@ -74,19 +74,24 @@ def purchases_asked(result: RunResult) -> Markup:
     return code(str(condition)) if condition else Markup("All purchases")
 
 
-def answers(result: RunResult) -> list[tuple[Verdict, Markup]]:
-    """The answer in three sentences: what separates, what does not, and what cannot be told."""
+def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
+    """The answer in three sentences: what separates, what does not, and what cannot be told.
+
+    Returns:
+        Each with the verdict that it is about, or ``None`` where no split has it.
+    """
     by_verdict: dict[Verdict, list[Trial]] = {verdict: [] for verdict in VERDICTS}
     for trial in result.trials:
         by_verdict[trial.verdict].append(trial)
+    separating, alike = by_verdict["separates"], by_verdict["equivalent"]
     still_open = by_verdict["inconclusive"] + by_verdict["untestable"]
     return [
         (
-            "separates",
-            _what_separates(by_verdict["separates"], tested=len(result.trials) > len(by_verdict["untestable"])),
+            "separates" if separating else None,
+            _what_separates(separating, tested=len(result.trials) > len(by_verdict["untestable"])),
         ),
-        ("equivalent", _what_does_not(by_verdict["equivalent"], result)),
-        ("inconclusive" if by_verdict["inconclusive"] or not still_open else "untestable", _what_is_open(still_open)),
+        ("equivalent" if alike else None, _what_does_not(alike, result)),
+        (still_open[0].verdict if still_open else None, _what_is_open(still_open)),
     ]
 
 
@@ -140,22 +145,25 @@ def score(text: str) -> tuple[str, str]:
 
 def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
     """What to see in the return curves."""
-    ranked = sorted(shown, key=_share, reverse=True)
-    high, low = ranked[0], ranked[-1]
     seen = {
         "separates": "The curves part",
         "equivalent": "The curves run together",
         "inconclusive": "The curves may differ by chance alone",
         "untestable": "The curves are shown as they are and were not compared",
     }[trial.verdict]
+    pair = verdict_pair(trial)
+    if trial.verdict == "separates" and pair is not None and not _excludes(pair.share_difference, 0.0):
+        sooner = pair.first if (pair.ratio.estimate or 1.0) > 1 else pair.second
+        seen = Markup("The curve of {} rises sooner").format(name(sooner))
+    ranked = sorted(shown, key=_share, reverse=True)
     ends = Markup("")
     if len(ranked) > 1:
         ends = Markup(": by day {}, {} of customers are back in {} and {} in {}").format(
             trial.horizon_days,
-            quantity(_share(high), PERCENT),
-            name(high.name),
-            quantity(_share(low), PERCENT),
-            name(low.name),
+            quantity(_share(ranked[0]), PERCENT),
+            name(ranked[0].name),
+            quantity(_share(ranked[-1]), PERCENT),
+            name(ranked[-1].name),
         )
     return Markup("{}{}. Shaded: 95{}% interval at each day.").format(seen, ends, NO_BREAK)
 
@@ -180,10 +188,8 @@ def rule(segment: Segment) -> Markup:
     return Markup("Customers whose {}").format(listed(parts, "and whose"))
 
 
-def contact(contact_days: tuple[int, int] | None) -> str:
+def contact(contact_days: tuple[int, int]) -> str:
     """When to write to the customers of a segment."""
-    if contact_days is None:
-        return "When to write cannot be said."
     first, last = contact_days
     return f"Write between day {first} and day {last} after a purchase: the middle half of returns falls there."
 
@@ -245,8 +251,8 @@ def test(trial: Trial, result: RunResult) -> Markup:
         adjusted = f", adjusted for {count(tested, 'test')} in this run {probability(trial.p_adjusted, 'p')}"
     return Markup(
         "From {} to {} the share back changes by {} and the mean cycle by a factor of {}. If the groups did not matter, "
-        "differences as large would come about with {}{}. The largest of the scores below counts; its law when nothing "
-        "matters is had by {}."
+        "differences as large would come about with {}{}. The largest of the scores below counts; how large it gets by "
+        "chance is taken from {}."
     ).format(
         name(pair.first),
         name(pair.second),
@@ -258,14 +264,18 @@ def test(trial: Trial, result: RunResult) -> Markup:
     )
 
 
-def naive(found: SplitTest, result: RunResult) -> Markup:
-    """The p-value of the usual wrong way, and why it decides nothing."""
+def misleads(trial: Trial, result: RunResult) -> bool:
+    """Whether the usual wrong test would find a difference that is not there."""
     level = setting(result, "trial", "level")
-    limit = level if isinstance(level, float) else 0.05
-    misled = found.naive_p_value is not None and found.naive_p_value <= limit < found.p_value
-    return Markup("{}A log-rank test that takes all cycles as independent would say {}. {}").format(
-        Markup("<strong>A trap.</strong> ") if misled else "", probability(found.naive_p_value, "p"), WHY_NOT_NAIVE
-    )
+    found = trial.test
+    if found is None or found.naive_p_value is None or not isinstance(level, float):
+        return False
+    return found.naive_p_value <= level < found.p_value
+
+
+def naive(found: SplitTest) -> str:
+    """The p-value of the usual wrong way, and why it decides nothing."""
+    return f"A log-rank test that takes all cycles as independent would say {probability(found.naive_p_value, 'p')}. {WHY_NOT_NAIVE}"
 
 
 def when(found: CrossSellRule) -> str:
@@ -316,13 +326,22 @@ def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
     if not trials:
         return escape(NOTHING_SEPARATES if tested else "Nothing is known to separate, for nothing could be tested.")
     effects = [_effect(trial) for trial in trials[:2]]
-    said = Markup("{} {} who comes back, and how soon").format(_splits(trials), "tells" if len(trials) == 1 else "tell")
     if len(trials) == 1:
-        return Markup("{}: {}.").format(said, effects[0])
+        return Markup("{} tells {}: {}.").format(_splits(trials), _tells(trials[0]), effects[0])
     of_each = [
         Markup("by {}, {}").format(name(trial.split), effect) for trial, effect in zip(trials, effects, strict=False)
     ]
-    return Markup("{}: {}.").format(said, Markup("; ").join(of_each))
+    return Markup("{} tell who comes back, or how soon: {}.").format(_splits(trials), Markup("; ").join(of_each))
+
+
+def _tells(trial: Trial) -> str:
+    """Which of the two effects the split shows."""
+    pair = verdict_pair(trial)
+    sooner = pair is not None and _excludes(pair.ratio, 1.0)
+    more = pair is not None and _excludes(pair.share_difference, 0.0)
+    if sooner and not more:
+        return "how soon customers come back"
+    return "how many customers come back" if more and not sooner else "who comes back, and how soon"
 
 
 def _what_does_not(trials: Sequence[Trial], result: RunResult) -> Markup:
@@ -392,6 +411,13 @@ def _margins(result: RunResult) -> str:
     if not isinstance(effect, float) or not isinstance(share, float):
         return ""
     return f", to within {quantity(effect, PERCENT)} of the cycle and {quantity(share, POINTS)} of the share back"
+
+
+def _excludes(interval: Interval, value: float) -> bool:
+    """Whether an interval leaves a value out."""
+    if interval.ci_low is None or interval.ci_high is None:
+        return False
+    return not interval.ci_low <= value <= interval.ci_high
 
 
 def _rounded(number: int) -> int:

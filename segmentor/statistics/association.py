@@ -100,41 +100,38 @@ class CustomerSums:
 
 
 def sums_by_customer(
-    customer: IntArray,
-    stratum: IntArray,
-    *,
-    occasions: IntArray,
-    antecedent: IntArray,
-    consequent: IntArray,
-    both: IntArray,
+    customer: IntArray, stratum: IntArray, *, antecedent: IntArray, consequent: IntArray, both: IntArray
 ) -> CustomerSums:
-    """Sums of customers from counts of cells, which are any occasions of one customer in one stratum, be it a single one.
+    """Sums of each customer over its occasions.
 
     Args:
-        customer: Customer of each cell, 0, 1, ...; shape (n_cells,).
-        stratum: Stratum of each cell, 0, 1, ...; same shape.
-        occasions: Number of occasions in each cell; same shape.
-        antecedent: Those with the antecedent; same shape.
-        consequent: Those with the consequent; same shape.
-        both: Those with both; same shape.
+        customer: Customer of each occasion, 0, 1, ...; shape (n_occasions,).
+        stratum: Stratum of each occasion, 0, 1, ...; same shape.
+        antecedent: Indices of the occasions with the antecedent.
+        consequent: Indices of the occasions with the consequent.
+        both: Indices of the occasions with both.
     """
-    n = _sums(stratum, occasions).clip(min=1.0)
-    p = (_sums(stratum, antecedent) / n)[stratum]
-    q = (_sums(stratum, consequent) / n)[stratum]
+    n = np.bincount(stratum).clip(min=1)
+    p = (np.bincount(stratum[antecedent], minlength=n.size) / n)[stratum]
+    q = (np.bincount(stratum[consequent], minlength=n.size) / n)[stratum]
+    occasions = _sums(customer)
+    antecedents, consequents = (_sums(customer[held], size=occasions.size) for held in (antecedent, consequent))
+    expected_at_antecedents = _sums(customer[antecedent], q[antecedent], size=occasions.size)
+    expected_at_consequents = _sums(customer[consequent], p[consequent], size=occasions.size)
     return CustomerSums(
-        occasions=_sums(customer, occasions),
-        observed=_sums(customer, both),
-        expected=_sums(customer, antecedent * q + consequent * p - occasions * p * q),
-        antecedent_excess=_sums(customer, antecedent - occasions * p),
-        consequent_excess=_sums(customer, consequent - occasions * q),
+        occasions=occasions,
+        observed=_sums(customer[both], size=occasions.size),
+        expected=expected_at_antecedents + expected_at_consequents - _sums(customer, p * q),
+        antecedent_excess=antecedents - _sums(customer, p),
+        consequent_excess=consequents - _sums(customer, q),
     )
 
 
 def lift_beyond_habit(sums: CustomerSums) -> Lift:
     """Lift within strata and beyond each customer's own habits, over customers with two occasions or more.
 
-    Strata know a customer's appetite with error only, and what error leaves of it looks like association. But a habit
-    shows across occasions too: with the residuals 1{x} - p and 1{y} - q of *different* occasions of one customer, the sum
+    A customer who likes two things often has both, though one does not call for the other. But a habit shows across
+    occasions too: with the residuals 1{x} - p and 1{y} - q of *different* occasions of one customer, the sum
     of their products over n - 1 is expected to be what habits add to the occasions with both. A customer's expected part
     grows by that; what remains has mean 0 without association, however much customers differ. With one stratum it is
     (n_x n_y - n_xy) / (n - 1). Habits of a customer with a single occasion cannot be told from association.
@@ -171,27 +168,13 @@ def clustered_lift(observed: FloatArray, expected: FloatArray) -> Lift:
     )
 
 
-def quantile_classes(values: FloatArray, classes: int) -> IntArray:
-    """Number of each value's class between the k/``classes`` quantiles; equal values share a class.
-
-    Args:
-        values: Shape (n,).
-        classes: Number of classes wanted; ties can leave some of them empty.
-
-    Returns:
-        Classes 0 to ``classes`` - 1, same shape; a value at a quantile belongs below it.
-    """
-    ranks = np.ceil(np.arange(1, classes) * values.size / classes).astype(np.int64) - 1
-    bounds = np.partition(values, np.unique(ranks.clip(min=0)))[ranks.clip(min=0)]
-    return np.searchsorted(bounds, values, side="left").astype(np.int64)
-
-
 def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator > 0.0 else float("nan")
 
 
-def _sums(index: IntArray, values: IntArray | FloatArray) -> FloatArray:
-    return np.asarray(np.bincount(index, values), dtype=np.float64)
+def _sums(customer: IntArray, values: FloatArray | None = None, *, size: int = 0) -> FloatArray:
+    """Sums of values, or numbers of occasions, by customer."""
+    return np.asarray(np.bincount(customer, values, size), dtype=np.float64)
 
 
 def _standardised(scores: FloatArray, *, scale: float) -> float:

@@ -21,7 +21,9 @@ from segmentor.intake.files import find_files
 UTF8 = Dialect("utf-8", None)
 
 
-def _read(folder: Path, content: str | bytes, dialect: Dialect = UTF8) -> tuple[int, list[list[str]], list[tuple[int, str, str]]]:
+def _read(
+    folder: Path, content: str | bytes, dialect: Dialect = UTF8
+) -> tuple[int, list[list[str]], list[tuple[int, str, str]]]:
     """Records counted, rows that fit, and (line, reason, row) of those that do not."""
     (folder / "f.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
     (file,) = find_files(["f.csv"], folder, key="data.x.path")
@@ -113,7 +115,9 @@ def test_long_fields_are_read_and_endless_ones_are_not(tmp_path: Path, monkeypat
     assert _read(tmp_path, "a,b\n1,2\n1," + "x" * 200 + "\n")[1:] == ([["1", "2"]], [(3, "row_too_long", "1,xxxxxxxx")])
 
 
-@pytest.mark.parametrize("encoding", ["gb18030", "big5", "utf-16", "utf-16-le", "utf-16-be", "utf-8", "shift_jis", "utf-32"])
+@pytest.mark.parametrize(
+    "encoding", ["gb18030", "big5", "utf-16", "utf-16-le", "utf-16-be", "utf-8", "shift_jis", "utf-32"]
+)
 def test_declared_encodings_are_read(tmp_path: Path, encoding: str) -> None:
     """Text comes out the same from every encoding that is declared."""
     content = "a,b\r\n中文,1\r\n".encode(encoding)

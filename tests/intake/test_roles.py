@@ -7,9 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from shop_files import loaded, loaded_text, shop_config
+from shop_files import loaded, loaded_text, shop_config, write_parquet
 
-from segmentor.engine.duckdb import open_engine
 from segmentor.errors import DataError
 
 ZONES = {"timezone": "America/New_York", "source_timezone": "UTC"}
@@ -190,13 +189,30 @@ def test_other_numbers_leave_with_their_reason(tmp_path: Path, text: str, reason
     assert _number(tmp_path, text, role="quantity") == reason.replace("amount", "quantity")
 
 
-@pytest.mark.parametrize(("text", "number"), [("10,50", Decimal("10.5")), ("10.50", "unreadable_amount"), ("3", Decimal(3))])
+@pytest.mark.parametrize(
+    ("text", "number"), [("10,50", Decimal("10.5")), ("10.50", "unreadable_amount"), ("3", Decimal(3))]
+)
 def test_decimal_comma_is_declared(tmp_path: Path, text: str, number: Decimal | str) -> None:
     """With a decimal comma a comma is the decimal sign, and a point is none."""
     assert _number(tmp_path, text, decimal=",") == number
 
 
-IDS = ["00123", "123", "1e5", "T", "NA", "NULL", "nan", "12345678901234567890", " a ", "é", "１", "=1+1", "'; DROP TABLE t", "1_0"]
+IDS = [
+    "00123",
+    "123",
+    "1e5",
+    "T",
+    "NA",
+    "NULL",
+    "nan",
+    "12345678901234567890",
+    " a ",
+    "é",
+    "１",
+    "=1+1",
+    "'; DROP TABLE t",
+    "1_0",
+]
 
 
 def test_ids_are_exact_text(tmp_path: Path) -> None:
@@ -209,17 +225,13 @@ def test_ids_are_exact_text(tmp_path: Path) -> None:
 def test_missing_customer_comes_before_other_reasons(tmp_path: Path) -> None:
     """A row has one reason: the customer's, then the time's, then the numbers'."""
     columns = {"customer": "customer", "time": "time", "amount": "n", "quantity": "q"}
-    text = "customer,time,n,q\n,x,x,x\na,x,x,x\nb,2024-01-01,x,x\nc,2024-01-01,x,1\nd,2024-01-01,1,1\n  ,2024-01-01,1,1\n"
+    text = (
+        "customer,time,n,q\n,x,x,x\na,x,x,x\nb,2024-01-01,x,x\nc,2024-01-01,x,1\nd,2024-01-01,1,1\n  ,2024-01-01,1,1\n"
+    )
     with loaded_text(tmp_path, text, columns=columns) as shop:
         assert [line.split(",")[2] for line in shop.quarantined()] == [
             "missing_customer", "unreadable_date", "unreadable_quantity", "unreadable_amount", "missing_customer",
         ]  # fmt: skip
-
-
-def _parquet(folder: Path, select: str) -> None:
-    with open_engine(scratch=folder, inputs=[folder / "t.parquet"]) as engine:
-        engine.execute(f"COPY ({select}) TO '{folder / 't.parquet'}' (FORMAT parquet)")
-    (folder / "segmentor.duckdb").unlink()
 
 
 @pytest.mark.parametrize(
@@ -236,7 +248,7 @@ def _parquet(folder: Path, select: str) -> None:
 )
 def test_parquet_ids_become_exact_text(tmp_path: Path, value: str, text: str) -> None:
     """Whole numbers lose neither digits nor gain a point, whatever the type they are kept in."""
-    _parquet(tmp_path, f"SELECT {value} AS customer, DATE '2024-01-01' AS time")
+    write_parquet(tmp_path / "t.parquet", f"SELECT {value} AS customer, DATE '2024-01-01' AS time")
     with loaded(shop_config(tmp_path, path="t.parquet")) as shop:
         assert shop.values("customer") == [text]
 
@@ -253,15 +265,15 @@ def test_parquet_ids_become_exact_text(tmp_path: Path, value: str, text: str) ->
 )
 def test_parquet_times_become_those_of_the_shop(tmp_path: Path, value: str, time: dt.datetime) -> None:
     """Days stay, naive times are of the source's zone, times with a zone are turned into the shop's."""
-    _parquet(tmp_path, f"SELECT 'a' AS customer, {value} AS time")
+    write_parquet(tmp_path / "t.parquet", f"SELECT 'a' AS customer, {value} AS time")
     with loaded(shop_config(tmp_path, path="t.parquet", data=ZONES)) as shop:
         assert shop.values("time") == [time]
 
 
 def test_parquet_numbers_are_checked(tmp_path: Path) -> None:
     """Floats that are not finite or too large leave, the others are decimals."""
-    _parquet(
-        tmp_path,
+    write_parquet(
+        tmp_path / "t.parquet",
         "SELECT 'a' AS customer, DATE '2024-01-01' AS time, unnest([1.5, 'nan', 'inf', 1e300, NULL]::DOUBLE[]) AS n",
     )
     columns = {"customer": "customer", "time": "time", "amount": "n"}
@@ -281,7 +293,7 @@ def test_parquet_numbers_are_checked(tmp_path: Path) -> None:
 )
 def test_types_that_cannot_have_a_role_are_refused(tmp_path: Path, role: str, value: str, message: str) -> None:
     """Lists and structures are no ids, whole numbers no times, days no amounts."""
-    _parquet(tmp_path, f"SELECT 'a' AS customer, DATE '2024-01-01' AS time, {value} AS x")
+    write_parquet(tmp_path / "t.parquet", f"SELECT 'a' AS customer, DATE '2024-01-01' AS time, {value} AS x")
     columns = {"customer": "customer", "time": "time", role: "x"}
     with pytest.raises(DataError, match=message), loaded(shop_config(tmp_path, path="t.parquet", columns=columns)):
         pass
@@ -289,7 +301,7 @@ def test_types_that_cannot_have_a_role_are_refused(tmp_path: Path, role: str, va
 
 def test_parquet_days_as_whole_numbers_are_read_by_format(tmp_path: Path) -> None:
     """20240131 as a number is a day where the format says so."""
-    _parquet(tmp_path, "SELECT 'a' AS customer, 20240131 AS time")
+    write_parquet(tmp_path / "t.parquet", "SELECT 'a' AS customer, 20240131 AS time")
     with loaded(shop_config(tmp_path, path="t.parquet", date_format="%Y%m%d")) as shop:
         assert shop.values("time") == [dt.datetime(2024, 1, 31)]
 

@@ -47,12 +47,6 @@ def test_a_curve_is_drawn_to_scale() -> None:
     assert base - half[1] == pytest.approx((base - full[1]) / 2, abs=0.2)
 
 
-def test_a_curve_is_a_step_function() -> None:
-    """The share stays at its value until the next day: lines are level or upright."""
-    points = path(return_curves([group("a"), group("b")])[0].svg, "line g1")
-    assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(points))
-
-
 def test_long_curves_are_thinned_and_keep_their_end() -> None:
     """A curve of years stays small and ends where it ends."""
     svg = return_curves([group("a", days=2_000), group("b", days=2_000)])[0].svg

@@ -124,7 +124,7 @@ def test_the_verdicts_over_other_seeds_are_shown(pages: dict[str, str]) -> None:
 def test_nothing_separates_reads_as_a_result(pages: dict[str, str]) -> None:
     """A run in which nothing separates says so first, and makes one segment of all customers."""
     text = read(pages["nothing separates"]).text
-    assert "The answer ≠ Nothing separates: no split showed a difference" in text
+    assert "The answer – Nothing separates: no split showed a difference" in text
     assert "One segment, all customers" in text
     assert "Do not segment on Grade" in text
     assert "No rule held among customers that it was not found in" in text

@@ -44,9 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BrokenPipeError:
             _forget_stdout()
             return 0
-        except (KeyboardInterrupt, click.Abort):
-            return SIGNALLED + (received[-1] if received else signal.SIGINT)
-        except (SegmentorError, click.ClickException, OSError, MemoryError) as error:
+        except (KeyboardInterrupt, click.Abort, SegmentorError, click.ClickException, OSError, MemoryError) as error:
+            if received or isinstance(error, KeyboardInterrupt | click.Abort):
+                return SIGNALLED + (received or [signal.SIGINT])[0]
             return _explain(error)
     return code or 0
 
@@ -281,14 +281,20 @@ def schema() -> None:
 
 @contextmanager
 def _signals_interrupt() -> Iterator[list[int]]:
-    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that nothing half-written stays; list the ones received."""
+    """Let SIGTERM and SIGHUP end the block as Ctrl-C does, so that nothing half-written stays; list what was received.
+
+    A signal that this process was started to ignore stays ignored.
+    """
     received: list[int] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers if signal.getsignal(number) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield received
     finally:

@@ -216,7 +216,9 @@ def test_every_test_states_its_claim(path: Path) -> None:
 def test_no_file_names_a_machine() -> None:
     """No path of somebody's machine and no address of a host is in any file of the repository."""
     paths = re.compile(r"(?<![\w.])/(?:home|root|Users|work|opt)/\w|\b[A-Z]:\\\\")
-    hosts = re.compile(r"\b(?:https?|ftp|s3)://(?!www\.w3\.org/|json-schema\.org/|doi\.org/|[\w.@:-]*\bexample\b|localhost\b)[\w.@:-]+")
+    hosts = re.compile(
+        r"\b(?:https?|ftp|s3)://(?!www\.w3\.org/|json-schema\.org/|doi\.org/|[\w.@:-]*\bexample\b|localhost\b)[\w.@:-]+"
+    )
     found = [
         f"{path.relative_to(ROOT)}: {match.group()}"
         for path, text in _tracked_texts()

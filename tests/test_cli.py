@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -277,33 +278,38 @@ def test_full_standard_output_is_an_error() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_progress_shows_in_a_terminal(shop: Path, tmp_path: Path) -> None:
-    """With a terminal as stderr each stage is named with its time; `--quiet` shows none of it."""
-    shown = {}
-    for option in ("--engine=duckdb", "--quiet"):
-        reader, writer = pty.openpty()
-        subprocess.run(
-            [*COMMAND, "run", str(shop), option], stderr=writer, stdout=subprocess.DEVNULL, cwd=tmp_path, check=True
-        )
-        os.close(writer)
-        shown[option] = _read_all(reader)
-    assert re.search(r"✓.*report.* s", shown["--engine=duckdb"])
-    assert shown["--quiet"] == ""
+@pytest.mark.parametrize(("quiet", "shown"), [(False, r"✓ reading.* s.*✓ report \\x1b\[31m.* s"), (True, r"^$")])
+def test_progress_shows_in_a_terminal(quiet: bool, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001
+    """With a terminal as stderr each stage is named with its time, safely, and `--quiet` shows none of it."""
+    reader, writer = pty.openpty()
+    monkeypatch.setenv("TERM", "xterm")
+    with os.fdopen(writer, "w") as terminal:
+        monkeypatch.setattr(sys, "stderr", terminal)
+        with console.stages(quiet=quiet) as progress:
+            progress("reading")
+            progress("report \x1b[31m")
+    assert re.search(shown, re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", _read_all(reader)), re.DOTALL)
 
 
 def _read_all(descriptor: int) -> str:
     parts = []
-    try:
+    with contextlib.suppress(OSError):  # how Linux says that nobody holds the other end
         while part := os.read(descriptor, 65536):
             parts.append(part)
-    except OSError:  # how Linux says that nobody holds the other end
-        pass
     os.close(descriptor)
     return b"".join(parts).decode()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("seconds", [0.0, 0.4, 1.2])
+def test_progress_is_silent_without_a_terminal(capsys: Printed) -> None:
+    """A log file or a pipe gets no spinner."""
+    with console.stages(quiet=False) as progress:
+        progress("reading")
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "seconds"), [(signal.SIGINT, 130, 0.0), (signal.SIGINT, 130, 0.5), (signal.SIGTERM, 143, 0.2)]
+)
 def test_interrupted_run_leaves_nothing(number: int, code: int, seconds: float, long_run: Path, tmp_path: Path) -> None:
     """A run that is stopped ends within five seconds with its code, no traceback, no file and no scratch folder."""
     scratch = tmp_path / "scratch"

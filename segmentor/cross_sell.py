@@ -16,15 +16,15 @@ from scipy.sparse import csc_array
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError
 from segmentor.result import CrossSellRule, Interval
-from segmentor.statistics.arrays import IntArray
-from segmentor.statistics.association import Lift, RuleCounts, lift_beyond_habit, sums_by_customer
+from segmentor.statistics.arrays import FloatArray, IntArray
+from segmentor.statistics.association import Lift, RuleCounts, lift_beyond_habit, relative_rates
 from segmentor.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
 
-APPETITE_CLASSES = 2
+CLASSES_A_DOUBLING = 2
 """Classes of appetite, the number of other items on an occasion, for each doubling of it."""
 
 Items = tuple[int, ...]
@@ -85,12 +85,16 @@ class Baskets:
         month: Calendar month of each occasion, 0, 1, ...; same shape.
         size: Number of items on each occasion, rare ones too; same shape.
         sold: For each item the occasions that hold it, ascending.
+        month_rate: For each item its relative rate by month; shape (n_items, n_months).
+        appetite_rate: For each item its relative rate by class of appetite; shape (n_items, n_classes).
     """
 
     customer: IntArray
     month: IntArray
     size: IntArray
     sold: tuple[IntArray, ...]
+    month_rate: FloatArray
+    appetite_rate: FloatArray
 
     def holding(self, items: Items) -> IntArray:
         """Occasions that hold all the items, one or more, ascending."""
@@ -105,12 +109,21 @@ class Baskets:
         """Customers with an occasion that holds all the items."""
         return int(np.unique(self.customer[self.holding(items)]).size)
 
-    def others(self, items: Items) -> IntArray:
-        """Number of other items on each occasion; shape (n_occasions,)."""
-        others = self.size.copy()
-        for item in items:
-            others[self.sold[item]] -= 1
-        return others
+    def rate(self, items: Items, appetite: IntArray) -> FloatArray:
+        """Relative rate of all the items together on each occasion, by its month and the given class of appetite."""
+        some = list(items)
+        return self.month_rate[some].prod(axis=0)[self.month] * self.appetite_rate[some].prod(axis=0)[appetite]
+
+
+def fit_baskets(customer: IntArray, *, month: IntArray, size: IntArray, sold: tuple[IntArray, ...]) -> Baskets:
+    """Baskets with the relative rates of their items."""
+    levels = (1 + int(month.max(initial=0)), 1 + int(_appetite_classes(size)[-1]))
+    rates = [
+        relative_rates(customer, held, factors=(month, _appetite(size, sold, (item,))), levels=levels)
+        for item, held in enumerate(sold)
+    ]
+    month_rate, appetite_rate = (np.array(factor) for factor in zip(*rates, strict=True))
+    return Baskets(customer, month, size, sold, month_rate, appetite_rate)
 
 
 def frequent_sets(baskets: Baskets, *, min_customers: int, max_items: int) -> dict[Items, int]:
@@ -220,33 +233,46 @@ def _p_value(baskets: Baskets, rule: _Rule, *, hopeless: float) -> float:
 
 def _associations(baskets: Baskets, rule: _Rule) -> Iterator[Lift]:
     """The rule's own association, then that of each item of a longer antecedent, given the others."""
-    stratum = _strata(baskets, rule.items)
-    yield _association(baskets, stratum, rule)
+    appetite = _appetite(baskets.size, baskets.sold, rule.items)
+    yield _association(baskets, appetite, rule)
     if len(rule.antecedent) > 1:
         for item in rule.antecedent:
             others = tuple(other for other in rule.antecedent if other != item)
-            yield _association(baskets, stratum, _Rule((item,), rule.consequent), given=others)
+            yield _association(baskets, appetite, _Rule((item,), rule.consequent), given=others)
 
 
-def _association(baskets: Baskets, stratum: IntArray, rule: _Rule, *, given: Items = ()) -> Lift:
+def _association(baskets: Baskets, appetite: IntArray, rule: _Rule, *, given: Items = ()) -> Lift:
     """The association of the rule's antecedent with its consequent among the occasions that hold the given items."""
+    sides = (rule.antecedent, (rule.consequent,))
+    rates = [baskets.rate(side, appetite) for side in sides]
+    held = [baskets.holding((*given, *side)) for side in (*sides, rule.items)]
     customer = baskets.customer
-    held = [baskets.holding((*given, *items)) for items in (rule.antecedent, (rule.consequent,), rule.items)]
     if given:
         among = baskets.holding(given)
-        customer, stratum = customer[among], stratum[among]
+        customer, rates = customer[among], [rate[among] for rate in rates]
         held = [np.searchsorted(among, occasions) for occasions in held]
-    antecedent, consequent, both = held
     return lift_beyond_habit(
-        sums_by_customer(customer, stratum, antecedent=antecedent, consequent=consequent, both=both)
+        customer,
+        antecedent_rate=rates[0],
+        consequent_rate=rates[1],
+        antecedent=held[0],
+        consequent=held[1],
+        both=held[2],
     )
 
 
-def _strata(baskets: Baskets, items: Items) -> IntArray:
-    """Stratum of each occasion: its month and its appetite for anything but the items."""
-    others = np.arange(1 + baskets.size.max(initial=0))
-    classes = np.floor(APPETITE_CLASSES * np.log2(1 + others)).astype(np.int64)
-    return baskets.month * (1 + classes[-1]) + classes[baskets.others(items)]
+def _appetite(size: IntArray, sold: Sequence[IntArray], items: Items) -> IntArray:
+    """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
+    others = size.copy()
+    for item in items:
+        others[sold[item]] -= 1
+    return _appetite_classes(size)[others]
+
+
+def _appetite_classes(size: IntArray) -> IntArray:
+    """Class of each number of other items that can occur, 0 first."""
+    numbers = np.arange(1 + size.max(initial=0))
+    return np.floor(CLASSES_A_DOUBLING * np.log2(1 + numbers)).astype(np.int64)
 
 
 def _counts(baskets: Baskets, rule: _Rule) -> RuleCounts:
@@ -311,11 +337,12 @@ def _load_half(engine: Engine, half: int, *, items: int) -> Baskets:
         f"join _item_occasions using (_customer_no, _day_no) where half = {half} order by item_no, occasion_no"
     )
     months = occasions["_day_no"].astype("datetime64[D]").astype("datetime64[M]")
-    return Baskets(
-        customer=np.unique(occasions["_customer_no"], return_inverse=True)[1],
+    ends = np.searchsorted(bought["item_no"], np.arange(1, items))
+    return fit_baskets(
+        np.unique(occasions["_customer_no"], return_inverse=True)[1],
         month=np.unique(months, return_inverse=True)[1],
         size=occasions["items"],
-        sold=tuple(np.split(bought["occasion_no"], np.searchsorted(bought["item_no"], np.arange(1, items)))),
+        sold=tuple(np.split(bought["occasion_no"], ends)),
     )
 
 

@@ -6,6 +6,7 @@ Columns that we add to the shop's own begin with an underscore.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,8 +17,6 @@ from segmentor.errors import ConfigError, DataError
 from segmentor.result import CycleSummary
 
 if TYPE_CHECKING:
-    import datetime
-
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
 
@@ -381,8 +380,6 @@ def _half(config: ExperimentConfig, seed: int) -> str:
 
 
 def _summary(engine: Engine, config: ExperimentConfig) -> CycleSummary:
-    import datetime
-
     first, last = engine.rows("select min(_day), max(_day) from _sold")[0]
     declared_from, declared_until = config.cycle.observed_from, config.cycle.observed_until
     since = declared_from or datetime.date.fromordinal(first + 719_163)

@@ -108,41 +108,36 @@ def measure_effects(
         with_halves: Also measure each half, under this seed and the others.
 
     Returns:
-        ``None`` where fewer than two groups hold ``MIN_AT_RISK`` customers or share a cohort.
+        ``None`` where fewer than two groups hold ``MIN_AT_RISK`` customers in cohorts that they share.
     """
-    at_risk = _customers_at_risk(engine, config, population, len(groups))
-    shown = _shown_groups(at_risk[:, 1], config.trial.min_group)
-    life = _life(engine, config, population, len(groups), half=0)
-    weights = _standardisation(engine, len(groups), shown, life.cohorts)
-    if len(shown) < 2 or not weights.any():
+    gaps = _LabelledGaps.of(engine, config, population, n_groups=len(groups))
+    standard = _standardise(gaps, config)
+    if standard is None:
         return None
-    support = int(np.min([np.flatnonzero(at_risk[group] >= MIN_AT_RISK)[-1] for group in shown]))
-    horizon = min(population.tau_days, support)
-    return_days = tuple(day for day in sorted(set(config.trial.return_days)) if day <= support)
-    grid = np.unique(np.rint(np.linspace(0, horizon, min(CURVE_POINTS, horizon) + 1)).astype(int))
-    days = tuple(sorted({*grid.tolist(), *return_days, horizon}))
+    horizon = min(population.tau_days, standard.support)
+    return_days = tuple(day for day in sorted(set(config.trial.return_days)) if day <= standard.support)
+    grid = np.unique(np.rint(np.linspace(0, horizon, min(CURVE_POINTS, horizon) + 1)).astype(int)).tolist()
+    days = tuple(sorted({*grid, *return_days, horizon}))
 
-    tables = {group: _standardised(life.counts.sum(axis=0)[group], weights[group]) for group in shown}
-    estimates = _estimate(engine, config, population, tables, weights, life.cohorts, days, horizon)
-    described = tuple(
-        _describe(group, estimates[number], at_risk[number], grid.tolist(), return_days, horizon)
-        if number in estimates
-        else group
-        for number, group in enumerate(groups)
-    )
-    several = [estimates[number] for number in shown]
-    log_ratios, lengths, shares = _differences(several, {horizon, *return_days}, level=1 - config.trial.level)
+    life = gaps.life(half=0)
+    estimates = _estimate(gaps, standard, standard.tables(life.sum(axis=0)), days=days, horizon=horizon)
+    described = list(groups)
+    for number, estimate in estimates.items():
+        described[number] = _describe(
+            groups[number], estimate, standard.at_risk[number], grid=grid, return_days=return_days, horizon=horizon
+        )
+    level = 1 - config.trial.level
+    several = list(estimates.values())
+    log_ratios, lengths, shares = _differences(several, {horizon, *return_days}, level=level)
+    names = [groups[number].name for number in estimates]
     halves: tuple[HalfEffects, ...] = ()
     if with_halves:
-        lives = (
-            life,
-            *(_life(engine, config, population, len(groups), half=half) for half in range(1, OTHER_SEEDS + 1)),
-        )
-        halves = tuple(_half_effects(one, weights, shown, horizon) for one in lives)
+        lives = (life, *(gaps.life(half=half) for half in range(1, OTHER_SEEDS + 1)))
+        halves = tuple(_half_effects(standard, one, horizon) for one in lives)
     return Effects(
-        groups=described,
+        groups=tuple(described),
         pairs=_pairs(
-            config, [groups[number].name for number in shown], log_ratios, lengths, shares, return_days, horizon
+            config, names, log_ratios, lengths=lengths, shares=shares, return_days=return_days, horizon=horizon
         ),
         log_ratios=log_ratios,
         shares=shares[horizon],
@@ -151,10 +146,10 @@ def measure_effects(
     )
 
 
-def _shown_groups(customers: IntArray, min_group: int) -> IntArray:
-    """Groups of ``min_group``, or where there are no two such, of ``MIN_AT_RISK``: a small group would shorten the curves of all."""
-    large = np.flatnonzero(customers >= max(min_group, MIN_AT_RISK))
-    return large if len(large) > 1 else np.flatnonzero(customers >= MIN_AT_RISK)
+def exceeds(intervals: PairIntervals, k: int, margin: float) -> bool:
+    """The interval of the k-th pair excludes no difference, and its estimate lies beyond the margin."""
+    excluded = intervals.low[k] > 0 or intervals.high[k] < 0
+    return bool(excluded and abs(intervals.difference[k]) > margin)
 
 
 def naive_p_value(engine: Engine, population: Population, n_groups: int) -> float | None:
@@ -170,82 +165,171 @@ def naive_p_value(engine: Engine, population: Population, n_groups: int) -> floa
 
 
 @dataclass(frozen=True, slots=True)
-class _Life:
-    """Weights of gaps, shape (half, group, cohort, day, ended with a return), with the cohorts' codes."""
+class _LabelledGaps:
+    """The gaps of the labelled customers in the engine, each day past ``last_day`` cut there.
 
-    counts: FloatArray
-    cohorts: FloatArray
+    Attributes:
+        engine: Holds ``labels`` and the population's tables.
+        table: Name of the table of gaps.
+        last_day: Last day at which an effect may be read.
+        n_groups: Number of groups.
+        kept: SQL condition on gaps that count.
+        weight: SQL of a gap's weight, fixed point.
+        divisor: SQL of what a customer's sum over gaps is divided by.
+        cohorts: Codes of the labelled customers' cohorts, ascending, shape (n_cohorts,).
+    """
+
+    engine: Engine
+    table: str
+    last_day: int
+    n_groups: int
+    kept: str
+    weight: str
+    divisor: str
+    cohorts: IntArray
+
+    @classmethod
+    def of(cls, engine: Engine, config: ExperimentConfig, population: Population, *, n_groups: int) -> _LabelledGaps:
+        typical_gap = config.cycle.advanced.effect == "typical_gap"
+        return cls(
+            engine=engine,
+            table=f"gaps_{population.suffix}",
+            last_day=population.last_day,
+            n_groups=n_groups,
+            kept="true" if typical_gap else "(g.event_observed or l.cycles = 0)",
+            weight=str(WEIGHT_UNIT) if typical_gap else "l.weight",
+            divisor="1" if typical_gap else "greatest(l.cycles, 1)",
+            cohorts=engine.arrays("select distinct cohort from labels order by cohort")["cohort"],
+        )
+
+    @property
+    def day(self) -> str:
+        """SQL of the day on which a gap ends, and whether it ends in a return, once cut."""
+        return f"least(g.duration, {self.last_day})"
+
+    @property
+    def returned(self) -> str:
+        """SQL of whether a gap ends in a return by ``last_day``."""
+        return f"(g.event_observed and g.duration <= {self.last_day})"
+
+    def life(self, *, half: int) -> FloatArray:
+        """Weights of gaps, shape (half, group, cohort, day, ended with a return); ``half`` numbers the seed of the halves."""
+        rows = self.engine.arrays(
+            f"select l.half_{half} as half, l.group_no, l.cohort, {self.day} as day, {self.returned} as returned,\n"
+            f"  cast(sum({self.weight}) as bigint) as weight\n"
+            f"from {self.table} g join labels l using (customer_no) where {self.kept} group by all"
+        )
+        weights = np.zeros((2, self.n_groups, len(self.cohorts), self.last_day + 1, 2))
+        cohort = np.searchsorted(self.cohorts, rows["cohort"])
+        weights[rows["half"], rows["group_no"], cohort, rows["day"], rows["returned"].astype(int)] = rows["weight"]
+        return weights / WEIGHT_UNIT
+
+    def customers_at_risk(self) -> IntArray:
+        """Customers with a gap that reaches a day, shape (group, cohort, day)."""
+        rows = self.engine.arrays(
+            "select group_no, cohort, longest, count(*) as customers from (\n"
+            f"  select l.group_no, l.cohort, max({self.day}) as longest\n"
+            f"  from {self.table} g join labels l using (customer_no) where {self.kept}\n"
+            "  group by l.customer_no, l.group_no, l.cohort)\n"
+            "group by all"
+        )
+        ends = np.zeros((self.n_groups, len(self.cohorts), self.last_day + 1), dtype=np.int64)
+        ends[rows["group_no"], np.searchsorted(self.cohorts, rows["cohort"]), rows["longest"]] = rows["customers"]
+        return np.flip(np.cumsum(np.flip(ends, axis=-1), axis=-1), axis=-1)
+
+    def sums_of_squares(self, values: dict[int, list[DayValues]]) -> dict[int, FloatArray]:
+        """Sum over the customers of each group and cohort of the square of their sum of day values.
+
+        Values are summed in fixed point, each with a power of two of its own as unit.
+
+        Returns:
+            By group, shape (n_values, n_cohorts).
+        """
+        count = len(next(iter(values.values())))
+        length = self.last_day + 1
+        stacked = np.array(
+            [[np.concatenate([v.event[:length], v.censored[:length]]) for v in own] for own in values.values()]
+        )
+        largest = np.abs(stacked).max(axis=2)
+        units = 2.0 ** (30 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
+        fixed = np.rint(stacked * units[:, :, None]).astype(np.int64)
+        lookup: dict[str, npt.NDArray[np.generic]] = {
+            "group_no": np.repeat(np.array(list(values), dtype=np.int32), 2 * length),
+            "day": np.tile(np.arange(length, dtype=np.int32), 2 * len(values)),
+            "returned": np.tile(np.repeat(np.array([True, False]), length), len(values)),
+        }
+        lookup.update({f"v{k}": fixed[:, k].ravel() for k in range(count)})
+        self.engine.put("influence", lookup)
+        sums = ", ".join(f"cast(sum(i.v{k}) as bigint) // {self.divisor} as x{k}" for k in range(count))
+        squares = ", ".join(f"sum(cast(x{k} as hugeint) * x{k})" for k in range(count))
+        rows = self.engine.rows(
+            f"with customers as (\n  select l.group_no, l.cohort, {sums}\n"
+            f"  from {self.table} g join labels l using (customer_no)\n"
+            f"  join influence i on i.group_no = l.group_no and i.day = {self.day} and i.returned = {self.returned}\n"
+            f"  where {self.kept} group by l.customer_no, l.group_no, l.cohort, l.cycles)\n"
+            f"select group_no, cohort, {squares} from customers group by 1, 2"
+        )
+        totals = {group: np.zeros((count, len(self.cohorts))) for group in values}
+        for group, cohort, *several in rows:
+            totals[group][:, np.searchsorted(self.cohorts, cohort)] = [float(value) for value in several]
+        return {group: totals[group] / units[number][:, None] ** 2 for number, group in enumerate(values)}
 
 
-def _life(engine: Engine, config: ExperimentConfig, population: Population, n_groups: int, *, half: int) -> _Life:
-    weight = f"case when {_kept(config)} then {_weight(config)} else 0 end"
-    rows = engine.arrays(
-        f"select l.half_{half} as half, l.group_no, l.cohort, least(g.duration, {population.last_day}) as day,\n"
-        f"  g.event_observed and g.duration <= {population.last_day} as returned, cast(sum({weight}) as bigint) as weight\n"
-        f"from gaps_{population.suffix} g join labels l using (customer_no) group by all"
+@dataclass(frozen=True, slots=True)
+class _Standard:
+    """What makes the groups comparable.
+
+    Attributes:
+        weights: Weight of a customer by group and cohort, 0 outside of the shared cohorts, shape (group, cohort).
+        shown: Numbers of the groups with a curve.
+        at_risk: Customers at risk in the shared cohorts, shape (group, day).
+        support: Last day with ``MIN_AT_RISK`` customers in each shown group.
+    """
+
+    weights: FloatArray
+    shown: tuple[int, ...]
+    at_risk: IntArray
+    support: int
+
+    def tables(self, life: FloatArray) -> dict[int, LifeTable]:
+        """Standardised life tables of the shown groups from weights of shape (group, cohort, day, ended with a return)."""
+        tables = {}
+        for group in self.shown:
+            weighted = np.tensordot(self.weights[group], life[group], axes=1)
+            tables[group] = LifeTable(events=weighted[:, 1], censored=weighted[:, 0], entered=np.zeros(len(weighted)))
+        return tables
+
+
+def _standardise(gaps: _LabelledGaps, config: ExperimentConfig) -> _Standard | None:
+    """Weighs customers so that each group has the mix of cohorts of all: the cohort's share of all over its share of the group.
+
+    Groups are shown that hold ``min_group`` customers, or where there are no two such, ``MIN_AT_RISK``: a small group would shorten
+    the curves of all. Cohorts count that all shown groups have.
+    """
+    at_risk = gaps.customers_at_risk()
+    customers = at_risk[:, :, 0]
+    sizes = customers.sum(axis=1)
+    shown = np.flatnonzero(sizes >= max(config.trial.min_group, MIN_AT_RISK))
+    if len(shown) < 2:
+        shown = np.flatnonzero(sizes >= MIN_AT_RISK)
+    shared = (customers[shown] > 0).all(axis=0)
+    in_shared = at_risk[:, shared].sum(axis=1)
+    if len(shown) < 2 or in_shared[shown, 1].min() < MIN_AT_RISK:
+        return None
+    kept = np.where(shared, customers, 0)[shown].astype(np.float64)
+    weights = np.zeros(customers.shape)
+    share_of_group = kept / kept.sum(axis=1, keepdims=True)
+    weights[shown] = np.divide(
+        kept.sum(axis=0) / kept.sum(), share_of_group, out=np.zeros_like(kept), where=share_of_group > 0
     )
-    cohorts, cohort = np.unique(rows["cohort"], return_inverse=True)
-    counts = np.zeros((2, n_groups, len(cohorts), population.last_day + 1, 2))
-    counts[rows["half"], rows["group_no"], cohort, rows["day"], rows["returned"].astype(int)] = (
-        rows["weight"] / WEIGHT_UNIT
-    )
-    return _Life(counts, cohorts)
-
-
-def _kept(config: ExperimentConfig) -> str:
-    return "true" if config.cycle.advanced.effect == "typical_gap" else "(g.event_observed or l.cycles = 0)"
-
-
-def _weight(config: ExperimentConfig) -> str:
-    return str(WEIGHT_UNIT) if config.cycle.advanced.effect == "typical_gap" else "l.weight"
-
-
-def _customers_at_risk(engine: Engine, config: ExperimentConfig, population: Population, n_groups: int) -> FloatArray:
-    """Customers with a gap that reaches a day, shape (n_groups, last_day + 1)."""
-    rows = engine.arrays(
-        f"select group_no, longest, count(*) as customers from (\n"
-        f"  select l.group_no, least(max(g.duration), {population.last_day}) as longest\n"
-        f"  from gaps_{population.suffix} g join labels l using (customer_no) where {_kept(config)} group by l.customer_no, l.group_no)\n"
-        "group by all"
-    )
-    ends = np.zeros((n_groups, population.last_day + 1), dtype=np.int64)
-    ends[rows["group_no"], rows["longest"]] = rows["customers"]
-    return np.flip(np.cumsum(np.flip(ends, axis=1), axis=1), axis=1)
-
-
-def _standardisation(engine: Engine, n_groups: int, shown: FloatArray, cohorts: FloatArray) -> FloatArray:
-    """Weight of a customer by group and cohort: the cohort's share of all over its share of the group, in cohorts that all shown groups have."""
-    rows = engine.arrays("select group_no, cohort, count(*) as customers from labels group by all")
-    customers = np.zeros((n_groups, len(cohorts)))
-    customers[rows["group_no"], np.searchsorted(cohorts, rows["cohort"])] = rows["customers"]
-    kept = np.zeros_like(customers)
-    kept[shown] = customers[shown]
-    kept[:, (kept[shown] == 0).any(axis=0)] = 0
-    if not kept.any():
-        return kept
-    share_of_all = kept.sum(axis=0) / kept.sum()
-    share_of_group = kept / np.maximum(kept.sum(axis=1, keepdims=True), 1)
-    return np.divide(
-        np.broadcast_to(share_of_all, kept.shape), share_of_group, out=np.zeros_like(kept), where=share_of_group > 0
-    )
-
-
-def _standardised(counts: FloatArray, weights: FloatArray) -> LifeTable:
-    weighted = np.tensordot(weights, counts, axes=1)
-    return LifeTable(events=weighted[:, 1], censored=weighted[:, 0], entered=np.zeros(len(weighted)))
+    support = min(int(np.flatnonzero(in_shared[group] >= MIN_AT_RISK)[-1]) for group in shown)
+    return _Standard(weights=weights, shown=tuple(shown.tolist()), at_risk=in_shared, support=support)
 
 
 def _estimate(
-    engine: Engine,
-    config: ExperimentConfig,
-    population: Population,
-    tables: dict[int, LifeTable],
-    weights: FloatArray,
-    cohorts: FloatArray,
-    days: tuple[int, ...],
-    horizon: int,
+    gaps: _LabelledGaps, standard: _Standard, tables: dict[int, LifeTable], *, days: tuple[int, ...], horizon: int
 ) -> dict[int, _Estimates]:
-    """Curves with standard errors from influence functions summed by customer in the engine."""
+    """Curves with standard errors: the root of the sum over customers of their squared influence, summed in the engine."""
     values = {
         group: [
             *(survival_influence(table, day) for day in days),
@@ -254,18 +338,19 @@ def _estimate(
         ]
         for group, table in tables.items()
     }
-    errors = _clustered_errors(engine, config, population, values, weights, cohorts)
+    squares = gaps.sums_of_squares(values)
     estimates = {}
     for group, table in tables.items():
         curve = survival(table)
+        *survival_errors, mean_error, restricted_error = np.sqrt(squares[group] @ np.square(standard.weights[group]))
         estimates[group] = _Estimates(
             days=days,
             survival=curve[list(days)],
-            survival_errors=errors[group][:-2],
+            survival_errors=np.array(survival_errors),
             mean_cycle=mean_cycle(curve, horizon),
-            mean_cycle_error=errors[group][-2],
+            mean_cycle_error=float(mean_error),
             restricted_mean=restricted_mean(curve, horizon),
-            restricted_mean_error=errors[group][-1],
+            restricted_mean_error=float(restricted_error),
             median=median_day(curve),
         )
     return estimates
@@ -278,63 +363,18 @@ def _mean_influence(table: LifeTable, horizon: int) -> DayValues:
     return mean_cycle_influence(table, horizon)
 
 
-def _clustered_errors(
-    engine: Engine,
-    config: ExperimentConfig,
-    population: Population,
-    values: dict[int, list[DayValues]],
-    weights: FloatArray,
-    cohorts: FloatArray,
-) -> dict[int, FloatArray]:
-    """Root of the sum over customers of the squared influence; each value in fixed point with a power of two of its own as unit."""
-    count = len(next(iter(values.values())))
-    last = population.last_day
-    stacked = np.array(
-        [
-            [np.concatenate([v.event[: last + 1], v.censored[: last + 1]]) for v in several]
-            for several in values.values()
-        ]
-    )
-    largest = np.abs(stacked).max(axis=2)
-    units = 2.0 ** (30 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
-    fixed = np.rint(stacked * units[:, :, None]).astype(np.int64)
-    lookup: dict[str, np.ndarray] = {
-        "group_no": np.repeat(np.array(list(values), dtype=np.int32), 2 * (last + 1)),
-        "day": np.tile(np.arange(last + 1, dtype=np.int32), 2 * len(values)),
-        "returned": np.tile(np.repeat(np.array([True, False]), last + 1), len(values)),
-    }
-    lookup.update({f"v{i}": fixed[:, i].ravel() for i in range(count)})
-    engine.put("influence", lookup)
-    share = "1" if config.cycle.advanced.effect == "typical_gap" else "greatest(l.cycles, 1)"
-    sums = ", ".join(f"cast(sum(i.v{k}) as bigint) // {share} as x{k}" for k in range(count))
-    squares = ", ".join(f"sum(cast(x{k} as hugeint) * x{k})" for k in range(count))
-    rows = engine.rows(
-        f"with customers as (\n  select l.group_no, l.cohort, {sums}\n"
-        f"  from gaps_{population.suffix} g join labels l using (customer_no)\n"
-        f"  join influence i on i.group_no = l.group_no and i.day = least(g.duration, {last})\n"
-        f"    and i.returned = (g.event_observed and g.duration <= {last})\n"
-        f"  where {_kept(config)} group by l.customer_no, l.group_no, l.cohort, l.cycles)\n"
-        f"select group_no, cohort, {squares} from customers group by 1, 2 order by 1, 2"
-    )
-    variance = {group: np.zeros(count) for group in values}
-    for group, cohort, *sum_of_squares in rows:
-        variance[group] += weights[group, np.searchsorted(cohorts, cohort)] ** 2 * np.array(
-            [float(value) for value in sum_of_squares]
-        )
-    return {group: np.sqrt(variance[group]) / units[number] for number, group in enumerate(values)}
-
-
 def _describe(
     group: GroupEffect,
     estimates: _Estimates,
-    at_risk: FloatArray,
+    at_risk: IntArray,
+    *,
     grid: Sequence[int],
     return_days: Sequence[int],
     horizon: int,
 ) -> GroupEffect:
     back = _shares_back(estimates)
     mean, error = estimates.mean_cycle, estimates.mean_cycle_error
-    spread = NORMAL_975 * estimates.restricted_mean_error
+    restricted, spread = estimates.restricted_mean, NORMAL_975 * estimates.restricted_mean_error
     curve = [back[day] for day in grid]
     return replace(
         group,
@@ -343,9 +383,7 @@ def _describe(
         mean_cycle_days=_interval(
             mean, mean * np.exp(-NORMAL_975 * error / mean), mean * np.exp(NORMAL_975 * error / mean)
         ),
-        restricted_mean_days=_interval(
-            estimates.restricted_mean, estimates.restricted_mean - spread, estimates.restricted_mean + spread
-        ),
+        restricted_mean_days=_interval(restricted, restricted - spread, restricted + spread),
         median_days=estimates.median,
         curve=Curve(
             days=tuple(grid),
@@ -388,6 +426,7 @@ def _pairs(
     config: ExperimentConfig,
     names: Sequence[str],
     ratios: PairIntervals,
+    *,
     lengths: PairIntervals,
     shares: dict[int, PairIntervals],
     return_days: Sequence[int],
@@ -412,25 +451,20 @@ def _pairs(
     )
 
 
-def exceeds(intervals: PairIntervals, k: int, margin: float) -> bool:
-    """The interval of the k-th pair excludes no difference, and its estimate lies beyond the margin."""
-    excluded = intervals.low[k] > 0 or intervals.high[k] < 0
-    return bool(excluded and abs(intervals.difference[k]) > margin)
-
-
 def _within(intervals: PairIntervals, k: int, margin: float) -> bool:
     """Two one-sided tests show the difference to lie within the margins."""
     return bool(-margin < intervals.equivalence_low[k] and intervals.equivalence_high[k] < margin)
 
 
-def _half_effects(life: _Life, weights: FloatArray, shown: FloatArray, horizon: int) -> HalfEffects:
-    means, shares = np.full((2, len(shown)), np.nan), np.full((2, len(shown)), np.nan)
+def _half_effects(standard: _Standard, life: FloatArray, horizon: int) -> HalfEffects:
+    """Ratios and share differences within each half, standardised as the whole; ``nan`` where a half's curve ends before the horizon."""
+    means, shares = np.full((2, len(standard.shown)), np.nan), np.full((2, len(standard.shown)), np.nan)
     for half in (0, 1):
-        for number, group in enumerate(shown):
-            curve = survival(_standardised(life.counts[half, group], weights[group]))
-            if horizon < len(curve) and not np.isnan(curve[horizon]):
+        for number, table in enumerate(standard.tables(life[half]).values()):
+            curve = survival(table)
+            if not np.isnan(curve[horizon]):
                 means[half, number], shares[half, number] = mean_cycle(curve, horizon), 1 - curve[horizon]
-    first, second = np.triu_indices(len(shown), k=1)
+    first, second = np.triu_indices(len(standard.shown), k=1)
     return HalfEffects(np.log(means[:, second] / means[:, first]), shares[:, second] - shares[:, first])
 
 

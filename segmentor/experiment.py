@@ -34,7 +34,11 @@ PACKAGES = ("segmentor", "duckdb", "matplotlib", "mlxtend", "numpy", "pandas", "
 Progress = Callable[[str], None]
 
 
-def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress = lambda stage: None) -> RunResult:
+def _silently(_stage: str) -> None:
+    """Tells nobody."""
+
+
+def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress = _silently) -> RunResult:
     """Runs an experiment and writes its folder, whole or not at all.
 
     Args:
@@ -108,7 +112,7 @@ class CheckResult:
     splits: tuple[CheckedSplit, ...]
 
 
-def check(config: ExperimentConfig, *, progress: Progress = lambda stage: None) -> CheckResult:
+def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckResult:
     """Reads the data and labels the customers, and tests nothing.
 
     Raises:

@@ -58,7 +58,7 @@ def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, 
     problems: list[str] = []
     for number, declared in enumerate(config.splits.declared):
         try:
-            splits.append(_split(config, columns, declared, key=f"splits.declared.{number}"))
+            splits.append(_split(columns, declared, key=f"splits.declared.{number}"))
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:
@@ -99,7 +99,7 @@ def replay_queries(config: ExperimentConfig, columns: Columns, splits: tuple[Spl
     ]
 
 
-def _split(config: ExperimentConfig, columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
+def _split(columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
     known = declared.known
     purchases = known.purchases or 1
     source = {"entry": "_attributes", "lifetime": "_history"}.get(known.kind, f"_window_{purchases}")
@@ -160,8 +160,10 @@ def _untestable(declared: DeclaredSplit) -> tuple[str, str] | None:
     if kind == "lifetime":
         return (
             "circular",
-            "a label over the whole history is made of the gaps that would test it; say it of the first purchase "
-            "(known: first_purchase) or of the first few (known: {first_purchases: 2})",
+            (
+                "a label over the whole history is made of the gaps that would test it; say it of the first purchase "
+                "(known: first_purchase) or of the first few (known: {first_purchases: 2})"
+            ),
         )
     if kind == "until":
         return (

@@ -96,8 +96,10 @@ def gather(engine: Engine, config: ExperimentConfig, split: Split, population: P
             evidence,
             obstacle=(
                 "not comparable",
-                "the groups hardly share a month of first purchase, so that season or tenure cannot be told from the split; "
-                "look at a period in which there were customers of both",
+                (
+                    "the groups hardly share a month of first purchase, so that season or tenure cannot be told from the split; "
+                    "look at a period in which there were customers of both"
+                ),
             ),
         )
     try:

@@ -95,7 +95,7 @@ def judge(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | N
         groups=effects.groups,
         verdict=verdict,
         reasons=reasons,
-        sentence=_sentence(verdict, reasons[0], effects, carrying[0], config, needed),
+        sentence=_sentence(verdict, reasons[0], effects, carrying=carrying[0], config=config, needed=needed),
         horizon_days=effects.horizon_days,
         pairs=effects.pairs,
         verdict_pair=carrying[0],
@@ -194,7 +194,7 @@ def _customers_needed(
 
 
 def _sentence(
-    verdict: Verdict, reason: str, effects: Effects, carrying: int, config: ExperimentConfig, needed: int | None
+    verdict: Verdict, reason: str, effects: Effects, *, carrying: int, config: ExperimentConfig, needed: int | None
 ) -> str:
     """The verdict in plain words, with its effect and interval."""
     pair = effects.pairs[carrying]

@@ -35,7 +35,7 @@ Line = tuple[str, str, datetime.datetime, str, float | None, float | None]
 
 def day(number: int, hour: int = 12) -> datetime.datetime:
     """Noon, or another hour, of the day that many days after 2024-01-01."""
-    return datetime.datetime(2024, 1, 1, hour) + datetime.timedelta(days=number)  # noqa: DTZ001  # the shop's own naive time
+    return datetime.datetime(2024, 1, 1, hour) + datetime.timedelta(days=number)
 
 
 def read_config(folder: Path, text: str) -> ExperimentConfig:

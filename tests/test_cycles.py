@@ -146,6 +146,6 @@ def test_a_purchase_filter_over_an_unknown_column_names_its_key(tmp_path: Path) 
     config = read_config(tmp_path, CONFIG + "cycle: {purchase: \"colour = 'red'\"}\n")
     with (
         engine_with([("a", "1", day(0), "p", 1, 5)]) as engine,
-        pytest.raises(ConfigError, match="cycle.purchase: there is no column 'colour'; there are customer_id, "),
+        pytest.raises(ConfigError, match=r"cycle\.purchase: there is no column 'colour'; there are customer_id, "),
     ):
         built(engine, config)

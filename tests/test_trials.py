@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def obvious_gaps(lines: list[Line]) -> dict[str, list[tuple[int, bool]]]:
     gaps = {}
     for customer, several in days.items():
         ordered = sorted(set(several))
-        own = [(after - before, True) for before, after in zip(ordered, ordered[1:], strict=False)]
+        own = [(after - before, True) for before, after in itertools.pairwise(ordered)]
         if ordered[-1] < UNTIL:
             own.append((UNTIL - ordered[-1], False))
         if own:
@@ -105,10 +106,10 @@ def test_scores_and_effects_equal_the_pure_computation(tmp_path: Path) -> None:
     scores = []
     for weights in (np.ones(len(durations)), typical):
         table = LifeTable.from_gaps(durations, events, weights=weights).cut(tau)
-        for values in (logrank_values(table), gehan_values(table)):
-            scores.append(
-                customer_sums(values, customers=customers, durations=durations, events=events, weights=weights)
-            )
+        scores += [
+            customer_sums(values, customers=customers, durations=durations, events=events, weights=weights)
+            for values in (logrank_values(table), gehan_values(table))
+        ]
     expected = score_tests(GroupSums.from_scores(np.stack(scores), groups, cohorts))
     assert trial.test is not None
     np.testing.assert_allclose([score.statistic for score in trial.test.scores], expected.statistics, rtol=1e-8)

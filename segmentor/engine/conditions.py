@@ -9,7 +9,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-ALLOWED: tuple[type[exp.Expression], ...] = (
+ALLOWED: tuple[type[exp.Expr], ...] = (
     # names and values
     *(
         exp.Column,
@@ -54,7 +54,7 @@ MAX_LENGTH = 10_000
 
 
 @cache
-def parse_condition(text: str) -> exp.Expression:
+def parse_condition(text: str) -> exp.Expr:
     """The one SQL expression in ``text``.
 
     Raises:
@@ -88,7 +88,7 @@ def rewritten(text: str, names: Mapping[str, str]) -> str:
         names: Name as written, in lower case, to the column that it stands for; others stand for themselves.
     """
 
-    def renamed(node: exp.Expression) -> exp.Expression:
+    def renamed(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column):
             return exp.column(exp.to_identifier(names.get(node.name.lower(), node.name), quoted=True))
         return node
@@ -96,12 +96,12 @@ def rewritten(text: str, names: Mapping[str, str]) -> str:
     return parse_condition(text).copy().transform(renamed).sql(dialect="duckdb")
 
 
-def _check_node(node: exp.Expression, text: str) -> None:
+def _check_node(node: exp.Expr, text: str) -> None:
+    written = node.sql(dialect="duckdb")
     if isinstance(node, exp.Column) and node.table:
-        raise ValueError(f"{node.sql(dialect='duckdb')!r} in {text!r}: write the column's name alone")
+        raise ValueError(f"{written!r} in {text!r}: write the column's name alone")
     if isinstance(node, exp.In) and (node.args.get("query") or node.args.get("unnest")):
         raise ValueError(f"a sub-query in {text!r}: list the values instead")
-    if not isinstance(node, ALLOWED):
-        raise ValueError(
-            f"{node.sql(dialect='duckdb')!r} in {text!r} is not allowed: no functions beyond text, numbers and dates"
-        )
+    allowed = isinstance(node, ALLOWED)
+    if not allowed:
+        raise ValueError(f"{written!r} in {text!r} is not allowed: no functions beyond text, numbers and dates")

@@ -28,7 +28,7 @@ _MENDS = {
     "wrong_field_count": "has another number of fields than the header; is the delimiter right, and are texts with it in quotes?",
     "undecodable_bytes": "write the encoding that the file has, such as encoding: gb18030",
     "nul_byte": "if the file is UTF-16, write encoding: utf-16",
-    "unreadable_date": 'dates are read as 2024-01-31 or by date_format, such as date_format: "%Y%m%d"',
+    "unreadable_date": "write dates as 2024-01-31, or give their date_format",
     "future_date": "days after cycle.observed_until, or after today, are not used; leave them out with where, or correct the date",
     "unreadable_amount": 'numbers are read as 1234.50; write decimal: "," for 1234,50',
     "unreadable_quantity": 'numbers are read as 1234.50; write decimal: "," for 1234,50',

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,11 @@ from segmentor.statistics.arrays import FloatArray, IntArray
 
 _ROUNDING = 1e-9
 """Share of the observed count below which a spread is rounding error and not variance."""
+
+_ROUNDS = 10
+"""Rounds of fitting relative rates; three digits are settled after five."""
+
+_TINY = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,73 +83,76 @@ class Lift:
         return self.lift * float(np.exp(-margin)), self.lift * float(np.exp(margin))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CustomerSums:
-    """What each customer adds to the association of two events within strata; all arrays of shape (n_customers,).
+def relative_rates(
+    customer: IntArray, held: IntArray, *, factors: Sequence[IntArray], levels: Sequence[int]
+) -> tuple[FloatArray, ...]:
+    """How the rate of an item varies with what differs between the occasions of one customer, such as the month.
 
-    With p and q the shares of a stratum's occasions that hold the antecedent x and the consequent y:
-
-    Attributes:
-        occasions: Occasions of the customer.
-        observed: Those with both.
-        expected: Sum of q 1{x} + p 1{y} - p q, the influence of its occasions on the number expected with both; over all
-            customers the sum of n_x n_y / n over strata.
-        antecedent_excess: Sum of 1{x} - p.
-        consequent_excess: Sum of 1{y} - q.
-    """
-
-    occasions: FloatArray
-    observed: FloatArray
-    expected: FloatArray
-    antecedent_excess: FloatArray
-    consequent_excess: FloatArray
-
-
-def sums_by_customer(
-    customer: IntArray, stratum: IntArray, *, antecedent: IntArray, consequent: IntArray, both: IntArray
-) -> CustomerSums:
-    """Sums of each customer over its occasions.
+    The rate of an item on an occasion is taken for a product: that of the customer, times one effect a factor. Effects are
+    fitted to the numbers of occasions with the item by customer and by level of each factor, in turn. As each customer has a
+    rate of its own, customers who come often at a level, or buy much, do not pass for an effect of the level. Half an occasion
+    is added to both observed and expected number of a level, so that rare levels stay near 1.
 
     Args:
         customer: Customer of each occasion, 0, 1, ...; shape (n_occasions,).
-        stratum: Stratum of each occasion, 0, 1, ...; same shape.
+        held: Indices of the occasions with the item.
+        factors: Level of each occasion, 0, 1, ..., for each factor; shapes (n_occasions,).
+        levels: Number of levels of each factor.
+
+    Returns:
+        Effects of the levels for each factor, around 1; shapes (levels,).
+
+    References:
+        Hausman, Hall & Griliches (1984), Econometrica 52, 909-938 (counts with a rate for each unit); Deming & Stephan (1940),
+        Ann. Math. Statist. 11, 427-444 (fitting margins in turn).
+    """
+    bought = np.bincount(customer[held], minlength=1 + customer.max(initial=-1))
+    observed = [np.bincount(factor[held], minlength=size) for factor, size in zip(factors, levels, strict=True)]
+    buyers = np.flatnonzero(bought[customer])
+    customer, factors = customer[buyers], [factor[buyers] for factor in factors]
+    effects = [np.ones(size) for size in levels]
+    for _ in range(_ROUNDS):
+        for number, factor in enumerate(factors):
+            rate = np.prod([effect[level] for effect, level in zip(effects, factors, strict=True)], axis=0)
+            rate *= (bought / _sums(customer, rate, size=bought.size).clip(min=_TINY))[customer]
+            expected = _sums(factor, rate, size=levels[number]) / effects[number]
+            effects[number] = (observed[number] + 0.5) / (expected + 0.5)
+    return tuple(effects)
+
+
+def lift_beyond_habit(
+    customer: IntArray,
+    *,
+    antecedent_rate: FloatArray,
+    consequent_rate: FloatArray,
+    antecedent: IntArray,
+    consequent: IntArray,
+    both: IntArray,
+) -> Lift:
+    """Lift over what each customer's own habits lead to expect, over customers with two occasions or more.
+
+    A customer who likes two things often has both, though one does not call for the other. But habits show across occasions
+    too: with relative rates s and t of the two events, a customer's n_x n_y - n_xy pairs of *different* occasions with x on one
+    and y on the other are expected to be in proportion to the sum of s t' over such pairs. So its expected number of occasions
+    with both is (n_x n_y - n_xy) times the sum of s t over occasions, over the sum of s t' over pairs of different occasions;
+    with equal rates (n_x n_y - n_xy) / (n - 1). Without association this has the mean of n_xy, however much customers differ.
+    Habits of a customer with a single occasion cannot be told from association.
+
+    Args:
+        customer: Customer of each occasion, 0, 1, ...; shape (n_occasions,).
+        antecedent_rate: Relative rate of the antecedent on each occasion, above 0; same shape.
+        consequent_rate: Relative rate of the consequent; same shape.
         antecedent: Indices of the occasions with the antecedent.
         consequent: Indices of the occasions with the consequent.
         both: Indices of the occasions with both.
     """
-    n = np.bincount(stratum).clip(min=1)
-    p = (np.bincount(stratum[antecedent], minlength=n.size) / n)[stratum]
-    q = (np.bincount(stratum[consequent], minlength=n.size) / n)[stratum]
-    occasions = _sums(customer)
-    antecedents, consequents = (_sums(customer[held], size=occasions.size) for held in (antecedent, consequent))
-    expected_at_antecedents = _sums(customer[antecedent], q[antecedent], size=occasions.size)
-    expected_at_consequents = _sums(customer[consequent], p[consequent], size=occasions.size)
-    return CustomerSums(
-        occasions=occasions,
-        observed=_sums(customer[both], size=occasions.size),
-        expected=expected_at_antecedents + expected_at_consequents - _sums(customer, p * q),
-        antecedent_excess=antecedents - _sums(customer, p),
-        consequent_excess=consequents - _sums(customer, q),
-    )
-
-
-def lift_beyond_habit(sums: CustomerSums) -> Lift:
-    """Lift within strata and beyond each customer's own habits, over customers with two occasions or more.
-
-    A customer who likes two things often has both, though one does not call for the other. But a habit shows across
-    occasions too: with the residuals 1{x} - p and 1{y} - q of *different* occasions of one customer, the sum
-    of their products over n - 1 is expected to be what habits add to the occasions with both. A customer's expected part
-    grows by that; what remains has mean 0 without association, however much customers differ. With one stratum it is
-    (n_x n_y - n_xy) / (n - 1). Habits of a customer with a single occasion cannot be told from association.
-
-    References:
-        Neuhaus & Kalbfleisch (1998), Biometrics 54, 638-645 (effects between and within clusters).
-    """
-    several = sums.occasions > 1.0
-    n, observed, expected = sums.occasions[several], sums.observed[several], sums.expected[several]
-    products = sums.antecedent_excess[several] * sums.consequent_excess[several]
-    habit = (products - (observed - expected)) / (n - 1.0)
-    return clustered_lift(observed, expected + habit)
+    occasions = np.bincount(customer)
+    n_x, n_y, n_xy = (_sums(customer[held], size=occasions.size) for held in (antecedent, consequent, both))
+    same = _sums(customer, antecedent_rate * consequent_rate)
+    different = _sums(customer, antecedent_rate) * _sums(customer, consequent_rate) - same
+    several = occasions > 1
+    expected = (n_x * n_y - n_xy)[several] * same[several] / different[several]
+    return clustered_lift(n_xy[several], expected)
 
 
 def clustered_lift(observed: FloatArray, expected: FloatArray) -> Lift:
@@ -172,9 +181,9 @@ def _ratio(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator > 0.0 else float("nan")
 
 
-def _sums(customer: IntArray, values: FloatArray | None = None, *, size: int = 0) -> FloatArray:
-    """Sums of values, or numbers of occasions, by customer."""
-    return np.asarray(np.bincount(customer, values, size), dtype=np.float64)
+def _sums(index: IntArray, values: FloatArray | None = None, *, size: int = 0) -> FloatArray:
+    """Sums of values, or numbers of occasions, by index."""
+    return np.asarray(np.bincount(index, values, size), dtype=np.float64)
 
 
 def _standardised(scores: FloatArray, *, scale: float) -> float:

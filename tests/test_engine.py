@@ -165,7 +165,7 @@ def test_too_little_memory_names_the_setting(scratch: Path) -> None:
         pytest.raises(ResourceError, match="SEGMENTOR_MEMORY_LIMIT"),
         open_engine(scratch=scratch, inputs=[], threads=1, memory_limit="20MB") as small,
     ):
-        small.rows("SELECT count(*) FROM (SELECT list(range) FROM range(20000000))")
+        small.rows("SELECT len(list(range)) FROM range(20000000)")
 
 
 def test_environment_gives_threads_and_memory(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:

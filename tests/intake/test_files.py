@@ -54,7 +54,7 @@ def test_absolute_paths_are_never_shown(tmp_path: Path) -> None:
         ("data.json", b"{}", r"data\.json has no known extension; \.csv"),
         ("renamed.csv", b"PK\x03\x04", r"renamed\.csv is an Excel workbook or zip archive, whatever its name says"),
         ("renamed.csv", b"PAR1....", r"renamed\.csv is Parquet"),
-        ("renamed.csv", gzip.compress(b"a"), r"renamed\.csv is gzip"),
+        ("renamed.csv", gzip.compress(b"a", mtime=0), r"renamed\.csv is gzip"),
         ("plain.csv.gz", b"a,b\n", r"plain\.csv\.gz is not gzip"),
         ("text.parquet", b"a,b\n1,2\n", r"text\.parquet is not Parquet"),
     ],

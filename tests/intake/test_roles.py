@@ -14,26 +14,26 @@ from segmentor.errors import DataError
 ZONES = {"timezone": "America/New_York", "source_timezone": "UTC"}
 
 
-def _time(folder: Path, text: str, **settings: object) -> dt.datetime | str:
+def _time(folder: Path, text: str, **settings: object) -> str:
     """The time that a text becomes, or the reason why it becomes none."""
     with loaded_text(folder, f'customer,time\na,2024-05-05\nb,"{text}"\n', **settings) as shop:
         [reason] = shop.reasons() or [""]
-        return reason or shop.engine.scalar("SELECT time FROM transactions WHERE customer = 'b'")
+        return reason or str(shop.engine.scalar("SELECT time FROM transactions WHERE customer = 'b'"))
 
 
 @pytest.mark.parametrize(
     ("text", "time"),
     [
-        ("2024-02-29", dt.datetime(2024, 2, 29)),
-        ("2024/2/9", dt.datetime(2024, 2, 9)),
-        (" 2024-01-02 ", dt.datetime(2024, 1, 2)),
-        ("2024-01-02 10:11", dt.datetime(2024, 1, 2, 10, 11)),
-        ("2024-01-02T10:11:12", dt.datetime(2024, 1, 2, 10, 11, 12)),
-        ("2024-01-02 10:11:12.345", dt.datetime(2024, 1, 2, 10, 11, 12, 345000)),
-        ("2024/01/02 10:11:12,5", dt.datetime(2024, 1, 2, 10, 11, 12, 500000)),
+        ("2024-02-29", "2024-02-29 00:00:00"),
+        ("2024/2/9", "2024-02-09 00:00:00"),
+        (" 2024-01-02 ", "2024-01-02 00:00:00"),
+        ("2024-01-02 10:11", "2024-01-02 10:11:00"),
+        ("2024-01-02T10:11:12", "2024-01-02 10:11:12"),
+        ("2024-01-02 10:11:12.345", "2024-01-02 10:11:12.345000"),
+        ("2024/01/02 10:11:12,5", "2024-01-02 10:11:12.500000"),
     ],
 )
-def test_iso_times_are_read(tmp_path: Path, text: str, time: dt.datetime) -> None:
+def test_iso_times_are_read(tmp_path: Path, text: str, time: str) -> None:
     """Days and times in ISO order are read, with dashes or slashes, and stay as they are in the shop's own zone."""
     assert _time(tmp_path, text) == time
 
@@ -65,13 +65,12 @@ def test_iso_times_are_read(tmp_path: Path, text: str, time: dt.datetime) -> Non
         ("2567-01-01", "date_out_of_range"),
         ("0113-05-05", "date_out_of_range"),
         ("2025-01-01", "future_date"),
-        ("2024-12-31", ""),
+        ("2025-01-01 00:00:00", "future_date"),
     ],
 )
 def test_other_times_leave_with_their_reason(tmp_path: Path, text: str, reason: str) -> None:
     """What is no time, stands for none, or lies outside of the observed years is quarantined by name."""
-    found = _time(tmp_path, text)
-    assert found == reason or (not reason and found == dt.datetime(2024, 12, 31))
+    assert _time(tmp_path, text) == reason
 
 
 def test_today_is_the_last_day_when_none_is_declared(tmp_path: Path) -> None:
@@ -86,42 +85,42 @@ def test_today_is_the_last_day_when_none_is_declared(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "date_format", "time"),
     [
-        ("03/04/2024", "%d/%m/%Y", dt.datetime(2024, 4, 3)),
-        ("03/04/2024", "%m/%d/%Y", dt.datetime(2024, 3, 4)),
-        ("20240102", "%Y%m%d", dt.datetime(2024, 1, 2)),
-        ("2024年1月2日", "%Y年%m月%d日", dt.datetime(2024, 1, 2)),
-        ("31.01.24 17:05", "%d.%m.%y %H:%M", dt.datetime(2024, 1, 31, 17, 5)),
-        ("2024-01-02 10:00 +0800", "%Y-%m-%d %H:%M %z", dt.datetime(2024, 1, 2, 2)),
+        ("03/04/2024", "%d/%m/%Y", "2024-04-03 00:00:00"),
+        ("03/04/2024", "%m/%d/%Y", "2024-03-04 00:00:00"),
+        ("20240102", "%Y%m%d", "2024-01-02 00:00:00"),
+        ("2024年1月2日", "%Y年%m月%d日", "2024-01-02 00:00:00"),
+        ("31.01.24 17:05", "%d.%m.%y %H:%M", "2024-01-31 17:05:00"),
+        ("2024-01-02 10:00 +0800", "%Y-%m-%d %H:%M %z", "2024-01-02 02:00:00"),
     ],
 )
-def test_declared_format_is_the_only_one(tmp_path: Path, text: str, date_format: str, time: dt.datetime) -> None:
+def test_declared_format_is_the_only_one(tmp_path: Path, text: str, date_format: str, time: str) -> None:
     """With a format, times are read by it and by nothing else: the ISO day of the other row is none."""
     with loaded_text(
         tmp_path, f"customer,time\na,2024-05-05\nb,{text}\n", date_format=date_format, data={"timezone": "UTC"}
     ) as shop:
-        assert shop.values("time") == [time]
+        assert [str(found) for found in shop.values("time")] == [time]
         assert shop.reasons() == {"unreadable_date": 1}
 
 
 @pytest.mark.parametrize(
     ("text", "time"),
     [
-        ("2024-01-02 03:00:00", dt.datetime(2024, 1, 1, 22)),
-        ("2024-07-02 03:00:00", dt.datetime(2024, 7, 1, 23)),
-        ("2024-01-02", dt.datetime(2024, 1, 2)),
-        ("2024-01-02T03:00:00Z", dt.datetime(2024, 1, 1, 22)),
-        ("2024-01-02 03:00:00+08:00", dt.datetime(2024, 1, 1, 14)),
-        ("2024-01-02 03:00:00 +0800", dt.datetime(2024, 1, 1, 14)),
+        ("2024-01-02 03:00:00", "2024-01-01 22:00:00"),
+        ("2024-07-02 03:00:00", "2024-07-01 23:00:00"),
+        ("2024-01-02", "2024-01-02 00:00:00"),
+        ("2024-01-02T03:00:00Z", "2024-01-01 22:00:00"),
+        ("2024-01-02 03:00:00+08:00", "2024-01-01 14:00:00"),
+        ("2024-01-02 03:00:00 +0800", "2024-01-01 14:00:00"),
     ],
 )
-def test_times_become_those_of_the_shop(tmp_path: Path, text: str, time: dt.datetime) -> None:
+def test_times_become_those_of_the_shop(tmp_path: Path, text: str, time: str) -> None:
     """Naive times are of the source's zone, offsets count, summer time too; a day alone is never shifted."""
     assert _time(tmp_path, text, data=ZONES) == time
 
 
 def test_observed_end_counts_in_the_zone_of_the_shop(tmp_path: Path) -> None:
     """A time of 1 January in UTC that is 31 December in the shop is within the year."""
-    assert _time(tmp_path, "2025-01-01 02:00:00", data=ZONES) == dt.datetime(2024, 12, 31, 21)
+    assert _time(tmp_path, "2025-01-01 02:00:00", data=ZONES) == "2024-12-31 21:00:00"
 
 
 def test_offsets_need_a_declared_zone(tmp_path: Path) -> None:
@@ -133,9 +132,7 @@ def test_offsets_need_a_declared_zone(tmp_path: Path) -> None:
 def test_skipped_hour_keeps_its_day(tmp_path: Path) -> None:
     """A time in the hour that summer time skips stays on its calendar day."""
     zones = {"timezone": "Europe/Paris", "source_timezone": "America/New_York"}
-    found = _time(tmp_path, "2024-03-10 02:30:00", data=zones)
-    assert isinstance(found, dt.datetime)
-    assert found.date() == dt.date(2024, 3, 10)
+    assert _time(tmp_path, "2024-03-10 02:30:00", data=zones).startswith("2024-03-10")
 
 
 def _number(folder: Path, text: str, role: str = "amount", decimal: str = ".") -> Decimal | str | None:
@@ -256,18 +253,18 @@ def test_parquet_ids_become_exact_text(tmp_path: Path, value: str, text: str) ->
 @pytest.mark.parametrize(
     ("value", "time"),
     [
-        ("DATE '2024-01-02'", dt.datetime(2024, 1, 2)),
-        ("TIMESTAMP '2024-01-02 03:00:00'", dt.datetime(2024, 1, 1, 22)),
-        ("TIMESTAMP_NS '2024-01-02 03:00:00.123456'", dt.datetime(2024, 1, 1, 22, 0, 0, 123456)),
-        ("TIMESTAMPTZ '2024-01-02 03:00:00+08:00'", dt.datetime(2024, 1, 1, 14)),
-        ("'2024-01-02T03:00:00Z'", dt.datetime(2024, 1, 1, 22)),
+        ("DATE '2024-01-02'", "2024-01-02 00:00:00"),
+        ("TIMESTAMP '2024-01-02 03:00:00'", "2024-01-01 22:00:00"),
+        ("TIMESTAMP_NS '2024-01-02 03:00:00.123456'", "2024-01-01 22:00:00.123456"),
+        ("TIMESTAMPTZ '2024-01-02 03:00:00+08:00'", "2024-01-01 14:00:00"),
+        ("'2024-01-02T03:00:00Z'", "2024-01-01 22:00:00"),
     ],
 )
-def test_parquet_times_become_those_of_the_shop(tmp_path: Path, value: str, time: dt.datetime) -> None:
+def test_parquet_times_become_those_of_the_shop(tmp_path: Path, value: str, time: str) -> None:
     """Days stay, naive times are of the source's zone, times with a zone are turned into the shop's."""
     write_parquet(tmp_path / "t.parquet", f"SELECT 'a' AS customer, {value} AS time")
     with loaded(shop_config(tmp_path, path="t.parquet", data=ZONES)) as shop:
-        assert shop.values("time") == [time]
+        assert [str(found) for found in shop.values("time")] == [time]
 
 
 def test_parquet_numbers_are_checked(tmp_path: Path) -> None:
@@ -303,7 +300,7 @@ def test_parquet_days_as_whole_numbers_are_read_by_format(tmp_path: Path) -> Non
     """20240131 as a number is a day where the format says so."""
     write_parquet(tmp_path / "t.parquet", "SELECT 'a' AS customer, 20240131 AS time")
     with loaded(shop_config(tmp_path, path="t.parquet", date_format="%Y%m%d")) as shop:
-        assert shop.values("time") == [dt.datetime(2024, 1, 31)]
+        assert [str(time) for time in shop.values("time")] == ["2024-01-31 00:00:00"]
 
 
 def test_one_column_has_one_type(tmp_path: Path) -> None:

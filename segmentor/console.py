@@ -101,6 +101,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, style
 
 def show_verdicts(result: RunResult) -> None:
     """Print a row a trial, and how many segments and rules came of them."""
+    say(result.title)
     header = ("verdict", "split", "known", "customers", "pair", "cycle ratio", "difference in share back", "p")
     show_table(
         header, [_verdict_row(trial) for trial in result.trials], styles=[_STYLES[t.verdict] for t in result.trials]

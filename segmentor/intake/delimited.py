@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, BinaryIO, cast
 
 from segmentor.errors import DataError
@@ -26,6 +27,9 @@ MAX_ROW = 2_000_000
 """Characters of a row that can be used; a longer one is quarantined, cut to ``MAX_SHOWN``."""
 
 MAX_SHOWN = 100_000
+
+MAX_RECORD = 50_000_000
+"""Characters of a record above which a file is no table, but something else, such as a decompression bomb."""
 
 BATCH_ROWS = 20_000
 
@@ -122,11 +126,14 @@ def scan(file: InputFile, dialect: Dialect) -> Scan:
     counter = _RecordCounter(dialect.delimiter_of(file))
     has_nul = has_bad_bytes = False
     with _open_text(file, dialect.encoding) as stream:
-        while lines := stream.readlines(_BLOCK):
-            block = "".join(lines)
+        for block in _whole_lines(stream):
             has_nul = has_nul or "\0" in block
             has_bad_bytes = has_bad_bytes or not (block.isascii() or _MARK.search(block) is None)
-            counter.add(lines, block)
+            counter.add(block)
+            if max(counter.longest, len(block)) > MAX_RECORD:
+                raise DataError(
+                    f"{file.label}: has a record of more than {MAX_RECORD:,} characters; is this a text file?"
+                )
     if counter.opened is not None:
         raise DataError(f"{file.label}:{counter.opened}: a quoted field begins here and never ends; close the quote")
     with _rows(file, dialect) as rows:
@@ -139,20 +146,20 @@ def scan(file: InputFile, dialect: Dialect) -> Scan:
 def read_batches(file: InputFile, found: Scan, dialect: Dialect) -> Iterator[Batch]:
     """All rows of a file below its header, some thousands at a time."""
     header, width, suspect = list(found.header), len(found.header), found.suspect
-    # One flat list of fields: a list kept for each row would keep the garbage collector busy most of the time.
-    batch = Batch([], [], [])
     with _rows(file, dialect) as rows:
         next(rows)
-        for line, row in rows:
-            if len(row) == width and row != header and not (suspect and _is_unusable(row)):
-                batch.lines.append(line)
-                batch.fields.extend(row)
-            else:
-                batch.rejects.append(Reject(line, _reason(row, header), _raw(row, dialect.encoding)))
-            if len(batch.lines) + len(batch.rejects) == BATCH_ROWS:
-                yield batch
-                batch = Batch([], [], [])
-    yield batch
+        while True:
+            # One flat list of fields: a list kept for each row would keep the garbage collector busy most of the time.
+            batch = Batch([], [], [])
+            for line, row in islice(rows, BATCH_ROWS):
+                if len(row) == width and row != header and not (suspect and _is_unusable(row)):
+                    batch.lines.append(line)
+                    batch.fields.extend(row)
+                else:
+                    batch.rejects.append(Reject(line, _reason(row, header), _raw(row, dialect.encoding)))
+            if not (batch.lines or batch.rejects):
+                return
+            yield batch
 
 
 def first_bad_byte(file: InputFile, encoding: str) -> tuple[int, int, int] | None:
@@ -203,8 +210,9 @@ class _RecordCounter:
         self.longest = 0
         self.opened: int | None = None
 
-    def add(self, lines: Sequence[str], block: str) -> None:
-        """Count on; ``block`` is the lines joined."""
+    def add(self, block: str) -> None:
+        """Count on; ``block`` is whole lines."""
+        lines = io.StringIO(block, newline="").readlines()
         plain = self.opened is None and (
             '"' not in block or self._opening.search(self._quoted_in_line.sub("q", block)) is None
         )
@@ -288,6 +296,22 @@ def _numbered(reader: Any) -> Iterator[tuple[int, list[str]]]:
         if len(row) > 1 or (row and row[0].strip(" ")):
             yield line, row
         line = reader.line_num + 1
+
+
+def _whole_lines(stream: io.TextIOWrapper) -> Iterator[str]:
+    """The text in pieces that end with a line; a piece grows beyond ``MAX_RECORD`` only by a line that long."""
+    rest = ""
+    while piece := stream.read(_BLOCK):
+        text = rest + piece
+        # A CR at the very end may be half of a CR LF.
+        end = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
+        if not end and len(text) <= MAX_RECORD:
+            rest = text
+            continue
+        yield text[: end or None]
+        rest = text[end:] if end else ""
+    if rest:
+        yield rest
 
 
 @contextmanager

@@ -75,6 +75,7 @@ def load_table(
     rejected = reject_rows(engine, raw)
     write_quarantine(engine, raw, quarantine)
     refuse_too_many(engine, raw, section, typed, rejected, table=table, most=config.data.max_quarantined)
+    warnings = _midnights(engine, config, table, typed)
     kept, filtered, repeated = _keep(engine, table, section, raw, typed)
     fingerprint, twins = _fingerprint(engine, raw)
     reasons = {reason.reason: reason.rows for reason in sorted(rejected, key=lambda reason: reason.reason)}
@@ -82,7 +83,7 @@ def load_table(
     _check_account(table, quality)
     for scaffold in ("_raw", "_rejected", "_judged"):
         engine.execute(f"DROP TABLE {scaffold}")
-    return quality, _repeats(table, repeated, twins)
+    return quality, [*warnings, *_repeats(table, repeated, twins)]
 
 
 def _typed(config: ExperimentConfig, table: str, section: Table, raw: RawTable) -> tuple[TypedRole, ...]:
@@ -111,6 +112,21 @@ def _refuse_offsets(engine: Engine, raw: RawTable, typed: Sequence[TypedRole]) -
             f"{raw.place(*first)}: a time with an offset from UTC, on which day of the shop? Write data.timezone, such as "
             "Europe/Paris"
         )
+
+
+def _midnights(engine: Engine, config: ExperimentConfig, table: str, typed: Sequence[TypedRole]) -> list[str]:
+    """Days that were exported as times are shifted, when zones differ, to the evening before or the morning after."""
+    zone, source = config.data.timezone, config.data.source_timezone
+    if source in (None, zone) or not any(role.role == "time" for role in typed):
+        return []
+    naive, midnight = engine.rows(
+        "SELECT count(*), count(*) FILTER (_stated::TIME = TIME '00:00:00') FROM _judged "
+        "WHERE _kind = 'naive' AND _reason IS NULL"
+    )[0]
+    if not naive or midnight < naive:
+        return []
+    mend = "If they are days, write them without a time, or set data.source_timezone to the zone of the shop."
+    return [f"All times of {table} are midnight in {source} and were turned into those of {zone}. {mend}"]
 
 
 def _keep(

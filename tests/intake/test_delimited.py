@@ -176,7 +176,7 @@ def test_the_two_counts_agree_on_any_text(text: str) -> None:
     counter = delimited._RecordCounter(",")
     lines = io.StringIO(text + "\n", newline="").readlines()
     for start in range(0, len(lines), 3):
-        counter.add(lines[start : start + 3], "".join(lines[start : start + 3]))
+        counter.add("".join(lines[start : start + 3]))
     rows = [row for row in csv.reader([*lines, "end"]) if len(row) > 1 or (row and row[0].strip(" "))]
     closed = rows[-1] == ["end"]
     assert (counter.opened is None) == closed
@@ -187,6 +187,23 @@ def test_separators_of_other_alphabets_end_no_line(tmp_path: Path) -> None:
     """Unicode line and paragraph separators, form feeds and the like are characters of a field."""
     text = "a,b\n1,x\u2028y\u0085z\x0b\x0c\x1cw\n"
     assert _read(tmp_path, text) == (1, [["1", "x\u2028y\u0085z\x0b\x0c\x1cw"]], [])
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 5, 8, 1000])
+def test_counts_hold_wherever_the_text_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    """Records are counted alike however long the pieces are in which the file is read."""
+    monkeypatch.setattr(delimited, "_BLOCK", block)
+    text = 'a,b\r\n1,2\r\n\r\n"x\r\ny",2\r3,"4""5"\n\n6,7'
+    assert _read(tmp_path, text) == (4, [["1", "2"], ["x\r\ny", "2"], ["3", '4"5'], ["6", "7"]], [])
+
+
+@pytest.mark.parametrize("text", ["x" * 99, '"' + "x\n" * 60 + '"', "a,b\n" + "x" * 60 + "\n1,2"])
+def test_endless_records_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """A line or a quoted field that goes on and on is refused before it fills the memory."""
+    monkeypatch.setattr(delimited, "MAX_RECORD", 50)
+    monkeypatch.setattr(delimited, "_BLOCK", 10)
+    with pytest.raises(DataError, match=r"f\.csv: has a record of more than 50 characters; is this a text file\?"):
+        _read(tmp_path, text)
 
 
 def test_rows_come_in_batches_without_loss(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,6 +57,14 @@ def test_day_with_a_large_share_of_lines_is_named(tmp_path: Path) -> None:
         assert found == expected
 
 
+@pytest.mark.parametrize(("hour", "remarks"), [("00:00:00", 1), ("03:00:00", 0)])
+def test_days_that_are_shifted_as_times_are_remarked_on(tmp_path: Path, hour: str, remarks: int) -> None:
+    """When every time is midnight in another zone than the shop's, the shift to another day is pointed out."""
+    text = f"customer,time\na,2024-01-01 00:00:00\nb,2024-01-02 {hour}\n"
+    zones = {"timezone": "America/New_York", "source_timezone": "UTC"}
+    assert _warnings(tmp_path, text, data=zones).count("All times of transactions are midnight in UTC") == remarks
+
+
 def test_rows_without_a_partner_are_counted(tmp_path: Path) -> None:
     """Lines of unknown products and customers, and customers without a line, are counted."""
     (tmp_path / "t.csv").write_text("customer,time,product\na,2024-01-01,p\nb,2024-01-02,q\nb,2024-01-03,q\n")

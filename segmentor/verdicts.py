@@ -174,7 +174,7 @@ def _customers_needed(
     """Customers in all, of the same mix, with whom the trial would probably have been decided.
 
     Where a difference exceeds its margin: as many as would show it and make the test significant after its adjustment; else as many
-    as would show equivalence. ``None`` where no difference has a standard error.
+    as would show equivalence. Two digits, rounded up; ``None`` where no difference has a standard error.
     """
     level = 1 - config.trial.level
     showing, excluding = [], []
@@ -190,7 +190,10 @@ def _customers_needed(
         needed = max(min(showing), significant)
     else:
         needed = max(excluding, default=np.inf)
-    return max(customers, int(np.ceil(needed))) if np.isfinite(needed) else None
+    if not np.isfinite(needed):
+        return None
+    step = 10 ** max(0, int(np.log10(max(needed, 1.0))) - 1)
+    return max(customers, step * int(np.ceil(needed / step)))
 
 
 def _sentence(
@@ -201,23 +204,22 @@ def _sentence(
     first, second = (
         next(group for group in effects.groups if group.name == name) for name in (pair.first, pair.second)
     )
-    days = effects.horizon_days
-    back = f"{_percent(second.share_back)} of {second.name} and {_percent(first.share_back)} of {first.name} are back within {days} days"
-    cycles = f"those back took {_days(second.mean_cycle_days)} and {_days(first.mean_cycle_days)} on average (ratio {_ratio(pair.ratio)})"
-    facts = f"{back}; {cycles}"
+    facts = (
+        f"{_percent(first.share_back)} of {first.name} and {_percent(second.share_back)} of {second.name} "
+        f"are back within {effects.horizon_days} days; "
+        f"those back took {_days(first.mean_cycle_days)} and {_days(second.mean_cycle_days)} on average (ratio {_ratio(pair.ratio)})"
+    )
     if verdict == "separates":
         return f"These customers really differ: {facts}."
     if verdict == "equivalent":
-        margin = (
-            f"{config.trial.minimum_effect:.0%} in cycle and {100 * config.trial.minimum_share:g} points in share back"
-        )
-        return f"Shown not to matter: differences above {margin} are ruled out. {facts[0].upper()}{facts[1:]}."
+        margin = f"{100 * config.trial.minimum_effect:g} % in cycle and {100 * config.trial.minimum_share:g} points in share back"
+        return f"Shown not to matter: differences above {margin} are ruled out; {facts}."
     more = "" if needed is None else f" About {needed:,} customers in all would probably decide it."
     return f"Not decided ({reason}): {facts}.{more}"
 
 
 def _percent(interval: Interval | None) -> str:
-    return "an unknown share" if interval is None or interval.estimate is None else f"{interval.estimate:.0%}"
+    return "an unknown share" if interval is None or interval.estimate is None else f"{100 * interval.estimate:.0f} %"
 
 
 def _days(interval: Interval | None) -> str:

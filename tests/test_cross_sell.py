@@ -15,11 +15,11 @@ import pytest
 from mlxtend.frequent_patterns import fpgrowth
 
 from segmentor import cross_sell
-from segmentor.cross_sell import Baskets, find_rules, frequent_sets
+from segmentor.cross_sell import Baskets, find_rules, fit_baskets, frequent_sets
 from segmentor.engine.duckdb import Engine, open_engine
 from segmentor.errors import ConfigError
 from segmentor.result import CrossSellRule
-from segmentor.statistics.association import clustered_lift
+from segmentor.statistics.association import Lift, clustered_lift
 
 ITEMS = np.array([f"item {letter}" for letter in "ABCDEFGHIJZ"])
 
@@ -114,10 +114,20 @@ def test_shops_without_rules_show_none(engine: Engine) -> None:
     assert false <= 8
 
 
-def test_without_strata_and_habits_heavy_buyers_feign_rules(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Among the same independent items every pair is a false rule when neither strata nor habits of customers are looked at."""
-    monkeypatch.setattr(cross_sell, "APPETITE_CLASSES", 0)
-    monkeypatch.setattr(cross_sell, "lift_beyond_habit", lambda sums: clustered_lift(sums.observed, sums.expected))
+def test_lift_over_all_occasions_alike_makes_rules_of_heavy_buyers(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among the same independent items every pair is a false rule when customers, months and appetite are not looked at."""
+
+    def plain_lift(customer: np.ndarray, **sides: np.ndarray) -> Lift:
+        share, other = (sides[side].size / customer.size for side in ("antecedent", "consequent"))
+        n, x, y, both = (
+            np.bincount(occasions, minlength=1 + customer.max())
+            for occasions in (customer, *(customer[sides[side]] for side in ("antecedent", "consequent", "both")))
+        )
+        return clustered_lift(both.astype(float), other * x + share * y - share * other * n)
+
+    monkeypatch.setattr(cross_sell, "lift_beyond_habit", plain_lift)
     fill(engine, *held_items(np.random.default_rng(2), 3000, planted={}))
     assert sum(rule.valid for rule in rules_of(engine)) == 45
 
@@ -226,7 +236,7 @@ def test_data_without_rules_give_none(engine: Engine, customer: list[int], sort:
 def baskets_of(held: np.ndarray) -> Baskets:
     """Occasions of one customer each."""
     each = np.arange(len(held))
-    return Baskets(each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T))
+    return fit_baskets(each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T))
 
 
 def test_frequent_sets_equal_a_recount_and_fp_growth() -> None:

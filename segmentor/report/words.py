@@ -403,7 +403,7 @@ def _after(group: GroupEffect) -> str:
 def _needed(trial: Trial) -> str:
     if trial.customers_needed is None:
         return ""
-    return f" (about {count(_rounded(trial.customers_needed), 'customer')} in all would decide it)"
+    return f" (about {count(trial.customers_needed, 'customer')} in all would decide it)"
 
 
 def _margins(result: RunResult) -> str:
@@ -418,12 +418,6 @@ def _excludes(interval: Interval, value: float) -> bool:
     if interval.ci_low is None or interval.ci_high is None:
         return False
     return not interval.ci_low <= value <= interval.ci_high
-
-
-def _rounded(number: int) -> int:
-    """A number to two digits, upwards: an order of magnitude is all that it claims."""
-    step: int = 10 ** max(len(str(number)) - 2, 0)
-    return -(-number // step) * step
 
 
 def _share(group: GroupEffect) -> float:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -47,12 +50,24 @@ def trials_of(shop: FragranceShop, config: ExperimentConfig) -> dict[str, Trial]
     return {trial.split: trial for trial in trials}
 
 
-def null_trials(shops: int, *, customers: int, rate_sd: float = 0.6, first_seed: int = 1) -> Iterator[dict[str, Trial]]:
-    """Trials of shops in which nothing separates."""
+def null_trials(shops: int, *, customers: int, rate_sd: float = 0.6) -> list[dict[str, Trial]]:
+    """Trials of shops in which nothing separates, with seeds 1, 2, ..., drawn by two processes."""
     world = replace(FragranceWorld().null(), rate_sd=rate_sd)
-    config = fragrance_config()
-    for seed in range(first_seed, first_seed + shops):
-        yield trials_of(simulate_fragrance(world, customers=customers, seed=seed), config)
+    return _tried(world, customers, range(1, shops + 1))
+
+
+def true_trials(seeds: Iterable[int], *, customers: int) -> list[dict[str, Trial]]:
+    """Trials of shops of the published world."""
+    return _tried(FragranceWorld(), customers, seeds)
+
+
+def _tried(world: FragranceWorld, customers: int, seeds: Iterable[int]) -> list[dict[str, Trial]]:
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(partial(_try_one, world, customers), seeds))
+
+
+def _try_one(world: FragranceWorld, customers: int, seed: int) -> dict[str, Trial]:
+    return trials_of(simulate_fragrance(world, customers=customers, seed=seed), fragrance_config())
 
 
 def null_rates(trials: list[dict[str, Trial]]) -> dict[str, float]:
@@ -83,7 +98,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=2000)
     parser.add_argument("--rate-sd", type=float, default=0.6)
     arguments = parser.parse_args()
-    trials = list(null_trials(arguments.shops, customers=arguments.customers, rate_sd=arguments.rate_sd))
+    trials = null_trials(arguments.shops, customers=arguments.customers, rate_sd=arguments.rate_sd)
     for name, rate in null_rates(trials).items():
         print(f"{name:45s} {rate:7.3f}")  # noqa: T201  # the table is what the program is for
 

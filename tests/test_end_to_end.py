@@ -1,0 +1,175 @@
+"""A simulated shop from files to results: what the folder holds, that it is always the same, and that it finds the truth."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+import sqlite3
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from segmentor.cli import main
+from segmentor.tables import CROSS_SELL_COLUMNS, TRIAL_COLUMNS
+
+FILES = {
+    *("report.html", "trials.csv", "segments.json", "segments.sql", "cross_sell.csv", "results.json", "quality.json"),
+    *("manifest.json", "quarantine/transactions.csv", "quarantine/products.csv", "quarantine/customers.csv"),
+}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Config of a fragrance shop of 3,000 customers, with a strong effect of the size."""
+    folder = tmp_path_factory.mktemp("shop")
+    words = ["simulate", "fragrance", "--out", str(folder), "--customers", "3000", "--sample-factor", "1.8"]
+    assert main(words) == 0
+    return folder / "fragrance.yaml"
+
+
+@pytest.fixture(scope="module")
+def results(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of its run."""
+    out = tmp_path_factory.mktemp("runs") / "fragrance"
+    assert main(["run", str(shop), "--out", str(out), "--quiet"]) == 0
+    return out
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """Hash of every file of a run."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Rows of a CSV file by column."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_writes_every_file_with_its_columns(results: Path) -> None:
+    """The folder holds the files of the outside contract and no other, tables with their columns in order."""
+    assert set(hashes(results)) == FILES
+    for name, columns in (("trials.csv", TRIAL_COLUMNS), ("cross_sell.csv", CROSS_SELL_COLUMNS)):
+        assert (results / name).read_text(encoding="utf-8").splitlines()[0] == ",".join(columns)
+    assert (results / "quarantine" / "transactions.csv").read_text(encoding="utf-8") == "file,line,reason,row\n"
+    for name in ("results.json", "segments.json", "quality.json", "manifest.json"):
+        assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 1
+
+
+def test_the_planted_split_is_found_and_the_idle_ones_are_not(results: Path) -> None:
+    """Size separates, gender and region do not; the segments are the groups of size and those not yet known."""
+    verdicts = {row["split"]: row["verdict"] for row in rows_of(results / "trials.csv")}
+    assert verdicts["size"] == "separates"
+    assert "separates" not in (verdicts["gender"], verdicts["region"])
+    segments = json.loads((results / "segments.json").read_text(encoding="utf-8"))["segments"]
+    assert [one["name"] for one in segments] == ["full", "sample", "not yet known"]
+
+
+def test_the_accounts_add_up(results: Path, shop: Path) -> None:
+    """Read = kept + filtered + quarantined for each input, and the lines of the file are the rows read."""
+    quality = json.loads((results / "quality.json").read_text(encoding="utf-8"))
+    for name, one in quality["inputs"].items():
+        assert one["read"] == one["kept"] + one["filtered"] + one["quarantined"]
+        assert one["read"] == len((shop.parent / f"{name}.csv").read_text(encoding="utf-8").splitlines()) - 1
+    assert quality["cycle"]["customers"] == 3000
+
+
+def test_no_result_holds_a_customer_a_path_or_a_clock(results: Path, shop: Path) -> None:
+    """Nobody's id, no absolute path and no time of the run is in any file."""
+    for path in (path for path in results.rglob("*") if path.is_file()):
+        text = path.read_text(encoding="utf-8")
+        assert "C00" not in text
+        assert str(shop.parent) not in text
+        assert str(Path.home()) not in text
+
+
+@pytest.mark.parametrize("threads", ["1", "4"])
+def test_bytes_do_not_depend_on_threads_or_the_order_of_rows(
+    shop: Path, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: str
+) -> None:
+    """With shuffled lines, another number of threads and another folder, every file is the same to the byte."""
+    for name in ("transactions", "products", "customers"):
+        header, *lines = (shop.parent / f"{name}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+        random.Random(threads).shuffle(lines)
+        (tmp_path / f"{name}.csv").write_text(header + "".join(lines), encoding="utf-8")
+    (tmp_path / "fragrance.yaml").write_text(shop.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setenv("SEGMENTOR_THREADS", threads)
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "fragrance.yaml", "--out", "again", "--quiet"]) == 0
+    assert hashes(tmp_path / "again") == hashes(results)
+
+
+def test_one_file_in_two_parts_gives_the_same_results(shop: Path, results: Path, tmp_path: Path) -> None:
+    """Splitting the transactions changes neither trials nor segments nor the fingerprint."""
+    header, *lines = (shop.parent / "transactions.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    for number, part in enumerate((lines[::2], lines[1::2])):
+        (tmp_path / f"part{number}.csv").write_text(header + "".join(part), encoding="utf-8")
+    out = tmp_path / "parts"
+    assert main(["run", str(shop), "--out", str(out), "--set", f"data.transactions.path={tmp_path}/part*.csv"]) == 0
+    for name in ("trials.csv", "segments.json", "segments.sql", "cross_sell.csv"):
+        assert (out / name).read_bytes() == (results / name).read_bytes()
+    first, second = (
+        json.loads((folder / "manifest.json").read_text())["inputs"]["transactions"] for folder in (out, results)
+    )
+    assert first["fingerprint"] == second["fingerprint"]
+
+
+def test_the_sql_and_assign_agree_with_the_run(shop: Path, results: Path, tmp_path: Path) -> None:
+    """`segments.sql` over the shop's own files, in DuckDB and SQLite, and `assign` give one and the same segment to each customer."""
+    sql = (results / "segments.sql").read_text(encoding="utf-8")
+    with duckdb.connect() as connection:
+        for name in ("transactions", "products", "customers"):
+            connection.execute(f"create table {name} as from read_csv('{shop.parent / name}.csv')")
+        replayed = dict(connection.execute(sql).fetchall())
+    lite = sqlite3.connect(":memory:")
+    for name in ("transactions", "products", "customers"):
+        rows = rows_of(shop.parent / f"{name}.csv")
+        lite.execute(f"create table {name} ({', '.join(rows[0])})")
+        lite.executemany(
+            f"insert into {name} values ({', '.join('?' * len(rows[0]))})",
+            [[value or None for value in row.values()] for row in rows],
+        )
+    assert dict(lite.execute(sql).fetchall()) == replayed
+    lite.close()
+    out = tmp_path / "segments.csv"
+    assert main(["assign", str(results), "--config", str(shop), "--out", str(out)]) == 0
+    assigned = rows_of(out)
+    assert {row["customer"]: row["segment"] for row in assigned} == replayed
+    assert all(bool(row["known_since"]) == (row["segment"] != "not yet known") for row in assigned)
+    segments = json.loads((results / "segments.json").read_text(encoding="utf-8"))["segments"]
+    sizes = {one["name"]: one["customers"] for one in segments}
+    assert sizes == {name: list(replayed.values()).count(name) for name in sizes}
+
+
+def test_assign_as_of_a_day_knows_only_what_was_known_then(shop: Path, results: Path, tmp_path: Path) -> None:
+    """Customers who came later are absent, and nobody is known since a later day; Parquet holds the same."""
+    early, parquet = tmp_path / "early.csv", tmp_path / "early.parquet"
+    for out in (early, parquet):
+        words = [
+            "assign",
+            str(results / "segments.json"),
+            "--config",
+            str(shop),
+            "--as-of",
+            "2024-06-30",
+            "--out",
+            str(out),
+        ]
+        assert main(words) == 0
+    rows = rows_of(early)
+    assert 0 < len(rows) < 3000
+    assert max(row["known_since"] for row in rows) <= "2024-06-30"
+    stored = duckdb.sql(f"select customer, segment, coalesce(known_since, '') from '{parquet}' order by 1").fetchall()
+    assert stored == [(row["customer"], row["segment"], row["known_since"]) for row in rows]
+
+
+def test_a_report_drawn_again_is_the_same(results: Path) -> None:
+    """`report` needs only results.json and gives the same page to the byte."""
+    before = (results / "report.html").read_bytes()
+    assert main(["report", str(results)]) == 0
+    assert (results / "report.html").read_bytes() == before

@@ -34,7 +34,10 @@ Items = tuple[int, ...]
 def find_rules(
     engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]
 ) -> tuple[CrossSellRule, ...]:
-    """Attach rules: what goes with what on the same occasion, beyond season and how much a customer buys anyway.
+    """Attach rules: what goes with what on the same occasion, beyond season and how much is bought anyway.
+
+    A rule's lift is against what the customer's own habits lead to expect, with the month and the appetite of the occasion, the
+    number of other items on it: neither heavy buyers, nor big trips, nor a season make a rule.
 
     Every set of items that at least ``min_customers`` discovery customers have bought on one occasion is tried once, in its
     direction of highest confidence. Holm's adjustment over all pairs tried promotes; longer sets are tried, Holm again, where each
@@ -111,8 +114,9 @@ class Baskets:
 
     def rate(self, items: Items, appetite: IntArray) -> FloatArray:
         """Relative rate of all the items together on each occasion, by its month and the given class of appetite."""
-        some = list(items)
-        return self.month_rate[some].prod(axis=0)[self.month] * self.appetite_rate[some].prod(axis=0)[appetite]
+        by_month, by_appetite = (rates[list(items)].prod(axis=0) for rates in (self.month_rate, self.appetite_rate))
+        rate: FloatArray = by_month[self.month] * by_appetite[appetite]
+        return rate
 
 
 def fit_baskets(customer: IntArray, *, month: IntArray, size: IntArray, sold: tuple[IntArray, ...]) -> Baskets:
@@ -272,7 +276,7 @@ def _appetite(size: IntArray, sold: Sequence[IntArray], items: Items) -> IntArra
 def _appetite_classes(size: IntArray) -> IntArray:
     """Class of each number of other items that can occur, 0 first."""
     numbers = np.arange(1 + size.max(initial=0))
-    return np.floor(CLASSES_A_DOUBLING * np.log2(1 + numbers)).astype(np.int64)
+    return np.asarray(np.floor(CLASSES_A_DOUBLING * np.log2(1 + numbers)), dtype=np.int64)
 
 
 def _counts(baskets: Baskets, rule: _Rule) -> RuleCounts:

@@ -120,12 +120,10 @@ def test_lift_over_all_occasions_alike_makes_rules_of_heavy_buyers(
     """Among the same independent items every pair is a false rule when customers, months and appetite are not looked at."""
 
     def plain_lift(customer: np.ndarray, **sides: np.ndarray) -> Lift:
-        share, other = (sides[side].size / customer.size for side in ("antecedent", "consequent"))
-        n, x, y, both = (
-            np.bincount(occasions, minlength=1 + customer.max())
-            for occasions in (customer, *(customer[sides[side]] for side in ("antecedent", "consequent", "both")))
-        )
-        return clustered_lift(both.astype(float), other * x + share * y - share * other * n)
+        occasions = np.bincount(customer)
+        both = np.bincount(customer[sides["both"]], minlength=occasions.size)
+        share = sides["antecedent"].size * sides["consequent"].size / customer.size**2
+        return clustered_lift(both.astype(float), share * occasions)
 
     monkeypatch.setattr(cross_sell, "lift_beyond_habit", plain_lift)
     fill(engine, *held_items(np.random.default_rng(2), 3000, planted={}))

@@ -14,9 +14,10 @@ _ROUNDING = 1e-9
 """Share of the observed count below which a spread is rounding error and not variance."""
 
 _ROUNDS = 10
-"""Rounds of fitting relative rates; three digits are settled after five."""
+"""Rounds of fitting relative rates: on a year of groceries lifts change by less than 0.0001 after the tenth."""
 
 _TINY = 1e-300
+"""Stands for 0 where nothing is divided by nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ def relative_rates(
             rate = np.prod([effect[level] for effect, level in zip(effects, factors, strict=True)], axis=0)
             rate *= (bought / _sums(customer, rate, size=bought.size).clip(min=_TINY))[customer]
             expected = _sums(factor, rate, size=levels[number]) / effects[number]
+            expected *= held.size / max(expected.sum(), _TINY)
             effects[number] = (observed[number] + 0.5) / (expected + 0.5)
     return tuple(effects)
 
@@ -187,12 +189,16 @@ def _sums(index: IntArray, values: FloatArray | None = None, *, size: int = 0) -
 
 
 def _standardised(scores: FloatArray, *, scale: float) -> float:
-    spread = float(np.sqrt(scores @ scores))
+    spread = _root_sum_of_squares(scores)
     return float(scores.sum()) / spread if spread > _ROUNDING * scale else float("nan")
 
 
 def _log_ratio_se(observed: FloatArray, expected: FloatArray) -> float:
     if observed.sum() <= 0.0 or expected.sum() <= 0.0:
         return float("nan")
-    influence = observed / observed.sum() - expected / expected.sum()
-    return float(np.sqrt(influence @ influence))
+    return _root_sum_of_squares(observed / observed.sum() - expected / expected.sum())
+
+
+def _root_sum_of_squares(values: FloatArray) -> float:
+    """Without the matrix library, whose order of summation depends on the number of threads."""
+    return float(np.sqrt(np.square(values).sum()))

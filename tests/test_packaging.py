@@ -105,14 +105,6 @@ def test_unknown_public_name_is_an_attribute_error() -> None:
         segmentor.nonsense  # noqa: B018 - the access is the test
 
 
-def test_readme_names_the_commands_that_exist() -> None:
-    """Every make target that README and the contributors' page name is one of the Makefile, and demo and test are named."""
-    pages = "".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", ".github/CONTRIBUTING.md"))
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
-    named = set(re.findall(r"\bmake ([a-z-]+)`?(?= *(?:#|\n|`|\|))", pages))
-    assert {"demo", "test"} <= named <= targets
-
-
 def test_ci_runs_what_a_newcomer_types() -> None:
     """The script that guards every change is executable and runs tests, main job and linters."""
     script = ROOT / ".ci" / "run"

@@ -1,0 +1,82 @@
+"""What the pages say is so: commands, configs and keys that they name exist."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from segmentor.cli import commands
+from segmentor.config import json_schema, load_config
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = README + (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"(?:^|`)segmentor ((?:[a-z]+)(?: [^`#\n]+)?)", PAGES, re.MULTILINE)
+
+
+def test_make_targets_exist() -> None:
+    """Every make target that a page names is one of the Makefile; demo and test are named."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"\bmake ([a-z-]+)`?(?= *(?:#|\n|`|\|))", PAGES))
+    assert {"demo", "test"} <= named <= targets
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_parse(line: str) -> None:
+    """Every command line that a page names is one that the program understands."""
+    name, *words = shlex.split(line)
+    assert name in commands.commands
+    commands.commands[name].make_context(name, words, resilient_parsing=not words)
+
+
+def test_pages_show_the_three_steps() -> None:
+    """The README leads from data to a report as the program's help does."""
+    assert [line.split()[0] for line in COMMANDS][:3] == ["example", "check", "run"]
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def test_configs_load(block: str, tmp_path: Path) -> None:
+    """Every config that the README shows is valid as it stands."""
+    path = tmp_path / "shown.yaml"
+    path.write_text(block, encoding="utf-8")
+    assert load_config(path).splits.declared
+
+
+def test_settings_named_in_the_readme_exist() -> None:
+    """A dotted key in the README, such as `trial.minimum_effect`, is a key of the config."""
+    keys = set(_keys(json_schema(), json_schema()))
+    sections = {key.split(".")[0] for key in keys}
+    dotted = re.findall(r"`([a-z_]+(?:\.(?!csv|json|sql|html)[a-z_]+)+)`", README)
+    named = {name for name in dotted if name.split(".")[0] in sections}
+    assert named
+    assert named <= keys
+
+
+def test_every_key_is_explained() -> None:
+    """The schema that editors show describes each key of the config."""
+    schema = json_schema()
+    places = [schema, *schema["$defs"].values()]
+    silent = [name for place in places for name, key in place.get("properties", {}).items() if "description" not in key]
+    assert not silent
+
+
+def _keys(schema: dict[str, Any], node: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted names of all keys below a node of the schema."""
+    if "$ref" in node:
+        node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+    for choice in node.get("anyOf", []):
+        yield from _keys(schema, choice, prefix)
+    for name, key in node.get("properties", {}).items():
+        yield f"{prefix}{name}"
+        yield from _keys(schema, key, f"{prefix}{name}.")
+
+
+def test_pages_name_files_that_exist() -> None:
+    """A path of the repository in a page is there."""
+    named = set(re.findall(r"`?\b((?:configs|tests|segmentor|reports)/[\w./-]*\w\.(?:py|yaml|md))`?", PAGES))
+    assert [name for name in named if not (ROOT / name).is_file() and "<" not in name] == []

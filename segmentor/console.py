@@ -102,7 +102,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, style
 def show_verdicts(result: RunResult) -> None:
     """Print a row a trial, and how many segments and rules came of them."""
     say(result.title)
-    header = ("verdict", "split", "known", "customers", "pair", "cycle ratio", "difference in share back", "p")
+    header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back", "p (Holm)")
     show_table(
         header, [_verdict_row(trial) for trial in result.trials], styles=[_STYLES[t.verdict] for t in result.trials]
     )
@@ -146,12 +146,11 @@ def _verdict_row(trial: Trial) -> tuple[object, ...]:
     customers = sum(group.customers for group in trial.groups)
     p_value = "" if trial.p_adjusted is None else f"{trial.p_adjusted:.2g}"
     if trial.verdict_pair is None:
-        return trial.verdict, trial.split, trial.known, customers, ", ".join(trial.reasons), "", "", p_value
+        return trial.verdict, trial.split, customers, ", ".join(trial.reasons), "", "", p_value
     pair = trial.pairs[trial.verdict_pair]
     return (
         trial.verdict,
         trial.split,
-        trial.known,
         customers,
         f"{pair.second} / {pair.first}",
         _interval(pair.ratio, "{:.2f}"),

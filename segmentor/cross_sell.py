@@ -30,6 +30,9 @@ CLASSES_A_DOUBLING = 2
 Items = tuple[int, ...]
 """Item numbers, ascending."""
 
+Rates = tuple[FloatArray, FloatArray]
+"""Relative rates by month and by class of appetite."""
+
 
 def find_rules(
     engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]
@@ -40,7 +43,7 @@ def find_rules(
     number of other items on it: neither heavy buyers, nor big trips, nor a season make a rule.
 
     Every set of items that at least ``min_customers`` discovery customers have bought on one occasion is tried once, in its
-    direction of highest confidence. Holm's adjustment over all pairs tried promotes; longer sets are tried, Holm again, where each
+    direction of highest confidence. Holm's adjustment over all pairs tried promotes; longer sets are tried, Holm over them, where each
     antecedent item was promoted with the consequent. What is promoted is tested once in confirmation, Holm over all of it.
     A longer rule takes the largest p-value of its own and of each antecedent item among the occasions with its other ones,
     so that it holds only if it beats its shorter rules.
@@ -88,16 +91,12 @@ class Baskets:
         month: Calendar month of each occasion, 0, 1, ...; same shape.
         size: Number of items on each occasion, rare ones too; same shape.
         sold: For each item the occasions that hold it, ascending.
-        month_rate: For each item its relative rate by month; shape (n_items, n_months).
-        appetite_rate: For each item its relative rate by class of appetite; shape (n_items, n_classes).
     """
 
     customer: IntArray
     month: IntArray
     size: IntArray
     sold: tuple[IntArray, ...]
-    month_rate: FloatArray
-    appetite_rate: FloatArray
 
     def holding(self, items: Items) -> IntArray:
         """Occasions that hold all the items, one or more, ascending."""
@@ -112,22 +111,21 @@ class Baskets:
         """Customers with an occasion that holds all the items."""
         return int(np.unique(self.customer[self.holding(items)]).size)
 
-    def rate(self, items: Items, appetite: IntArray) -> FloatArray:
-        """Relative rate of all the items together on each occasion, by its month and the given class of appetite."""
-        by_month, by_appetite = (rates[list(items)].prod(axis=0) for rates in (self.month_rate, self.appetite_rate))
-        rate: FloatArray = by_month[self.month] * by_appetite[appetite]
-        return rate
+    def given(self, items: Items) -> Baskets:
+        """Only the occasions that hold all the items."""
+        among = self.holding(items)
+        number = np.full(self.customer.size, -1)
+        number[among] = np.arange(among.size)
+        sold = tuple(rows[rows >= 0] for rows in (number[held] for held in self.sold))
+        return Baskets(self.customer[among], self.month[among], self.size[among], sold)
 
-
-def fit_baskets(customer: IntArray, *, month: IntArray, size: IntArray, sold: tuple[IntArray, ...]) -> Baskets:
-    """Baskets with the relative rates of their items."""
-    levels = (1 + int(month.max(initial=0)), 1 + int(_appetite_classes(size)[-1]))
-    rates = [
-        relative_rates(customer, held, factors=(month, _appetite(size, sold, (item,))), levels=levels)
-        for item, held in enumerate(sold)
-    ]
-    month_rate, appetite_rate = (np.array(factor) for factor in zip(*rates, strict=True))
-    return Baskets(customer, month, size, sold, month_rate, appetite_rate)
+    def appetite(self, items: Items) -> IntArray:
+        """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
+        others = self.size.copy()
+        for item in items:
+            others[self.sold[item]] -= 1
+        classes = np.floor(CLASSES_A_DOUBLING * np.log2(1 + np.arange(1 + self.size.max(initial=0))))
+        return np.asarray(classes, dtype=np.int64)[others]
 
 
 def frequent_sets(baskets: Baskets, *, min_customers: int, max_items: int) -> dict[Items, int]:
@@ -169,22 +167,26 @@ def _promote(
     baskets: Baskets, occasions: dict[Items, int], *, min_customers: int, related: set[Items], level: float
 ) -> list[_Rule]:
     """The rules that hold in discovery, pairs first."""
-    promoted: list[_Rule] = []
-    pairs: set[Items] = set()
-    for size in range(2, max(map(len, occasions)) + 1):
-        rules = [_best_rule(items, occasions) for items in sorted(occasions) if len(items) == size]
-        tried = [
-            rule
-            for rule in rules
-            if (size == 2 or pairs.issuperset(rule.pairs))
-            and related.isdisjoint(combinations(rule.items, 2))
-            and baskets.customers(rule.items) >= min_customers
-        ]
-        adjusted = holm(np.array([_p_value(baskets, rule, hopeless=level) for rule in tried]))
-        held = [rule for rule, p in zip(tried, adjusted, strict=True) if p <= level]
-        pairs.update(pair for rule in held for pair in rule.pairs)
-        promoted += held
-    return promoted
+    rules = [
+        _best_rule(items, occasions)
+        for items in sorted(occasions, key=lambda items: (len(items), items))
+        if len(items) > 1 and related.isdisjoint(combinations(items, 2)) and baskets.customers(items) >= min_customers
+    ]
+    pairs = [rule for rule in rules if len(rule.items) == 2]
+    promoted = _held(pairs, _screen_pairs(baskets, pairs), level=level)
+    known = {rule.items for rule in promoted}
+    longer = [rule for rule in rules if len(rule.items) > 2 and known.issuperset(rule.pairs)]
+    return promoted + _held(longer, [_p_value(baskets, rule, hopeless=level) for rule in longer], level=level)
+
+
+def _screen_pairs(baskets: Baskets, pairs: Sequence[_Rule]) -> list[float]:
+    """P-values of pairs, with rates fitted once an item: its partner is among the other items then, near enough to screen."""
+    rates = [_rates(baskets, held, baskets.appetite((item,))) for item, held in enumerate(baskets.sold)]
+    return [_association(baskets, rule, rates=rates).p_value for rule in pairs]
+
+
+def _held(rules: Sequence[_Rule], p_values: Sequence[float], *, level: float) -> list[_Rule]:
+    return [rule for rule, p in zip(rules, holm(np.array(p_values)), strict=True) if p <= level]
 
 
 def _best_rule(items: Items, occasions: dict[Items, int]) -> _Rule:
@@ -237,46 +239,36 @@ def _p_value(baskets: Baskets, rule: _Rule, *, hopeless: float) -> float:
 
 def _associations(baskets: Baskets, rule: _Rule) -> Iterator[Lift]:
     """The rule's own association, then that of each item of a longer antecedent, given the others."""
-    appetite = _appetite(baskets.size, baskets.sold, rule.items)
-    yield _association(baskets, appetite, rule)
+    yield _association(baskets, rule)
     if len(rule.antecedent) > 1:
         for item in rule.antecedent:
             others = tuple(other for other in rule.antecedent if other != item)
-            yield _association(baskets, appetite, _Rule((item,), rule.consequent), given=others)
+            yield _association(baskets.given(others), _Rule((item,), rule.consequent))
 
 
-def _association(baskets: Baskets, appetite: IntArray, rule: _Rule, *, given: Items = ()) -> Lift:
-    """The association of the rule's antecedent with its consequent among the occasions that hold the given items."""
-    sides = (rule.antecedent, (rule.consequent,))
-    rates = [baskets.rate(side, appetite) for side in sides]
-    held = [baskets.holding((*given, *side)) for side in (*sides, rule.items)]
-    customer = baskets.customer
-    if given:
-        among = baskets.holding(given)
-        customer, rates = customer[among], [rate[among] for rate in rates]
-        held = [np.searchsorted(among, occasions) for occasions in held]
+def _association(baskets: Baskets, rule: _Rule, *, rates: Sequence[Rates] | None = None) -> Lift:
+    """The association of a rule's two sides; with the given rates of items, or rates fitted to this very rule."""
+    antecedent, consequent = baskets.holding(rule.antecedent), baskets.holding((rule.consequent,))
+    appetite = baskets.appetite(rule.items)
+    if rates is None:
+        sides = [_rates(baskets, held, appetite) for held in (antecedent, consequent)]
+    else:
+        sides = [rates[item] for item in (*rule.antecedent, rule.consequent)]
+    antecedent_rate, consequent_rate = (
+        by_month[baskets.month] * by_appetite[appetite] for by_month, by_appetite in sides
+    )
     return lift_beyond_habit(
-        customer,
-        antecedent_rate=rates[0],
-        consequent_rate=rates[1],
-        antecedent=held[0],
-        consequent=held[1],
-        both=held[2],
+        baskets.customer,
+        antecedent_rate=antecedent_rate,
+        consequent_rate=consequent_rate,
+        antecedent=antecedent,
+        consequent=consequent,
+        both=baskets.holding(rule.items),
     )
 
 
-def _appetite(size: IntArray, sold: Sequence[IntArray], items: Items) -> IntArray:
-    """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
-    others = size.copy()
-    for item in items:
-        others[sold[item]] -= 1
-    return _appetite_classes(size)[others]
-
-
-def _appetite_classes(size: IntArray) -> IntArray:
-    """Class of each number of other items that can occur, 0 first."""
-    numbers = np.arange(1 + size.max(initial=0))
-    return np.asarray(np.floor(CLASSES_A_DOUBLING * np.log2(1 + numbers)), dtype=np.int64)
+def _rates(baskets: Baskets, held: IntArray, appetite: IntArray) -> Rates:
+    return relative_rates(baskets.customer, held, month=baskets.month, appetite=appetite)
 
 
 def _counts(baskets: Baskets, rule: _Rule) -> RuleCounts:
@@ -342,7 +334,7 @@ def _load_half(engine: Engine, half: int, *, items: int) -> Baskets:
     )
     months = occasions["_day_no"].astype("datetime64[D]").astype("datetime64[M]")
     ends = np.searchsorted(bought["item_no"], np.arange(1, items))
-    return fit_baskets(
+    return Baskets(
         np.unique(occasions["_customer_no"], return_inverse=True)[1],
         month=np.unique(months, return_inverse=True)[1],
         size=occasions["items"],

@@ -15,7 +15,7 @@ import pytest
 from mlxtend.frequent_patterns import fpgrowth
 
 from segmentor import cross_sell
-from segmentor.cross_sell import Baskets, find_rules, fit_baskets, frequent_sets
+from segmentor.cross_sell import Baskets, find_rules, frequent_sets
 from segmentor.engine.duckdb import Engine, open_engine
 from segmentor.errors import ConfigError
 from segmentor.result import CrossSellRule
@@ -130,6 +130,19 @@ def test_lift_over_all_occasions_alike_makes_rules_of_heavy_buyers(
     assert sum(rule.valid for rule in rules_of(engine)) == 45
 
 
+def test_big_trips_make_no_rules(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Independent items of trips that differ in size tenfold give no rule in fifty; with trips taken alike most pairs are rules."""
+    rng = np.random.default_rng(13)
+    customer, day = np.repeat(np.arange(400), 20), 19_723 + np.tile(np.arange(20) * 7, 400)
+    size = rng.lognormal(sigma=0.8, size=customer.size)
+    occasion, item = np.nonzero(rng.random((customer.size, 40)) < np.minimum(0.2 * size, 0.8)[:, None])
+    put(engine, {"_customer_no": customer[occasion], "_day_no": day[occasion], "sort": np.char.mod("item %02d", item)})
+    pairs = 40 * 39 / 2
+    assert sum(rule.valid for rule in rules_of(engine)) < 0.02 * pairs
+    monkeypatch.setattr(cross_sell, "CLASSES_A_DOUBLING", 0)
+    assert sum(rule.valid for rule in rules_of(engine)) > 0.5 * pairs
+
+
 def test_numbers_of_a_rule_are_those_of_a_recount(engine: Engine) -> None:
     """Support and confidence count confirmation occasions, with those that hold no item; customers are of both halves."""
     customer, day, held = held_items(np.random.default_rng(3), 1500, planted={(0, 3): 3.0})
@@ -234,7 +247,7 @@ def test_data_without_rules_give_none(engine: Engine, customer: list[int], sort:
 def baskets_of(held: np.ndarray) -> Baskets:
     """Occasions of one customer each."""
     each = np.arange(len(held))
-    return fit_baskets(each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T))
+    return Baskets(each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T))
 
 
 def test_frequent_sets_equal_a_recount_and_fp_growth() -> None:

@@ -180,7 +180,7 @@ def test_z_is_standard_normal_for_independent_items_of_heavy_buyers_in_season() 
         share = np.minimum(0.1 * appetite[customer] * np.where(month == 5, 3.0, 1.0), 1.0)
         antecedent, consequent = rng.random(customer.size) < share, rng.random(customer.size) < share
         rates = [
-            relative_rates(customer, np.flatnonzero(held), factors=[month], levels=[6])[0][month]
+            relative_rates(customer, np.flatnonzero(held), month=month, appetite=0 * month)[0][month]
             for held in (antecedent, consequent)
         ]
         fitted.append(lift_of_occasions(customer, antecedent, consequent, *rates).z)
@@ -199,15 +199,16 @@ def test_relative_rates_are_those_within_customers() -> None:
     month = rng.integers(0, 4, customer.size)
     share = np.where(heavy[customer], 0.3, 0.05) * np.array([1.0, 0.7])[weekend] * np.array([1.0, 1.0, 1.0, 2.0])[month]
     held = np.flatnonzero(rng.random(customer.size) < share)
-    by_weekend, by_month = relative_rates(customer, held, factors=[weekend, month], levels=[2, 4])
+    by_month, by_weekend = relative_rates(customer, held, month=month, appetite=weekend)
     assert by_weekend[1] / by_weekend[0] == pytest.approx(0.7, rel=0.05)
     assert by_month / by_month[0] == pytest.approx([1.0, 1.0, 1.0, 2.0], rel=0.06)
 
 
 def test_levels_without_occasions_have_rate_one() -> None:
     """What was never observed is neutral, and so is everything for an item that nobody bought."""
-    customer, level = np.repeat(np.arange(30), 4), np.tile([0, 1, 1, 0], 30)
-    (rates,) = relative_rates(customer, np.arange(0, 120, 3), factors=[level], levels=[3])
-    assert rates[2] == 1.0
-    (nobody,) = relative_rates(customer, np.array([], dtype=np.int64), factors=[level], levels=[3])
-    assert (nobody == 1.0).all()
+    customer, level = np.repeat(np.arange(30), 4), np.tile([0, 3, 3, 0], 30)
+    by_month, _ = relative_rates(customer, np.arange(0, 120, 3), month=level, appetite=0 * level)
+    assert (by_month[1:3] == 1.0).all()
+    by_month, by_appetite = relative_rates(customer, np.array([], dtype=np.int64), month=level, appetite=level)
+    assert (by_month == 1.0).all()
+    assert (by_appetite == 1.0).all()

@@ -167,15 +167,19 @@ def _promote(
     baskets: Baskets, occasions: dict[Items, int], *, min_customers: int, related: set[Items], level: float
 ) -> list[_Rule]:
     """The rules that hold in discovery, pairs first."""
-    rules = [
+    frequent = [items for items in sorted(occasions) if related.isdisjoint(combinations(items, 2))]
+    pairs = [
         _best_rule(items, occasions)
-        for items in sorted(occasions, key=lambda items: (len(items), items))
-        if len(items) > 1 and related.isdisjoint(combinations(items, 2)) and baskets.customers(items) >= min_customers
+        for items in frequent
+        if len(items) == 2 and baskets.customers(items) >= min_customers
     ]
-    pairs = [rule for rule in rules if len(rule.items) == 2]
     promoted = _held(pairs, _screen_pairs(baskets, pairs), level=level)
     known = {rule.items for rule in promoted}
-    longer = [rule for rule in rules if len(rule.items) > 2 and known.issuperset(rule.pairs)]
+    longer = [
+        rule
+        for rule in (_best_rule(items, occasions) for items in frequent if len(items) > 2)
+        if known.issuperset(rule.pairs) and baskets.customers(rule.items) >= min_customers
+    ]
     return promoted + _held(longer, [_p_value(baskets, rule, hopeless=level) for rule in longer], level=level)
 
 
@@ -202,7 +206,7 @@ def _confirm(
     tests = [list(_associations(confirmation, rule)) for rule in rules]
     adjusted = holm(np.array([max(test.p_value for test in of_rule) for of_rule in tests]))
     confirmed = []
-    for rule, (association, *_), p in zip(rules, tests, adjusted.tolist(), strict=True):
+    for rule, (*_, association), p in zip(rules, tests, adjusted.tolist(), strict=True):
         counts = _counts(confirmation, rule)
         low, high = association.interval()
         confirmed.append(
@@ -238,12 +242,12 @@ def _p_value(baskets: Baskets, rule: _Rule, *, hopeless: float) -> float:
 
 
 def _associations(baskets: Baskets, rule: _Rule) -> Iterator[Lift]:
-    """The rule's own association, then that of each item of a longer antecedent, given the others."""
-    yield _association(baskets, rule)
+    """That of each item of a longer antecedent, given the others; last the rule's own."""
     if len(rule.antecedent) > 1:
         for item in rule.antecedent:
             others = tuple(other for other in rule.antecedent if other != item)
             yield _association(baskets.given(others), _Rule((item,), rule.consequent))
+    yield _association(baskets, rule)
 
 
 def _association(baskets: Baskets, rule: _Rule, *, rates: Sequence[Rates] | None = None) -> Lift:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from segmentor.engine.conditions import columns_of, parse_condition, rewritten
 from segmentor.engine.duckdb import quote
-from segmentor.errors import ConfigError, DataError
+from segmentor.errors import ConfigError, DataError, ExpressionError
 from segmentor.result import CycleSummary
 
 if TYPE_CHECKING:
@@ -259,10 +260,9 @@ def build_cycles(
     progress("purchases and occasions")
     for name, select in (*line_queries(config, columns, raw=False), *purchase_queries(config, columns)):
         kind = "view" if name in READ_ONCE else "table"
-        engine.execute(
-            f"create {kind} {name} as "
-            + (f"with recursive {name} as ({select}) from {name}" if name == "_starts" else select)
-        )
+        text = f"with recursive {name} as ({select}) from {name}" if name == "_starts" else select
+        with told_of(config, EXPRESSIONS.get(name, "cycle.purchase")):
+            engine.execute(f"create {kind} {name} as {text}")
     if not engine.scalar("select count(*) from _occasions"):
         raise DataError(
             f"no line counts as a purchase: look at cycle.purchase ({config.cycle.purchase!r}) and at the returns"
@@ -313,6 +313,15 @@ def build_population(engine: Engine, config: ExperimentConfig, purchases: int, *
     return suffix
 
 
+@contextmanager
+def told_of(config: ExperimentConfig, key: str) -> Iterator[None]:
+    """Names the config's key in the error of an expression that cannot be computed."""
+    try:
+        yield
+    except ExpressionError as error:
+        raise ExpressionError(f"{config.source}: {key}: {error}") from None
+
+
 def seeds(config: ExperimentConfig) -> tuple[int, ...]:
     """The config's seed of the halves, then the others under which verdicts are looked at."""
     others = (seed for seed in range(1, OTHER_SEEDS + 2) if seed != config.seed)
@@ -329,6 +338,9 @@ def common_table_expressions(queries: Sequence[Query]) -> str:
     recursive = "recursive " if any(name == "_starts" for name, _ in queries) else ""
     return f"with {recursive}" + ",\n".join(f"{name} as (\n  {select}\n)" for name, select in queries)
 
+
+EXPRESSIONS = {"_dated": "data.transactions.derive", "_products": "data.products.derive"}
+"""Queries that compute other expressions of the config than ``cycle.purchase``."""
 
 READ_ONCE = {"_dated", "_sold", "_lines", "_baskets"}
 """Queries that a run keeps as views: their rows are read a few times, and would be many."""

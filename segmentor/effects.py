@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from segmentor.cycles import OTHER_SEEDS, WEIGHT_UNIT
+from segmentor.errors import StatisticsError
 from segmentor.populations import Population
 from segmentor.result import Curve, GroupEffect, Interval, PairEffect, ShareBack
 from segmentor.statistics.effects import PairIntervals, pair_intervals
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 MIN_AT_RISK = 50
 """Customers at risk in the group with least support, below which a curve is not read."""
 
-CURVE_POINTS = 30
+CURVE_POINTS = 24
 
 NORMAL_975 = 1.959963984540054
 
@@ -153,7 +154,7 @@ def exceeds(intervals: PairIntervals, k: int, margin: float) -> bool:
 
 
 def naive_p_value(engine: Engine, population: Population, n_groups: int) -> float | None:
-    """Log-rank test on all gaps as if they were independent: what the usual way would say."""
+    """Log-rank test on all gaps as if they were independent: what the usual way would say; ``None`` where it is undefined."""
     rows = engine.arrays(
         "select l.group_no, g.duration as day, g.event_observed, count(*) as gaps\n"
         f"from gaps_{population.suffix} g join labels l using (customer_no) group by all"
@@ -161,7 +162,10 @@ def naive_p_value(engine: Engine, population: Population, n_groups: int) -> floa
     counts = np.zeros((2, n_groups, int(rows["day"].max()) + 1))
     counts[rows["event_observed"].astype(int), rows["group_no"], rows["day"]] = rows["gaps"]
     at_risk = np.flip(np.cumsum(np.flip(counts.sum(axis=0), axis=1), axis=1), axis=1)
-    return naive_logrank_p(counts[1], at_risk)
+    try:
+        return naive_logrank_p(counts[1], at_risk)
+    except StatisticsError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

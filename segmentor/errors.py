@@ -33,6 +33,10 @@ class DataError(InputError):
     """The data cannot be used as declared: unreadable file, missing column, too many rejected rows."""
 
 
+class ExpressionError(InputError):
+    """A condition or derived column of the config cannot be computed on the data, such as text compared with a number."""
+
+
 class EngineError(SegmentorError):
     """The database could not do what it was asked; the message holds the failing SQL."""
 

@@ -50,7 +50,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         InputError: The config, the data or the folder are wrong.
         SegmentorError: The run could not finish.
     """
-    with staged_folder(output_folder(config, out)) as folder, _opened(config) as engine:
+    with staged_folder(output_folder(config, out)) as folder, _opened(config, folder.parent) as engine:
         intake = load_tables(engine, config, quarantine=folder / "quarantine", progress=progress)
         columns, cycle = build_cycles(engine, config, progress=progress)
         splits = declared_splits(config, columns)
@@ -118,8 +118,8 @@ def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckR
     Raises:
         InputError: The config or the data are wrong.
     """
-    with _opened(config) as engine, tempfile.TemporaryDirectory(prefix="segmentor-") as scratch:
-        intake = load_tables(engine, config, quarantine=Path(scratch), progress=progress)
+    with tempfile.TemporaryDirectory(prefix="segmentor-") as scratch, _opened(config, Path(scratch)) as engine:
+        intake = load_tables(engine, config, quarantine=Path(scratch) / "quarantine", progress=progress)
         columns, cycle = build_cycles(engine, config, progress=progress)
         splits = declared_splits(config, columns)
         make_label_sources(engine, config, columns, splits)
@@ -160,11 +160,11 @@ def quality_json(quality: Quality) -> str:
 
 
 @contextmanager
-def _opened(config: ExperimentConfig) -> Iterator[Engine]:
-    with (
-        tempfile.TemporaryDirectory(prefix="segmentor-") as scratch,
-        open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine,
-    ):
+def _opened(config: ExperimentConfig, private: Path) -> Iterator[Engine]:
+    """An engine whose database lies in a private folder, which the caller removes."""
+    scratch = private / "scratch"
+    scratch.mkdir(mode=0o700)
+    with open_engine(scratch=scratch, inputs=input_files(config)) as engine:
         yield engine
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.cycles import day_number
+from segmentor.cycles import day_number, told_of
 from segmentor.effects import MIN_AT_RISK, measure_effects, naive_p_value
 from segmentor.errors import StatisticsError
 from segmentor.populations import SCORE_UNIT, Population, prepare_population
@@ -73,7 +73,7 @@ def gather_sizes(
     for split, population in _with_populations(
         engine, config, splits, observed_until=observed_until, progress=progress
     ):
-        groups = () if split.labels is None else _label(engine, split, population)[0]
+        groups = () if split.labels is None else _label(engine, config, split, population)[0]
         yield split, groups, split.untestable or _obstacle(groups, population)
 
 
@@ -82,7 +82,7 @@ def gather(engine: Engine, config: ExperimentConfig, split: Split, population: P
     evidence = Evidence(split=split, tau_days=population.tau_days or None)
     if split.labels is None:
         return replace(evidence, obstacle=split.untestable)
-    groups, no_follow_up = _label(engine, split, population)
+    groups, no_follow_up = _label(engine, config, split, population)
     labelled = sum(group.customers for group in groups)
     evidence = replace(evidence, groups=groups, not_known=population.members - labelled, no_follow_up=no_follow_up)
     if split.untestable is not None:
@@ -141,14 +141,17 @@ def _with_populations(
         yield split, populations[split.purchases]
 
 
-def _label(engine: Engine, split: Split, population: Population) -> tuple[tuple[GroupEffect, ...], int]:
+def _label(
+    engine: Engine, config: ExperimentConfig, split: Split, population: Population
+) -> tuple[tuple[GroupEffect, ...], int]:
     """Makes ``labels``: a row a labelled customer with a gap, with ``group_no`` and what the sums need.
 
     Returns:
         The groups with their sizes, in the order of the config (by value where there is none), and the number of labelled customers
         without a gap.
     """
-    engine.execute(f"create or replace table labelled as {split.labels}")
+    with told_of(config, f"the groups of {split.name!r}"):
+        engine.execute(f"create or replace table labelled as {split.labels}")
     counts: dict[str, int] = dict(
         engine.rows(
             "select segment_group, count(*) from labelled where segment_group is not null group by 1 order by 1"

@@ -192,7 +192,7 @@ def _customers_needed(
         needed = max(excluding, default=np.inf)
     if not np.isfinite(needed):
         return None
-    step = 10 ** max(0, int(np.log10(max(needed, 1.0))) - 1)
+    step: int = 10 ** max(0, len(str(int(needed))) - 2)
     return max(customers, step * int(np.ceil(needed / step)))
 
 

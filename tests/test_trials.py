@@ -11,6 +11,7 @@ import pytest
 from shops import CONFIG, Line, day, engine_with, read_config
 
 from segmentor.cycles import build_cycles
+from segmentor.errors import ExpressionError
 from segmentor.result import Trial
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.statistics.linear import GroupSums
@@ -258,6 +259,21 @@ def test_nobody_comes_back(tmp_path: Path) -> None:
     ]
     (trial,) = tried(tmp_path, lines, FIRST_PRODUCT)
     assert (trial.verdict, trial.reasons) == ("untestable", ("too few events",))
+
+
+def test_text_compared_with_a_number_is_the_users_to_mend(tmp_path: Path) -> None:
+    """A condition that the data cannot answer names the split, what is wrong and the cast that mends it."""
+    split = "    - {name: cheap, known: first_purchase, groups: {low: product_id < 5, high: product_id >= 5}}\n"
+    with pytest.raises(ExpressionError, match=r"shop\.yaml: the groups of 'cheap': .*try_cast\(column as double\)"):
+        tried(tmp_path, shop(60), split)
+
+
+def test_customers_needed_are_two_digits_rounded_up(tmp_path: Path) -> None:
+    """A sample size claims no more than its order of magnitude."""
+    (few,) = tried(tmp_path, shop(300), FIRST_PRODUCT)
+    assert few.customers_needed is not None
+    assert set(str(few.customers_needed)[2:]) <= {"0"}
+    assert f"{few.customers_needed:,} customers" in few.sentence
 
 
 def test_a_small_group_never_separates(tmp_path: Path) -> None:

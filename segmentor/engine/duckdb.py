@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import numpy as np
 
-from segmentor.errors import EngineError, ResourceError
+from segmentor.errors import EngineError, ExpressionError, ResourceError
 
 MAX_FETCHED_ROWS = 50_000_000
 """Rows that ``Engine.arrays`` fetches at most, unless asked for another bound."""
@@ -168,7 +168,13 @@ def _errors_of(sql: str) -> Iterator[None]:
         yield
     except duckdb.InterruptException as error:
         raise KeyboardInterrupt from error
+    except (duckdb.BinderException, duckdb.ConversionException) as error:
+        raise ExpressionError(
+            f"{str(error).splitlines()[0]}; in an expression write try_cast(column as double)"
+        ) from error
     except duckdb.Error as error:
+        if "KeyboardInterrupt" in str(error):
+            raise KeyboardInterrupt from error
         mend = _mend(error)
         kind = ResourceError if mend else EngineError
         raise kind(f"{mend}{error}\nThe statement was:\n{sql}") from error

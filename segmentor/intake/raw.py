@@ -11,7 +11,7 @@ import numpy as np
 
 from segmentor.config.values import nearest, printable, shown
 from segmentor.engine.duckdb import literal, quote
-from segmentor.errors import DataError, EngineError, ResourceError
+from segmentor.errors import DataError, EngineError, ExpressionError, ResourceError
 from segmentor.intake.delimited import Batch, Dialect, Scan, first_bad_byte, read_batches, scan
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _unreadable(file: InputFile) -> Iterator[None]:
         yield
     except ResourceError:
         raise
-    except EngineError as error:
+    except (EngineError, ExpressionError) as error:
         reason = printable(str(error).splitlines()[0].replace(str(file.path), file.label))
         raise DataError(f"{file.label}: cannot be read as Parquet, it may be damaged or cut off: {reason}") from None
 

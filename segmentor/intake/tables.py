@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 from segmentor.config.values import nearest, shown
 from segmentor.engine.conditions import columns_of, rewritten
 from segmentor.engine.duckdb import quote
-from segmentor.errors import DataError, EngineError, ResourceError
+from segmentor.errors import DataError, ExpressionError
 from segmentor.intake.files import InputFile, refuse_changed
 from segmentor.intake.quarantine import refuse_too_many, reject_rows, write_quarantine
 from segmentor.intake.raw import RawTable, read_raw
@@ -141,13 +141,8 @@ def _keep(
         left_out = int(engine.scalar(f"SELECT count(*) FROM ({usable}) WHERE ({condition}) IS NOT TRUE"))
         distinct = "" if SHAPES[table].key is None else "DISTINCT"
         engine.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {distinct} * FROM ({usable}) WHERE {condition}")
-    except ResourceError:
-        raise
-    except EngineError as error:
-        if section.where is None:
-            raise
-        cause = str(error).splitlines()[0]
-        raise DataError(f"data.{table}.where: {shown(section.where)} cannot be computed: {cause}") from None
+    except ExpressionError as error:
+        raise DataError(f"data.{table}.where: {shown(section.where)} cannot be computed: {error}") from None
     kept = int(engine.scalar(f"SELECT count(*) FROM {table}"))
     if SHAPES[table].key is None:
         return kept, left_out, 0

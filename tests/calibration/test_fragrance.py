@@ -20,7 +20,7 @@ from segmentor.synthetic import FragranceWorld, fragrance_truth
 def shown(rates: dict[str, float]) -> None:
     """The table, for whoever runs the tests with -s."""
     for name, rate in rates.items():
-        print(f"{name:45s} {rate:7.3f}")  # noqa: T201  # what the test counted
+        print(f"{name:45s} {rate:7.3f}")
 
 
 def test_few_null_shops_have_a_split_that_separates() -> None:
@@ -62,12 +62,18 @@ def coverages(trials: list[dict[str, Trial]], truth: dict[str, Any]) -> list[boo
             at = trial.horizon_days - 1
             effect = trial.pairs[0]
             assert (effect.first, effect.second) == (pair["first"], pair["second"])
-            found += [covered(effect.ratio, pair["ratio"][at]), covered(effect.share_difference, pair["share_difference"][at])]
+            found += [
+                covered(effect.ratio, pair["ratio"][at]),
+                covered(effect.share_difference, pair["share_difference"][at]),
+            ]
             for group in trial.groups:
                 curve = truth["groups"][pair["split"]][group.name]
                 assert group.share_back is not None
                 assert group.mean_cycle_days is not None
-                found += [covered(group.share_back, curve["share_back"][at]), covered(group.mean_cycle_days, curve["mean_cycle_days"][at])]
+                found += [
+                    covered(group.share_back, curve["share_back"][at]),
+                    covered(group.mean_cycle_days, curve["mean_cycle_days"][at]),
+                ]
     return found
 
 

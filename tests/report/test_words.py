@@ -82,9 +82,3 @@ def test_customers_without_a_group_have_words_of_their_own() -> None:
     leaf = Segment("not-yet-known", "not yet known", "all", (), 300)
     assert words.rule(leaf) == "Customers to whom no group applies (yet)"
     assert words.rule(replace(leaf, parent=None)) == "Every customer"
-
-
-def test_a_number_of_customers_that_would_decide_is_rounded_up(laundry: RunResult) -> None:
-    """What would decide is an order of magnitude: two digits, never below."""
-    brand = replace(next(trial for trial in laundry.trials if trial.verdict == "inconclusive"), customers_needed=12_001)
-    assert "about 13,000\N{NO-BREAK SPACE}customers" in words.answers(replace(laundry, trials=(brand,)))[2][1]

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from segmentor.engine.duckdb import Engine, literal, open_engine, quote
-from segmentor.errors import EngineError, ResourceError
+from segmentor.errors import EngineError, ExpressionError, ResourceError
 
 
 @pytest.fixture
@@ -146,8 +146,15 @@ def test_large_results_are_not_fetched(engine: Engine) -> None:
 
 def test_failing_statement_is_in_the_message(engine: Engine) -> None:
     """An error of the database carries the statement that failed."""
-    with pytest.raises(EngineError, match=r"(?s)Conversion Error.*The statement was:\nSELECT 'x'::INTEGER"):
-        engine.execute("SELECT 'x'::INTEGER")
+    with pytest.raises(EngineError, match=r"(?s)Catalog Error.*The statement was:\nSELECT \* FROM nowhere"):
+        engine.execute("SELECT * FROM nowhere")
+
+
+@pytest.mark.parametrize("expression", ["'x'::INTEGER", "'x' || 'y' < 5"])
+def test_an_expression_that_makes_no_sense_is_the_users_to_mend(engine: Engine, expression: str) -> None:
+    """Text taken for a number says what to write, and shows no statement of ours."""
+    with pytest.raises(ExpressionError, match=r"^[^\n]*try_cast\(column as double\)$"):
+        engine.execute(f"SELECT {expression}")
 
 
 def test_interrupt_is_a_keyboard_interrupt(engine: Engine) -> None:

@@ -292,7 +292,7 @@ def _brand() -> Trial:
         verdict_pair=5,
         test=_test(0.083, 0.0004, "permutation", 7),
         p_adjusted=0.17,
-        customers_needed=5_340,
+        customers_needed=5_400,
         same_direction=False,
         other_seeds=_seeds("inconclusive", "inconclusive", "inconclusive", "equivalent", "inconclusive"),
     )

@@ -262,7 +262,8 @@ class CrossSellRule:
         customers: Customers with both, in both halves.
         support: Share of confirmation occasions that hold all items.
         confidence: Share of confirmation occasions with the antecedent that hold the consequent.
-        lift: Observed over expected within strata of month and appetite, confirmation half; clustered by customer.
+        lift: Observed over what the same customers' habits, the month and the size of the trip lead to expect, confirmation
+            half; clustered by customer.
         p_confirmation_adjusted: Holm-adjusted over the promoted rules.
         valid: Significant, lift above 1, and better than its shorter rules.
         median_days: From antecedent to consequent; ``None`` for the same occasion.

@@ -102,7 +102,7 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, style
 def show_verdicts(result: RunResult) -> None:
     """Print a row a trial, and how many segments and rules came of them."""
     say(result.title)
-    header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back", "p (Holm)")
+    header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
     show_table(
         header, [_verdict_row(trial) for trial in result.trials], styles=[_STYLES[t.verdict] for t in result.trials]
     )
@@ -154,17 +154,19 @@ def _verdict_row(trial: Trial) -> tuple[object, ...]:
         customers,
         f"{pair.second} / {pair.first}",
         _interval(pair.ratio, "{:.2f}"),
-        _interval(pair.share_difference, "{:+.1%}"),
+        _interval(pair.share_difference, "{:+.1f}", scale=100),
         p_value,
     )
 
 
-def _interval(interval: Interval, form: str) -> str:
+def _interval(interval: Interval, form: str, *, scale: float = 1) -> str:
     if interval.estimate is None:
         return "not known"
     if interval.ci_low is None or interval.ci_high is None:
-        return form.format(interval.estimate)
-    return f"{form} ({form} to {form})".format(interval.estimate, interval.ci_low, interval.ci_high)
+        return form.format(scale * interval.estimate)
+    return f"{form} ({form} to {form})".format(
+        scale * interval.estimate, scale * interval.ci_low, scale * interval.ci_high
+    )
 
 
 def _cell(value: object) -> str:

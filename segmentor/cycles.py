@@ -57,8 +57,7 @@ class Columns:
             ConfigError: It cannot be read, or names a column that lines do not have or that two tables have.
         """
         names = {**self.roles.get("products", {}), **self.roles["transactions"]}
-        key_column = self.roles["products"].get("_key", "") if "products" in self.roles else ""
-        both = {name.lower() for name in self.transactions} & {name.lower() for name in self.products} - {key_column}
+        both = {name.lower() for name in self.transactions} & {name.lower() for name in self.products}
         return checked_condition(text, self.lines, names, key=key, ambiguous=both)
 
     def customer_condition(self, text: str, *, key: str) -> str:
@@ -324,8 +323,8 @@ def told_of(config: ExperimentConfig, key: str) -> Iterator[None]:
 
 def seeds(config: ExperimentConfig) -> tuple[int, ...]:
     """The config's seed of the halves, then the others under which verdicts are looked at."""
-    others = (seed for seed in range(1, OTHER_SEEDS + 2) if seed != config.seed)
-    return (config.seed, *(seed for seed, _ in zip(others, range(OTHER_SEEDS), strict=False)))
+    others = [seed for seed in range(1, OTHER_SEEDS + 2) if seed != config.seed]
+    return (config.seed, *others[:OTHER_SEEDS])
 
 
 def day_number(day: datetime.date) -> int:

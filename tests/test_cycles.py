@@ -149,3 +149,21 @@ def test_a_purchase_filter_over_an_unknown_column_names_its_key(tmp_path: Path) 
         pytest.raises(ConfigError, match=r"cycle\.purchase: there is no column 'colour'; there are customer_id, "),
     ):
         built(engine, config)
+
+
+def test_a_name_that_two_tables_have_is_asked_back(tmp_path: Path) -> None:
+    """A condition over a column of transactions and of products is refused, and a derived one under its own name is not."""
+    lines: list[Line] = [("a", "1", day(0), "p1", 1, 5)]
+    products = {"products": (("product_id", "amount"), [("p1", "3")])}
+    for derived, filtered, message in (
+        ("", "amount > 1", r"'amount' is a column of transactions and of products"),
+        (', derive: {price: "cast(amount as double)"}', "price > 1", None),
+    ):
+        section = f"  products: {{path: products.csv, columns: {{product: product_id}}{derived}}}\n"
+        config = read_config(tmp_path, CONFIG + section + f"cycle: {{purchase: {filtered}}}\n")
+        with engine_with(lines, products) as engine:
+            if message is None:
+                assert built(engine, config) == {"a": [0]}
+            else:
+                with pytest.raises(ConfigError, match=message):
+                    built(engine, config)

@@ -108,6 +108,7 @@ def show_verdicts(result: RunResult) -> None:
     )
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
     say(f"{len(result.segments)} segment{'s' * (len(result.segments) != 1)}{rules}")
+    _show_warnings(result.quality)
 
 
 def show_quality(quality: Quality) -> None:
@@ -129,6 +130,10 @@ def show_quality(quality: Quality) -> None:
         f"{cycle.customers:,} customers, {cycle.occasions:,} purchase occasions and {cycle.cycles:,} cycles "
         f"from {cycle.observed_from} to {cycle.observed_until}"
     )
+    _show_warnings(quality)
+
+
+def _show_warnings(quality: Quality) -> None:
     for warning in quality.warnings:
         say(f"warning: {warning}")
 

@@ -97,7 +97,7 @@ def measure_effects(
     population: Population,
     groups: Sequence[GroupEffect],
     *,
-    with_halves: bool,
+    significant: bool,
 ) -> Effects | None:
     """Return curves of a typical customer in each group, standardised over the cohorts that all groups share.
 
@@ -106,7 +106,8 @@ def measure_effects(
         config: The experiment.
         population: The labelled customers' population.
         groups: The groups with their sizes.
-        with_halves: Also measure each half, under this seed and the others.
+        significant: Whether the split's test is; where its effects then separate, each half is measured too, under this seed of
+            the halves and the others.
 
     Returns:
         ``None`` where fewer than two groups hold ``MIN_AT_RISK`` customers in cohorts that they share.
@@ -131,15 +132,14 @@ def measure_effects(
     several = list(estimates.values())
     log_ratios, lengths, shares = _differences(several, {horizon, *return_days}, level=level)
     names = [groups[number].name for number in estimates]
+    pairs = _pairs(config, names, log_ratios, lengths=lengths, shares=shares, return_days=return_days, horizon=horizon)
     halves: tuple[HalfEffects, ...] = ()
-    if with_halves:
+    if significant and any(pair.separated for pair in pairs):
         lives = (life, *(gaps.life(half=half) for half in range(1, OTHER_SEEDS + 1)))
         halves = tuple(_half_effects(standard, one, horizon) for one in lives)
     return Effects(
         groups=tuple(described),
-        pairs=_pairs(
-            config, names, log_ratios, lengths=lengths, shares=shares, return_days=return_days, horizon=horizon
-        ),
+        pairs=pairs,
         log_ratios=log_ratios,
         shares=shares[horizon],
         horizon_days=horizon,
@@ -252,25 +252,25 @@ class _LabelledGaps:
         count = len(next(iter(values.values())))
         length = self.last_day + 1
         stacked = np.array(
-            [[np.concatenate([v.event[:length], v.censored[:length]]) for v in own] for own in values.values()]
+            [[np.concatenate([v.censored[:length], v.event[:length]]) for v in own] for own in values.values()]
         )
         largest = np.abs(stacked).max(axis=2)
         units = 2.0 ** (30 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
-        fixed = np.rint(stacked * units[:, :, None]).astype(np.int64)
-        lookup: dict[str, npt.NDArray[np.generic]] = {
-            "group_no": np.repeat(np.array(list(values), dtype=np.int32), 2 * length),
-            "day": np.tile(np.arange(length, dtype=np.int32), 2 * len(values)),
-            "returned": np.tile(np.repeat(np.array([True, False]), length), len(values)),
-        }
-        lookup.update({f"v{k}": fixed[:, k].ravel() for k in range(count)})
-        self.engine.put("influence", lookup)
-        sums = ", ".join(f"cast(sum(i.v{k}) as bigint) // {self.divisor} as x{k}" for k in range(count))
+        fixed = np.rint(stacked * units[:, :, None]).astype(np.int32)
+        # One integer finds the values of a gap: this join is most of what a trial takes.
+        place = np.arange(2 * length, dtype=np.int32)
+        lookup = {"place": np.concatenate([2 * length * np.int32(group) + place for group in values])}
+        self.engine.put("influence", lookup | {f"v{k}": fixed[:, k].ravel() for k in range(count)})
+        sums = ", ".join(f"cast(sum(i.v{k}) as bigint) as x{k}" for k in range(count))
+        shares = ", ".join(f"x{k} // {self.divisor} as x{k}" for k in range(count))
         squares = ", ".join(f"sum(cast(x{k} as hugeint) * x{k})" for k in range(count))
         rows = self.engine.rows(
-            f"with customers as (\n  select l.group_no, l.cohort, {sums}\n"
-            f"  from {self.table} g join labels l using (customer_no)\n"
-            f"  join influence i on i.group_no = l.group_no and i.day = {self.day} and i.returned = {self.returned}\n"
-            f"  where {self.kept} group by l.customer_no, l.group_no, l.cohort, l.cycles)\n"
+            "with placed as (\n"
+            f"  select g.customer_no, l.group_no * {2 * length} + {self.day}\n"
+            f"    + case when {self.returned} then {length} else 0 end as place\n"
+            f"  from {self.table} g join labels l using (customer_no) where {self.kept}),\n"
+            f"summed as (select customer_no, {sums} from placed join influence i using (place) group by customer_no),\n"
+            f"customers as (select l.group_no, l.cohort, {shares} from summed join labels l using (customer_no))\n"
             f"select group_no, cohort, {squares} from customers group by 1, 2"
         )
         totals = {group: np.zeros((count, len(self.cohorts))) for group in values}

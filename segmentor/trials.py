@@ -109,7 +109,7 @@ def gather(engine: Engine, config: ExperimentConfig, split: Split, population: P
             evidence,
             obstacle=("no variance", "customers of one cohort all behave alike; use a longer period or more customers"),
         )
-    effects = measure_effects(engine, config, population, groups, with_halves=test.p_value <= config.trial.level)
+    effects = measure_effects(engine, config, population, groups, significant=test.p_value <= config.trial.level)
     if effects is None:
         return replace(
             evidence,

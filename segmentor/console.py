@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from segmentor.errors import printable
 from segmentor.result import Interval, Quality, RunResult, Trial
 
 if TYPE_CHECKING:
@@ -22,18 +22,7 @@ if TYPE_CHECKING:
 PLAIN_WIDTH = 160
 """Characters a line at most where there is no terminal to ask."""
 
-_UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _STYLES = {"separates": "bold green", "equivalent": "cyan", "inconclusive": "yellow", "untestable": "dim"}
-
-
-def printable(text: str) -> str:
-    """Show control characters, marks of direction and broken code points as escapes: no data drives the terminal."""
-    return "".join(
-        character.encode("unicode_escape").decode("ascii")
-        if unicodedata.category(character) in _UNSAFE_CATEGORIES
-        else character
-        for character in text
-    )
 
 
 def say(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -47,3 +48,16 @@ class ResourceError(EngineError):
 
 class StatisticsError(SegmentorError):
     """A statistic is undefined for these data, such as a test without variance."""
+
+
+def printable(text: str) -> str:
+    """Control characters, marks of direction and broken code points as escapes: no data drives a terminal through a message."""
+    return "".join(
+        character.encode("unicode_escape").decode("ascii")
+        if unicodedata.category(character) in _UNSAFE_CATEGORIES
+        else character
+        for character in text
+    )
+
+
+_UNSAFE_CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}

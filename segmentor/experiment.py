@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,6 +54,8 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         InputError: The config, the data or the folder are wrong.
         SegmentorError: The run could not finish.
     """
+    log = _Log(progress)
+    progress = log.stage
     with staged_folder(output_folder(config, out)) as folder, _opened(config, folder.parent) as engine:
         intake = load_tables(engine, config, quarantine=folder / "quarantine", progress=progress)
         columns, cycle = build_cycles(engine, config, progress=progress)
@@ -78,6 +84,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         _write(folder, result)
         (folder / "segments.json").write_text(segments_json(segments, config, split), encoding="utf-8")
         (folder / "segments.sql").write_text(segments_sql(config, columns, split), encoding="utf-8")
+        log.write(folder / "run.log")
         (folder / "manifest.json").write_text(_manifest(result), encoding="utf-8")
     return result
 
@@ -157,6 +164,32 @@ def quality_json(quality: Quality) -> str:
     """``quality.json``: what was read, kept, filtered and quarantined of each input, and what the cycles were made of."""
     content = {"format": FORMAT, **asdict(quality)}
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+
+
+class _Log:
+    """Times of the stages, on their way to whoever follows the progress: the one place of a run that looks at clock and machine."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._started = datetime.now(UTC)
+        self._stages: list[tuple[float, str]] = []
+        self._clock = time.perf_counter()
+
+    def stage(self, name: str) -> None:
+        """A stage begins."""
+        self._stages.append((time.perf_counter() - self._clock, name))
+        self._progress(name)
+
+    def write(self, path: Path) -> None:
+        """Write start, machine, and how long each stage took."""
+        ends = [begun for begun, _ in self._stages[1:]] + [time.perf_counter() - self._clock]
+        lines = [
+            f"started {self._started.isoformat(timespec='seconds')}",
+            f"machine {platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} processors",
+            *(f"{end - begun:9.2f} s  {name}" for (begun, name), end in zip(self._stages, ends, strict=True)),
+            f"{ends[-1]:9.2f} s  in all",
+        ]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 @contextmanager

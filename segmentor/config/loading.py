@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from segmentor.config.sections import FILE, TRANSACTION_ROLES, ExperimentConfig, Section
-from segmentor.config.values import MAX_NAME, BadValueError, iso_date, mend_choice, nearest, printable, shown
+from segmentor.config.values import MAX_NAME, BadValueError, iso_date, mend_choice, nearest, shown
 from segmentor.config.yaml_text import Document, Finding, KeyPath, Place, YamlSyntaxError, read_scalar, read_yaml
-from segmentor.errors import ConfigError
+from segmentor.errors import ConfigError, printable
 
 MAX_BYTES = 1_000_000
 

@@ -57,11 +57,6 @@ def shown(value: object) -> str:
             return str(value)
 
 
-def printable(text: str) -> str:
-    """Text with whatever a terminal could act on, or a reader not see, written as an escape."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
-
-
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that was probably meant, upper and lower case alike."""
     by_lower = {name.lower(): name for name in known}

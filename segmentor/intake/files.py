@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from segmentor.config.values import printable
-from segmentor.errors import DataError
+from segmentor.errors import DataError, printable
 
 Kind = Literal["delimited", "parquet"]
 

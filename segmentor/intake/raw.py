@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.config.values import nearest, printable, shown
+from segmentor.config.values import nearest, shown
 from segmentor.engine.duckdb import literal, quote
-from segmentor.errors import DataError, EngineError, ExpressionError, ResourceError
+from segmentor.errors import DataError, EngineError, ExpressionError, ResourceError, printable
 from segmentor.intake.delimited import Batch, Dialect, Scan, first_bad_byte, read_batches, scan
 
 if TYPE_CHECKING:

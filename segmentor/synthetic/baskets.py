@@ -62,7 +62,7 @@ def draw_baskets(world: FragranceWorld, people: People, *, histories: Histories,
 
 def category_shares(world: FragranceWorld, people: People, *, histories: Histories) -> FloatArray:
     """Probability of each category in each occasion given appetite and month, shape (n_occasions, n_categories)."""
-    month = month_of(np.datetime64(world.start) + histories.day)
+    month = month_of(np.datetime64(world.start) + histories.day.astype("timedelta64[D]"))
     by_month = np.array(
         [
             [

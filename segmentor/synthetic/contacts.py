@@ -71,7 +71,7 @@ def draw_contacts(world: FragranceWorld, people: People, *, histories: Histories
 
 def send_days(world: FragranceWorld) -> list[int]:
     """First Tuesdays of the months from the second on, in days since the start, whose return days are observed."""
-    months = np.arange(np.datetime64(world.start, "M") + 1, np.datetime64(world.start, "M") + world.days // 28)
+    months = np.datetime64(world.start, "M") + np.arange(1, world.days // 28).astype("timedelta64[M]")
     firsts = (months.astype("datetime64[D]") - np.datetime64(world.start)).astype(int)
     tuesdays = [int(first) + (1 - date.weekday(world.start) - int(first)) % 7 for first in firsts]
     return [day for day in tuesdays if day + world.contact_return_days <= world.days]

@@ -97,7 +97,7 @@ def gap_factor(world: FragranceWorld, *, size: IntArray, channel: IntArray) -> F
 
 def operational_time(world: FragranceWorld, days: int) -> FloatArray:
     """Operational time at the beginning of day 0, 1, ..., ``days`` since the world's start; shape (days + 1,)."""
-    calendar = np.datetime64(world.start) + np.arange(days)
+    calendar = np.datetime64(world.start) + np.arange(days).astype("timedelta64[D]")
     pace = np.asarray(world.weekdays)[weekday_of(world.start, days)]
     season = np.isin(month_of(calendar), world.season_months)
     return np.concatenate([[0.0], np.cumsum(pace * np.where(season, world.season_factor, 1.0))])

@@ -203,7 +203,7 @@ def _transactions(
     full_cents = catalogue.cents[item] * quantity
     has_discount = rng.random(len(item)) < world.discounted
     discount_cents = np.where(has_discount, np.rint(full_cents * world.discount_rate), 0).astype(np.int64)
-    time = np.datetime64(world.start, "s") + histories.day * 86_400 + second
+    time = np.datetime64(world.start, "s") + (histories.day * 86_400 + second).astype("timedelta64[s]")
     return {
         "order_id": _numbered("O", occasions, width=7)[order[occasion]],
         "customer_id": names[histories.customer[occasion]],
@@ -222,8 +222,8 @@ def _draw_brands(world: FragranceWorld, size: int, rng: np.random.Generator) -> 
 
 
 def _contacts(world: FragranceWorld, contacts: Contacts, *, names: NDArray[np.str_]) -> Table:
-    time = np.datetime64(world.start, "s") + (contacts.day * 24 + SEND_HOUR) * 3600
-    month = np.datetime_as_string(np.datetime64(world.start) + contacts.day, unit="M")
+    time = np.datetime64(world.start, "s") + ((contacts.day * 24 + SEND_HOUR) * 3600).astype("timedelta64[s]")
+    month = np.datetime_as_string(np.datetime64(world.start) + contacts.day.astype("timedelta64[D]"), unit="M")
     return {
         "customer_id": names[contacts.customer],
         "campaign": np.char.add("newsletter ", month),

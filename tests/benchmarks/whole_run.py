@@ -66,7 +66,7 @@ def make_shop(folder: Path, *, customers: int, lines: int, parquet: bool) -> Pat
         {
             "customer": np.char.add("C", np.char.zfill(customer.astype(str), 6)),
             "order": np.char.add(np.char.add(customer.astype(str), "-"), day.astype(str)),
-            "time": (np.datetime64("2023-01-01") + day).astype("datetime64[s]"),
+            "time": (np.datetime64("2023-01-01") + day.astype("timedelta64[D]")).astype("datetime64[s]"),
             "product": np.char.add("P", generator.integers(0, 5000, lines).astype(str)),
             "quantity": generator.integers(1, 4, lines),
             "amount": np.round(generator.gamma(2, 10, lines), 2),

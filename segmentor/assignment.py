@@ -15,8 +15,7 @@ from segmentor.cycles import build_cycles
 from segmentor.engine.duckdb import literal, open_engine, quote
 from segmentor.errors import DataError, InputError
 from segmentor.intake import input_files, load_tables
-from segmentor.result import FORMAT, NOT_YET_KNOWN
-from segmentor.segments import EVERYBODY
+from segmentor.result import EVERYBODY, FORMAT, NOT_YET_KNOWN
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.tables import assigned_csv
 
@@ -64,7 +63,8 @@ def assign(
         make_label_sources(engine, config, columns, splits)
         progress("segments")
         if splits:
-            labels = f"select * from ({splits[0].labels}) where segment_group is not null"
+            names = ", ".join(literal(one["name"]) for one in definitions["segments"])
+            labels = f"select * from ({splits[0].labels}) where segment_group in ({names})"
         else:
             labels = f"select customer, {literal(EVERYBODY)} as segment_group, cast(null as bigint) as known_since from everyone"
         engine.execute(
@@ -104,14 +104,21 @@ def _read_definitions(source: Path) -> dict[str, Any]:
         raise InputError(f"{path}: {error.strerror}; give the folder of a run or its segments.json") from None
     except ValueError:
         raise InputError(f"{path}: is no JSON; give the folder of a run or its segments.json") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT or "segments" not in content:
-        raise InputError(f"{path}: is no segments.json of this version (format {FORMAT}); run the experiment again")
-    return content
+    try:
+        split = content["split"] and DeclaredSplit.model_validate(content["split"])
+        usable = content["format"] == FORMAT and all(isinstance(one["name"], str) for one in content["segments"])
+    except (KeyError, TypeError, ValueError):
+        usable = False
+    if not usable:
+        raise InputError(
+            f"{path}: is no segments.json of this version (format {FORMAT}); give the one that segmentor run wrote"
+        )
+    return {**content, "split": split}
 
 
 def _with_definitions(config: ExperimentConfig, definitions: dict[str, Any]) -> ExperimentConfig:
     split, cycle = definitions["split"], definitions["cycle"]
-    declared = () if split is None else (DeclaredSplit.model_validate(split),)
+    declared = () if split is None else (split,)
     return config.model_copy(
         update={
             "splits": config.splits.model_copy(update={"declared": declared}),

@@ -100,6 +100,10 @@ def table_columns(engine: Engine, config: ExperimentConfig) -> Columns:
         if table is None:
             continue
         raw = engine.columns(name)
+        if clashes := sorted(RESERVED & {column.lower() for column in (*raw, *table.derive)}):
+            raise DataError(
+                f"data.{name}: the column {clashes[0]!r} has a name that we give to columns of our own; rename it"
+            )
         columns[name] = (*raw, *table.derive)
         taken = {column.lower() for column in columns[name]}
         roles[name] = {role.lower(): column for role, column in table.columns.items() if role.lower() not in taken}
@@ -337,6 +341,12 @@ def common_table_expressions(queries: Sequence[Query]) -> str:
     recursive = "recursive " if any(name == "_starts" for name, _ in queries) else ""
     return f"with {recursive}" + ",\n".join(f"{name} as (\n  {select}\n)" for name, select in queries)
 
+
+RESERVED = {
+    *("_customer", "_order", "_product", "_day", "_units", "_return", "_bought", "_counts", "_known_since", "_key"),
+    *("_date", "_year", "_month", "_monthday", "_customer_no", "_day_no"),
+}
+"""Columns that our queries add to the shop's."""
 
 EXPRESSIONS = {"_dated": "data.transactions.derive", "_products": "data.products.derive"}
 """Queries that compute other expressions of the config than ``cycle.purchase``."""

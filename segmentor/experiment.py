@@ -54,6 +54,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         InputError: The config, the data or the folder are wrong.
         SegmentorError: The run could not finish.
     """
+    _refuse_unbuilt(config)
     log = _Log(progress)
     progress = log.stage
     with staged_folder(output_folder(config, out)) as folder, _opened(config, folder.parent) as engine:
@@ -125,6 +126,7 @@ def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckR
     Raises:
         InputError: The config or the data are wrong.
     """
+    _refuse_unbuilt(config)
     with tempfile.TemporaryDirectory(prefix="segmentor-") as scratch, _opened(config, Path(scratch)) as engine:
         intake = load_tables(engine, config, quarantine=Path(scratch) / "quarantine", progress=progress)
         columns, cycle = build_cycles(engine, config, progress=progress)
@@ -199,6 +201,13 @@ def _opened(config: ExperimentConfig, private: Path) -> Iterator[Engine]:
     scratch.mkdir(mode=0o700)
     with open_engine(scratch=scratch, inputs=input_files(config)) as engine:
         yield engine
+
+
+def _refuse_unbuilt(config: ExperimentConfig) -> None:
+    if config.data.engine != "duckdb":
+        raise InputError(
+            f"{config.source}: data.engine: {config.data.engine} is not built in this version; write duckdb"
+        )
 
 
 def _not_tried(config: ExperimentConfig) -> list[str]:

@@ -60,7 +60,7 @@ def prepare_population(engine: Engine, config: ExperimentConfig, purchases: int,
         ),
     }
     returns = tables["typical_gap"].events
-    tau = (config.cycle.horizon_days or day_by_which(returns, 0.9)) if returns.any() else 0
+    tau = min(config.cycle.horizon_days or day_by_which(returns, 0.9), len(returns) - 1) if returns.any() else 0
     weightings = [name for name in tables if _is_asked(config, name)]
     if tau:
         values = {name: [make(tables[name].cut(tau)) for make in SCORES.values()] for name in weightings}

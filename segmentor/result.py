@@ -17,6 +17,9 @@ FORMAT = 1
 NOT_YET_KNOWN = "not yet known"
 """Name of the leaf of customers to whom no group of a split applies (yet)."""
 
+EVERYBODY = "all"
+"""Name of the root: where a split is tried, and the one segment where nothing separates."""
+
 Verdict = Literal["separates", "equivalent", "inconclusive", "untestable"]
 
 

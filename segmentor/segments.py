@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 from segmentor.cycles import Columns, common_table_expressions
 from segmentor.engine.duckdb import literal
-from segmentor.result import FORMAT, NOT_YET_KNOWN, GroupEffect, Rule, Segment, Trial
+from segmentor.result import EVERYBODY, FORMAT, NOT_YET_KNOWN, GroupEffect, Rule, Segment, Trial
 from segmentor.splits import Split, replay_queries
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
-
-EVERYBODY = "all"
 
 
 def find_segments(

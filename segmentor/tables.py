@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -67,9 +69,16 @@ def cross_sell_csv(result: RunResult) -> str:
 
 
 def assigned_csv(rows: Iterable[Sequence[Cell]]) -> str:
-    """``assign``'s file: one row per customer, in the order given: customer, segment, and the day since when it is known."""
-    columns = ("customer", "segment", "known_since")
-    return _csv(columns, (dict(zip(columns, row, strict=True)) for row in rows))
+    """``assign``'s file: one row per customer, in the order given: customer, segment, and the day since when it is known.
+
+    Ids and names stand exactly as they are, to be joined with: a program reads this file, so that nothing is put before what a
+    spreadsheet would take for a formula.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("customer", "segment", "known_since"))
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def _trial_row(trial: Trial) -> dict[str, Cell]:

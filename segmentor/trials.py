@@ -13,7 +13,7 @@ from segmentor.cycles import day_number, told_of
 from segmentor.effects import MIN_AT_RISK, measure_effects, naive_p_value
 from segmentor.errors import StatisticsError
 from segmentor.populations import SCORE_UNIT, Population, prepare_population
-from segmentor.result import GroupEffect, ScoreTest, SplitTest, Trial
+from segmentor.result import EVERYBODY, NOT_YET_KNOWN, GroupEffect, ScoreTest, SplitTest, Trial
 from segmentor.splits import MAX_GROUPS, Split
 from segmentor.statistics.linear import GroupSums
 from segmentor.statistics.multiplicity import holm
@@ -30,6 +30,9 @@ MIN_CYCLES = 20
 
 MIN_COMPARABLE = 0.2
 """Share of labelled customers who must be in cohorts that hold two groups."""
+
+RESERVED_NAMES = {NOT_YET_KNOWN, EVERYBODY}
+"""Names of segments that no value of a column may take."""
 
 RESAMPLES = 10_000
 
@@ -115,7 +118,10 @@ def gather(engine: Engine, config: ExperimentConfig, split: Split, population: P
             evidence,
             obstacle=(
                 "too few customers",
-                f"fewer than two groups hold {MIN_AT_RISK} customers; use more data or larger groups",
+                (
+                    f"fewer than two groups hold {MIN_AT_RISK} customers in the months of first purchase that the groups share; "
+                    "use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
+                ),
             ),
         )
     return replace(
@@ -181,8 +187,20 @@ def _label(
 def _obstacle(groups: Sequence[GroupEffect], population: Population) -> tuple[str, str] | None:
     if len(groups) > MAX_GROUPS:
         return "too many groups", f"{len(groups)} values make no split; name a few groups with conditions"
+    if not any(group.customers for group in groups):
+        return "nobody observed", "no customer of any group was observed after the purchase; use a longer period"
+    if reserved := [group.name for group in groups if group.name in RESERVED_NAMES or "|" in group.name]:
+        return (
+            "reserved name",
+            f"the value {reserved[0]!r} has a meaning of its own in results; name the groups with conditions",
+        )
     if sum(group.customers > 0 for group in groups) < 2:
         return "one group", "all labelled customers are in one group; look at the conditions of the others"
+    if sum(group.customers >= MIN_AT_RISK for group in groups) < 2:
+        return (
+            "too few customers",
+            f"fewer than two groups hold {MIN_AT_RISK} customers; use larger groups or more data",
+        )
     if population.tau_days == 0 or sum(group.cycles for group in groups) < MIN_CYCLES:
         return "too few events", f"fewer than {MIN_CYCLES} returns were seen; use a longer period or more customers"
     return None

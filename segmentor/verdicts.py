@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from segmentor.cycles import OTHER_SEEDS, seeds
 from segmentor.effects import Effects, HalfEffects, exceeds
 from segmentor.result import GroupEffect, Interval, SeedVerdict, SplitTest, Trial, Verdict
-from segmentor.splits import Split
+from segmentor.splits import MIXED, Split
 from segmentor.statistics.effects import PairIntervals, customers_for_equivalence, customers_for_separation
 
 if TYPE_CHECKING:
@@ -119,12 +119,15 @@ def _verdict(
     trial = config.trial
     significant = p_adjusted <= trial.level
     separated = any(pair.separated for pair in effects.pairs)
+    # A group that nobody is in claims nothing, and neither does the one that we made of customers with several values.
+    claimed = [group for group in groups if group.customers and group.name != MIXED]
     small = tuple(
         f"group below {trial.min_group} customers: {group.name}"
-        for group in groups
+        for group in claimed
         if group.customers < trial.min_group
     )
-    if all(pair.equivalent for pair in effects.pairs) and len(effects.pairs) == len(groups) * (len(groups) - 1) // 2:
+    compared = {name for pair in effects.pairs for name in (pair.first, pair.second)}
+    if all(pair.equivalent for pair in effects.pairs) and compared >= {group.name for group in claimed}:
         return "equivalent", ("every difference lies within the margins",)
     if not significant:
         return "inconclusive", ("not significant", *small)
@@ -174,7 +177,8 @@ def _customers_needed(
     """Customers in all, of the same mix, with whom the trial would probably have been decided.
 
     Where a difference exceeds its margin: as many as would show it and make the test significant after its adjustment; else as many
-    as would show equivalence. Two digits, rounded up; ``None`` where no difference has a standard error.
+    as would show equivalence. Two digits, rounded up; ``None`` where no difference has a standard error, or
+    where more customers are not what is missing.
     """
     level = 1 - config.trial.level
     showing, excluding = [], []
@@ -193,7 +197,8 @@ def _customers_needed(
     if not np.isfinite(needed):
         return None
     step: int = 10 ** max(0, len(str(int(needed))) - 2)
-    return max(customers, step * int(np.ceil(needed / step)))
+    wanted = step * int(np.ceil(needed / step))
+    return wanted if wanted > customers else None
 
 
 def _sentence(

@@ -167,3 +167,15 @@ def test_a_name_that_two_tables_have_is_asked_back(tmp_path: Path) -> None:
             else:
                 with pytest.raises(ConfigError, match=message):
                     built(engine, config)
+
+
+def test_a_column_named_like_ours_is_refused(tmp_path: Path) -> None:
+    """A column whose name our queries need is named, with what to do."""
+    products = {"products": (("product_id", "_day"), [("p1", "3")])}
+    section = "  products: {path: products.csv, columns: {product: product_id}}\n"
+    config = read_config(tmp_path, CONFIG + section)
+    with (
+        engine_with([("a", "1", day(0), "p1", 1, 5)], products) as engine,
+        pytest.raises(DataError, match=r"data\.products: the column '_day' .*rename it"),
+    ):
+        built(engine, config)

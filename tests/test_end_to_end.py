@@ -174,3 +174,22 @@ def test_a_report_drawn_again_is_the_same(results: Path) -> None:
     before = (results / "report.html").read_bytes()
     assert main(["report", str(results)]) == 0
     assert (results / "report.html").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"format": 1, "segments": null}', '{"format": 1, "segments": [], "split": {"name": "x"}}']
+)
+def test_definitions_that_are_none_are_the_users_mistake(
+    shop: Path, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`assign` with another JSON file says what to give, and shows no traceback."""
+    wrong = tmp_path / "segments.json"
+    wrong.write_text(content, encoding="utf-8")
+    assert main(["assign", str(wrong), "--config", str(shop), "--out", str(tmp_path / "out.csv")]) == 2
+    assert "is no segments.json of this version" in capsys.readouterr().err
+
+
+def test_an_engine_that_is_not_built_is_refused(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`data.engine: spark` is an error, never silently something else."""
+    assert main(["run", str(shop), "--out", str(tmp_path / "out"), "--set", "data.engine=spark"]) == 2
+    assert "data.engine: spark is not built" in capsys.readouterr().err

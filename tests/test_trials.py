@@ -238,6 +238,13 @@ def test_an_untestable_split_says_why_and_how_to_restate_it(tmp_path: Path, spli
     assert trials[0].p_adjusted == trials[0].test.p_value
 
 
+def test_a_value_with_the_name_of_a_segment_is_refused(tmp_path: Path) -> None:
+    """A column's value that results use for everybody or nobody makes no group."""
+    lines = [(*line[:3], "all" if line[3] == "p" else line[3], *line[4:]) for line in shop(120)]
+    (trial,) = tried(tmp_path, lines, "    - {name: a, known: first_purchase, by: product_id}\n")
+    assert (trial.verdict, trial.reasons) == ("untestable", ("reserved name",))
+
+
 def test_groups_that_share_no_cohort_are_not_comparable(tmp_path: Path) -> None:
     """Where one group entered early and the other late, season and tenure cannot be told from the split."""
     lines: list[Line] = []
@@ -259,6 +266,32 @@ def test_nobody_comes_back(tmp_path: Path) -> None:
     ]
     (trial,) = tried(tmp_path, lines, FIRST_PRODUCT)
     assert (trial.verdict, trial.reasons) == ("untestable", ("too few events",))
+
+
+def test_an_empty_group_and_the_mixed_one_do_not_stand_in_the_way(tmp_path: Path) -> None:
+    """A group that nobody is in, and the few with several values, keep a strong split neither from separating nor from its effect."""
+    lines = shop(800, ratio=2.0)
+    both: list[Line] = [("both", f"b{product}", day(3), product, 1, 10) for product in "pq"]
+    empty = FIRST_PRODUCT.replace("}}", ", none: \"product_id = 'z'\"}}").replace("name: first", "name: empty")
+    mixed = "    - {name: mixed, known: first_purchase, by: product_id}\n"
+    trials = tried(tmp_path, lines + both, empty + mixed)
+    assert [trial.verdict for trial in trials] == ["separates", "separates"]
+    assert [group.customers for group in trials[0].groups][2] == 0
+    assert trials[1].groups[1].name == "mixed"
+
+
+def test_a_horizon_beyond_the_data_ends_with_the_longest_gap(tmp_path: Path) -> None:
+    """A horizon longer than any gap is read at the last day that holds enough customers."""
+    last = datetime.date(2024, 1, 1) + datetime.timedelta(days=UNTIL)
+    text = CONFIG + f"cycle: {{observed_until: {last}, horizon_days: 5000}}\nsplits:\n  declared:\n{FIRST_PRODUCT}"
+    config = read_config(tmp_path, text)
+    with engine_with(shop(400)) as engine:
+        columns, summary = build_cycles(engine, config, progress=lambda _: None)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        (trial,) = run_trials(engine, config, splits, observed_until=summary.observed_until, progress=lambda _: None)
+    assert trial.horizon_days is not None
+    assert 100 < trial.horizon_days <= UNTIL
 
 
 def test_text_compared_with_a_number_is_the_users_to_mend(tmp_path: Path) -> None:

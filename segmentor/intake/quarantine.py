@@ -30,8 +30,8 @@ _MENDS = {
     "nul_byte": "if the file is UTF-16, write encoding: utf-16",
     "unreadable_date": "write dates as 2024-01-31, or give their date_format",
     "future_date": "days after cycle.observed_until, or after today, are not used; leave them out with where, or correct the date",
-    "unreadable_amount": 'numbers are read as 1234.50; write decimal: "," for 1234,50',
-    "unreadable_quantity": 'numbers are read as 1234.50; write decimal: "," for 1234,50',
+    "unreadable_amount": 'numbers are read as 1234.50, without signs between thousands; write decimal: "," for 1234,50',
+    "unreadable_quantity": 'numbers are read as 1234.50, without signs between thousands; write decimal: "," for 1234,50',
 }
 
 

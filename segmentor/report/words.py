@@ -151,6 +151,8 @@ def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
         "inconclusive": "The curves may differ by chance alone",
         "untestable": "The curves are shown as they are and were not compared",
     }[trial.verdict]
+    if trial.verdict == "inconclusive" and trial.reasons[:1] != ("not significant",):
+        seen = "The curves differ, which is not enough here"
     pair = verdict_pair(trial)
     if trial.verdict == "separates" and pair is not None and not _excludes(pair.share_difference, 0.0):
         sooner = pair.first if (pair.ratio.estimate or 1.0) > 1 else pair.second
@@ -306,7 +308,7 @@ def cycles(result: RunResult) -> str:
         f"{shown_count(made.customers, result.min_cell)} customers bought on {count(made.occasions, 'occasion')}. That makes "
         f"{count(made.cycles, 'cycle')} that ended in a return; {shown_count(made.censored, result.min_cell)} were still open at "
         f"the end of the period, and {shown_count(made.customers_once, result.min_cell)} customers bought once only. "
-        f"{count(made.returns, 'line')} given back were taken off."
+        f"{count(made.returns, 'line')} were returns, each set against its own order."
     )
 
 

@@ -277,7 +277,7 @@ def test_an_empty_group_and_the_mixed_one_do_not_stand_in_the_way(tmp_path: Path
     trials = tried(tmp_path, lines + both, empty + mixed)
     assert [trial.verdict for trial in trials] == ["separates", "separates"]
     assert [group.customers for group in trials[0].groups][2] == 0
-    assert trials[1].groups[1].name == "mixed"
+    assert (trials[1].groups[0].name, trials[1].groups[0].customers) == ("mixed", 1)
 
 
 def test_a_horizon_beyond_the_data_ends_with_the_longest_gap(tmp_path: Path) -> None:
@@ -291,7 +291,7 @@ def test_a_horizon_beyond_the_data_ends_with_the_longest_gap(tmp_path: Path) -> 
         make_label_sources(engine, config, columns, splits)
         (trial,) = run_trials(engine, config, splits, observed_until=summary.observed_until, progress=lambda _: None)
     assert trial.horizon_days is not None
-    assert 100 < trial.horizon_days <= UNTIL
+    assert 60 < trial.horizon_days <= UNTIL
 
 
 def test_text_compared_with_a_number_is_the_users_to_mend(tmp_path: Path) -> None:

@@ -19,6 +19,9 @@ from segmentor.result import Interval, Quality, RunResult, Trial
 if TYPE_CHECKING:
     from segmentor.experiment import CheckedSplit
 
+MOST_GROUPS = 20
+"""Groups of a split that are listed."""
+
 PLAIN_WIDTH = 160
 """Characters a line at most where there is no terminal to ask."""
 
@@ -129,11 +132,15 @@ def _show_warnings(quality: Quality) -> None:
 
 def show_splits(splits: Sequence[CheckedSplit]) -> None:
     """Print the splits of a config with their groups and whether they can be tried."""
-    rows = [
-        (split.name, split.known, ", ".join(f"{name} {customers:,}" for name, customers in split.groups), split.note)
-        for split in splits
-    ]
+    rows = [(split.name, split.known, _groups(split), split.note) for split in splits]
     show_table(("split", "known", "customers by group", ""), rows)
+
+
+def _groups(split: CheckedSplit) -> str:
+    """Groups with their customers; of a column with many values, which may be a key, only how many there are."""
+    if len(split.groups) > MOST_GROUPS:
+        return f"{len(split.groups):,} values"
+    return ", ".join(f"{name} {customers:,}" for name, customers in split.groups)
 
 
 def _verdict_row(trial: Trial) -> tuple[object, ...]:

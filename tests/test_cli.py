@@ -164,6 +164,15 @@ def test_check_counts_rows_and_customers(shop: Path, at: Path, capsys: Printed) 
     assert sorted(at.iterdir()) == before
 
 
+def test_check_counts_the_values_of_a_key_and_shows_none(shop: Path, capsys: Printed) -> None:
+    """A split by a key column neither floods the terminal nor shows an id."""
+    shop.write_text(shop.read_text().replace("by: product}", "by: customer}"))
+    assert main(["check", str(shop)]) == 0
+    printed = capsys.readouterr().out
+    assert "60 values" in printed
+    assert "059" not in printed
+
+
 def test_check_tells_what_can_be_tested(shop: Path, capsys: Printed) -> None:
     """`check` shows each split with the size of its groups."""
     assert main(["check", str(shop)]) == 0

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from segmentor.cycles import OTHER_SEEDS, WEIGHT_UNIT
 from segmentor.errors import StatisticsError
 from segmentor.populations import Population
 from segmentor.result import Curve, GroupEffect, Interval, PairEffect, ShareBack
+from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.effects import PairIntervals, pair_intervals
 from segmentor.statistics.naive import naive_logrank_p
 from segmentor.statistics.survival import (
@@ -38,9 +38,6 @@ MIN_AT_RISK = 50
 CURVE_POINTS = 24
 
 NORMAL_975 = 1.959963984540054
-
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)

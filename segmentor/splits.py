@@ -135,23 +135,25 @@ def condition_text(condition: str, quantifier: str) -> str:
 
 def _label_of_values(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
     """A group for each value; several values among the label's lines are a group of their own, no value is none."""
-    read = columns.customer_condition if declared.known.kind == "entry" else columns.line_condition
-    value = f"cast({read(quote(str(declared.by)), key=f'{key}.by')} as text)"
+    value = f"cast({_read(columns, declared, quote(str(declared.by)), key=f'{key}.by')} as text)"
     return f"case when min({value}) = max({value}) then min({value}) when count({value}) > 0 then '{MIXED}' end"
 
 
 def _case_of_groups(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
     """First match wins; an unknown condition is no match, so that every customer falls in one group or in none."""
-    entry = declared.known.kind == "entry"
     branches = []
     assert declared.groups is not None
     for name, group in declared.groups.items():
-        where = f"{key}.groups.{name}"
-        read = columns.customer_condition if entry else columns.line_condition
-        condition = read(group.condition, key=where)
+        condition = _read(columns, declared, group.condition, key=f"{key}.groups.{name}")
         holds = "max" if group.quantifier == "any" else "min"
         branches.append(f"    when {holds}(case when {condition} then 1 else 0 end) = 1 then {literal(name)}")
     return "case\n" + "\n".join(branches) + "\n  end"
+
+
+def _read(columns: Columns, declared: DeclaredSplit, text: str, *, key: str) -> str:
+    """SQL of an expression of the split: over customers where it is known at entry, else over lines."""
+    condition = columns.customer_condition if declared.known.kind == "entry" else columns.line_condition
+    return condition(text, key=key)
 
 
 def _untestable(declared: DeclaredSplit) -> tuple[str, str] | None:

@@ -76,6 +76,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             config=config.resolved(),
             quality=Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))),
             trials=trials,
+            ledger=(),
             segments=segments,
             rules=rules,
             min_cell=config.privacy.min_cell,

@@ -11,7 +11,7 @@ from typing import Literal
 
 from segmentor.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 """Version of ``results.json``; raised when a reader of an older one would misread it."""
 
 NOT_YET_KNOWN = "not yet known"
@@ -112,6 +112,195 @@ class PairEffect:
 
 
 @dataclass(frozen=True, slots=True)
+class CohortCount:
+    """Labelled customers of one cohort by group.
+
+    Attributes:
+        name: Month (``2024-03``) or quarter (``2024-Q1``) of time zero; ``all`` where there are no cohorts.
+        customers: In the order of the trial's groups.
+    """
+
+    name: str
+    customers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparability:
+    """Whether the groups can be compared at all: do they share cohorts, follow-up and season?
+
+    Attributes:
+        share: Share of labelled customers in cohorts that hold two groups or more.
+        cohorts: Customers by cohort and group, in order of time.
+        follow_up_days: Median days from time zero to the end of observation by group; ``None`` for an empty group.
+    """
+
+    share: float
+    cohorts: tuple[CohortCount, ...]
+    follow_up_days: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cutpoint:
+    """The threshold of a numeric attribute that discovery customers chose.
+
+    Attributes:
+        column: The attribute.
+        threshold: The first group has values up to it, the second those above.
+        tried: Thresholds tried: observed values with 10 % to 90 % of the customers at or below.
+        statistic: Largest standardised sum over thresholds and scores.
+        low: Lower end of the middle 80 % of the cutpoints chosen in resamples of the discovery customers.
+        high: Upper end.
+        chosen_again: Share of the resamples that chose this threshold.
+    """
+
+    column: str
+    threshold: float
+    tried: int
+    statistic: float
+    low: float
+    high: float
+    chosen_again: float
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """Something else in which groups may differ: the test of the split with another score.
+
+    Attributes:
+        name: ``order value``, ``items per order``, ``weekend share``, ``category: socks``, ``region: north``, ...
+        unit: ``money``, ``items`` or ``share``.
+        customers: Customers of whom it is known.
+        means: Mean over customers by group, in the order of the trial's groups; ``None`` where nobody is known.
+        first: Name of the first group of the pair that is furthest apart.
+        second: Name of the second.
+        difference: Second minus first with its 95 % interval, in the unit.
+        standardised: The same in standard deviations (Hedges' g) with its 95 % interval.
+        p_value: Of the linear statistic within cohorts.
+        p_adjusted: Adjusted over all habits of all splits of the run (Benjamini-Yekutieli).
+    """
+
+    name: str
+    unit: str
+    customers: int
+    means: tuple[float | None, ...]
+    first: str
+    second: str
+    difference: Interval
+    standardised: Interval
+    p_value: float
+    p_adjusted: float
+
+
+@dataclass(frozen=True, slots=True)
+class CrossoverCell:
+    """Customers with one label first and another next.
+
+    Attributes:
+        first: Group by the purchases that gave the label.
+        second: Group by as many purchases after them.
+        customers: Customers with both.
+        share: Share of the customers of ``first`` who are ``second`` next, with its 95 % interval.
+        lift: That share over the share of ``second`` among all.
+    """
+
+    first: str
+    second: str
+    customers: int
+    share: Interval
+    lift: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Crossover:
+    """The label of the first purchases against that of the next: do buyers of one come back for the other?
+
+    Attributes:
+        purchases: Purchases that make a label: the first n, and the n after them.
+        customers: Customers with both labels.
+        cells: By first, then second group, in the order of the trial's groups.
+        same_share: Share of them whose two labels agree.
+        expected_same_share: What it would be if the second did not depend on the first.
+        stickiness: Cohen's kappa, 0 where the second does not depend on the first and 1 where it never changes.
+        p_value: Chi-square test that the second label does not depend on the first.
+    """
+
+    purchases: int
+    customers: int
+    cells: tuple[CrossoverCell, ...]
+    same_share: float
+    expected_same_share: float
+    stickiness: Interval
+    p_value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """The effect again among some of the customers or in some of the time.
+
+    Attributes:
+        kind: ``cohort``, ``season``, ``region``, ``half of customers``, ``half of period`` or ``largest customers``.
+        name: Which one: ``2024-Q1``, ``winter``, ``north``, ``discovery``, ``earlier``, ``without the 10 largest``.
+        customers: Labelled customers in it.
+        ratio: Of the pair that carries the verdict; ``None`` where it cannot be told.
+        share_difference: Of the same pair, by the trial's horizon.
+        p_value: Of the split's test in it.
+        agrees: Whether it points the same way as the whole; ``None`` where it cannot be told.
+    """
+
+    kind: str
+    name: str
+    customers: int
+    ratio: Interval | None
+    share_difference: Interval | None
+    p_value: float | None
+    agrees: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class DealtLabels:
+    """What the label would show if products meant nothing: baskets dealt at random among the orders before the date.
+
+    Attributes:
+        deals: How often they were dealt.
+        significant: In how many the split's test was below the level all the same.
+        ratio: Median ratio of the pair that carries the verdict.
+        share_difference: Median difference in share back of that pair.
+    """
+
+    deals: int
+    significant: int
+    ratio: float | None
+    share_difference: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One test of the run and its place in the correction for many.
+
+    Attributes:
+        segment: Where it was tried.
+        split: Name of the split.
+        stage: ``declared``, ``discovery`` or ``confirmation``.
+        correction: ``Holm``, ``min-P`` or ``Benjamini-Yekutieli``.
+        p_value: Before adjustment; ``None`` where it was not tested.
+        place: 1 for the smallest p of its stage; ``None`` where it was not tested.
+        of: Tests that the stage adjusts for.
+        p_adjusted: After adjustment.
+        outcome: ``significant``, ``not significant``, ``promoted``, ``not promoted`` or ``not tested``.
+    """
+
+    segment: str
+    split: str
+    stage: str
+    correction: str
+    p_value: float | None
+    place: int | None
+    of: int
+    p_adjusted: float | None
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
 class ScoreTest:
     """One of the scores that the test of a split looks at.
 
@@ -135,7 +324,7 @@ class SplitTest:
     Attributes:
         scores: The single score tests.
         p_value: Of the largest.
-        tail: How the null law was had: ``type III``, ``joint normal`` or ``permutation``.
+        tail: How the null law was had: ``type III``, ``joint normal``, ``permutation`` or ``exact``.
         naive_p_value: Log-rank test on all gaps as if independent: shown to be compared, decides nothing.
     """
 
@@ -166,20 +355,29 @@ class Trial:
         groups: The groups, in the order of the config.
         not_known: Customers to whom no group applies.
         no_follow_up: Labelled customers left out because they were not observed after time zero.
-        comparable_share: Share of labelled customers in cohorts that hold two groups or more.
+        comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups.
         verdict: What the trial says.
         reasons: Reason codes, such as ``not significant``; the first carries the verdict.
         sentence: The verdict in plain words.
         restate: How to ask again so that it can be answered; ``None`` where it was.
+        restated: The declared split as YAML, restated so that it can be tested; ``None`` where there is no such text.
+        merged_from: Name of the split whose indistinguishable groups were merged; ``None`` for any other.
+        cutpoint: The threshold that the data chose; ``None`` for groups that were named.
         horizon_days: Day at which effects are read; ``None`` where there is none.
         tau_days: Day at which scores are cut.
         pairs: Effects of all pairs of groups.
         verdict_pair: Index in ``pairs`` of the pair that carries the verdict.
         test: The test; ``None`` for an untestable split.
-        p_adjusted: Holm-adjusted over the declared splits.
+        p_discovery_adjusted: Of the screening in discovery; ``None`` for a split that was declared as it stands.
+        p_adjusted: Holm-adjusted over the declared splits, or over the found ones that were promoted to confirmation.
         customers_needed: Customers in all that would decide an inconclusive trial.
+        months_needed: Months of the shop's present growth that would bring them.
         same_direction: Whether the pair points the same way in both halves; ``None`` where it was not asked.
         other_seeds: Verdicts over other seeds of the halves.
+        habits: What else differs, the surest first.
+        crossover: The label against that of the next purchases; ``None`` where it is fixed at entry or known until a date.
+        robustness: The effect in parts of the customers and of the time.
+        dealt: What the label shows with products dealt at random; ``None`` where it was not asked.
     """
 
     segment: str
@@ -193,17 +391,26 @@ class Trial:
     reasons: tuple[str, ...]
     sentence: str
     restate: str | None = None
+    restated: str | None = None
+    merged_from: str | None = None
+    cutpoint: Cutpoint | None = None
     no_follow_up: int = 0
-    comparable_share: float | None = None
+    comparability: Comparability | None = None
     horizon_days: int | None = None
     tau_days: int | None = None
     pairs: tuple[PairEffect, ...] = ()
     verdict_pair: int | None = None
     test: SplitTest | None = None
+    p_discovery_adjusted: float | None = None
     p_adjusted: float | None = None
     customers_needed: int | None = None
+    months_needed: int | None = None
     same_direction: bool | None = None
     other_seeds: tuple[SeedVerdict, ...] = ()
+    habits: tuple[Habit, ...] = ()
+    crossover: Crossover | None = None
+    robustness: tuple[Subset, ...] = ()
+    dealt: DealtLabels | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,7 +570,8 @@ class RunResult:
         seed: Seed of the halves.
         config: The config as resolved, as JSON-like values.
         quality: Data quality.
-        trials: Every trial, in the order of the config: the ledger.
+        trials: Every trial, in the order of the config.
+        ledger: Every test with its place in the correction, by stage and then by p.
         segments: Leaves; one leaf ``all`` where nothing separates.
         rules: Promoted cross-sell rules; ``None`` where cross-sell is off.
         min_cell: Counts below it are not shown.
@@ -377,6 +585,7 @@ class RunResult:
     config: dict[str, object]
     quality: Quality
     trials: tuple[Trial, ...]
+    ledger: tuple[LedgerEntry, ...]
     segments: tuple[Segment, ...]
     rules: tuple[CrossSellRule, ...] | None
     min_cell: int

@@ -13,7 +13,7 @@ from segmentor.cycles import day_number, told_of
 from segmentor.effects import MIN_AT_RISK, measure_effects, naive_p_value
 from segmentor.errors import StatisticsError
 from segmentor.populations import SCORE_UNIT, Population, prepare_population
-from segmentor.result import EVERYBODY, NOT_YET_KNOWN, GroupEffect, ScoreTest, SplitTest, Trial
+from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Comparability, GroupEffect, ScoreTest, SplitTest, Trial
 from segmentor.splits import MAX_GROUPS, Split
 from segmentor.statistics.linear import GroupSums
 from segmentor.statistics.multiplicity import holm
@@ -93,7 +93,7 @@ def gather(engine: Engine, config: ExperimentConfig, split: Split, population: P
     if (obstacle := _obstacle(groups, population)) is not None:
         return replace(evidence, obstacle=obstacle)
     sums, comparable = _group_sums(engine, population, len(groups))
-    evidence = replace(evidence, comparable_share=comparable)
+    evidence = replace(evidence, comparability=Comparability(comparable, (), ()))
     if comparable < MIN_COMPARABLE:
         return replace(
             evidence,

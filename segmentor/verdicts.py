@@ -11,7 +11,7 @@ from scipy.special import ndtri
 
 from segmentor.cycles import OTHER_SEEDS, seeds
 from segmentor.effects import Effects, HalfEffects, exceeds
-from segmentor.result import GroupEffect, Interval, SeedVerdict, SplitTest, Trial, Verdict
+from segmentor.result import Comparability, GroupEffect, Interval, SeedVerdict, SplitTest, Trial, Verdict
 from segmentor.splits import MIXED, Split
 from segmentor.statistics.effects import PairIntervals, customers_for_equivalence, customers_for_separation
 
@@ -29,7 +29,7 @@ class Evidence:
         groups: Groups with their sizes.
         not_known: Customers to whom no group applies.
         no_follow_up: Labelled customers not observed after time zero.
-        comparable_share: Share of labelled customers in cohorts that hold two groups.
+        comparability: Whether the groups share cohorts and follow-up.
         test: Its test; ``None`` where there is an obstacle.
         effects: Its effects; ``None`` where there is an obstacle.
         obstacle: Reason code for which it is untestable, and how to restate it.
@@ -40,7 +40,7 @@ class Evidence:
     groups: tuple[GroupEffect, ...] = ()
     not_known: int = 0
     no_follow_up: int = 0
-    comparable_share: float | None = None
+    comparability: Comparability | None = None
     test: SplitTest | None = None
     effects: Effects | None = None
     obstacle: tuple[str, str] | None = None
@@ -64,7 +64,7 @@ def judge(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | N
         groups=evidence.groups,
         not_known=evidence.not_known,
         no_follow_up=evidence.no_follow_up,
-        comparable_share=evidence.comparable_share,
+        comparability=evidence.comparability,
         tau_days=evidence.tau_days,
         verdict="untestable",
         reasons=(),

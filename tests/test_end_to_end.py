@@ -58,7 +58,7 @@ def test_a_run_writes_every_file_with_its_columns(results: Path) -> None:
         assert (results / name).read_text(encoding="utf-8").splitlines()[0] == ",".join(columns)
     assert (results / "quarantine" / "transactions.csv").read_text(encoding="utf-8") == "file,line,reason,row\n"
     for name in ("results.json", "segments.json", "quality.json", "manifest.json"):
-        assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 1
+        assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 2
 
 
 def test_the_planted_split_is_found_and_the_idle_ones_are_not(results: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_report_drawn_again_is_the_same(results: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ["{}", "[]", '{"format": 1, "segments": null}', '{"format": 1, "segments": [], "split": {"name": "x"}}']
+    "content", ["{}", "[]", '{"format": 2, "segments": null}', '{"format": 2, "segments": [], "split": {"name": "x"}}']
 )
 def test_definitions_that_are_none_are_the_users_mistake(
     shop: Path, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]

@@ -9,6 +9,7 @@ import pytest
 
 from segmentor.errors import InputError
 from segmentor.result import (
+    Comparability,
     CrossSellRule,
     Curve,
     CycleSummary,
@@ -50,7 +51,7 @@ def result() -> RunResult:
         sentence="They differ.",
         restate="Ask again.",
         no_follow_up=1,
-        comparable_share=0.97,
+        comparability=Comparability(0.97, (), ()),
         horizon_days=120,
         tau_days=118,
         pairs=(PairEffect("small", "b", interval, interval, interval, share, separated=True, equivalent=False),),
@@ -90,6 +91,7 @@ def result() -> RunResult:
             warnings=("Look.",),
         ),
         trials=(trial,),
+        ledger=(),
         segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), "why"),),
         rules=(rule,),
         min_cell=10,
@@ -123,11 +125,11 @@ def test_a_number_that_is_none_cannot_be_written(result: RunResult) -> None:
         to_json(replace(result, config={"a": float("nan")}))
 
 
-@pytest.mark.parametrize("found", [0, 2, "1", None])
+@pytest.mark.parametrize("found", [0, 1, "2", None])
 def test_another_format_is_refused_by_name(result: RunResult, found: object) -> None:
     """A result of an older or newer format is refused, with both formats and what to do."""
     text = json.dumps({**json.loads(to_json(result)), "format": found})
-    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 1\); run the experiment again"):
+    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 2\); run the experiment again"):
         from_json(text)
 
 

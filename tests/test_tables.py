@@ -75,7 +75,7 @@ RULE = CrossSellRule(
 def result(*trials: Trial, rules: tuple[CrossSellRule, ...] | None = ()) -> RunResult:
     """A run with these trials and rules."""
     quality = Quality({}, CycleSummary(1, 1, 1, 1, 0, "2017-01-01", "2017-12-31", 0))
-    return RunResult("x", "X", "en", 1, {}, quality, trials, (), rules, 10)
+    return RunResult("x", "X", "en", 1, {}, quality, trials, (), (), rules, 10)
 
 
 def rows(text: str) -> list[dict[str, str]]:

@@ -256,7 +256,8 @@ def test_groups_that_share_no_cohort_are_not_comparable(tmp_path: Path) -> None:
             at += 20 + number % 17
     (trial,) = tried(tmp_path, lines, FIRST_PRODUCT)
     assert (trial.verdict, trial.reasons) == ("untestable", ("not comparable",))
-    assert trial.comparable_share == 0
+    assert trial.comparability is not None
+    assert trial.comparability.share == 0
 
 
 def test_nobody_comes_back(tmp_path: Path) -> None:

@@ -236,8 +236,8 @@ def robustness(trial: Trial) -> list[str]:
             if trial.same_direction
             else "The two halves of the customers point in opposite ways."
         )
-    if trial.comparable_share is not None:
-        share = quantity(trial.comparable_share, PERCENT)
+    if trial.comparability is not None:
+        share = quantity(trial.comparability.share, PERCENT)
         found.append(f"{share} of the customers began in a period in which others of another group began too.")
     return found
 

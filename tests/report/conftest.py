@@ -9,6 +9,7 @@ import pytest
 
 from segmentor.report import render_report
 from segmentor.result import (
+    Comparability,
     CrossSellRule,
     Curve,
     CycleSummary,
@@ -52,6 +53,7 @@ def laundry() -> RunResult:
         config=config("category = 'LAUNDRY DETERGENTS'"),
         quality=quality(("1.2 % of the quantities are zero; such lines count as purchases.",)),
         trials=(_form(), _brand(), _size(), _circular()),
+        ledger=(),
         segments=_segments(),
         rules=_rules(),
         min_cell=10,
@@ -238,7 +240,7 @@ def _size() -> Trial:
         reasons=("significant and large enough",),
         sentence="Customers who start with small packages come back more often and sooner than those who start with large ones.",
         no_follow_up=4,
-        comparable_share=0.97,
+        comparability=Comparability(0.97, (), ()),
         horizon_days=HORIZON_DAYS,
         tau_days=HORIZON_DAYS,
         pairs=(_pair(small, large, separated=True, equivalent=False, half=0.068),),

@@ -255,5 +255,5 @@ def _test(engine: Engine, config: ExperimentConfig, population: Population, sums
     )
     values = np.stack([table[f"s{i}"] / SCORE_UNIT for i in range(len(population.scores))])
     cohorts = np.unique(table["cohort"], return_inverse=True)[1]
-    p = permutation_p(values, table["group_no"], cohorts, resamples=RESAMPLES, seed=config.seed)
-    return SplitTest(scores=scores, p_value=p, tail="permutation")
+    p, tail = permutation_p(values, table["group_no"], cohorts, resamples=RESAMPLES, seed=config.seed)
+    return SplitTest(scores=scores, p_value=p, tail=tail)

@@ -8,7 +8,7 @@ import numpy as np
 
 from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.linear import GroupSums, centre, linear_statistic
-from segmentor.statistics.score_tests import null_law
+from segmentor.statistics.score_tests import Tail, null_law
 
 _TIE = 1e-9
 """Standardised statistics this close are equal."""
@@ -19,7 +19,7 @@ _BLOCK = 2**21
 
 def permutation_p(
     scores: FloatArray, groups: IntArray, cohorts: IntArray, *, resamples: int = 10_000, seed: int
-) -> float:
+) -> tuple[float, Tail]:
     """Share of relabellings whose smallest single p-value is at or below the one seen, the one seen included.
 
     Every relabelling exchanges whole customers, so that the dependence of the scores is kept. The order of the
@@ -31,6 +31,9 @@ def permutation_p(
         cohorts: Number of the customer's cohort, 0 first, shape (n_customers,).
         resamples: Number of random relabellings B; the answer is (b + 1) / (B + 1).
         seed: Of the relabellings.
+
+    Returns:
+        The p-value, and how it was had: ``exact`` or ``permutation``.
 
     Raises:
         StatisticsError: No score has variance within cohorts that hold two groups.
@@ -44,7 +47,7 @@ def permutation_p(
         int((np.nanmin(law.p_values(law.lengths(deviations) + _TIE), axis=-1) <= seen).sum())
         for deviations in _relabelled(scores, sums.customers, cohorts, resamples, generator)
     )
-    return (as_small + 1) / (resamples + 1)
+    return (as_small + 1) / (resamples + 1), "permutation"
 
 
 def _relabelled(

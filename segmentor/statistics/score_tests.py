@@ -12,7 +12,7 @@ from segmentor.errors import StatisticsError
 from segmentor.statistics.arrays import FloatArray
 from segmentor.statistics.linear import GroupSums, LinearStatistic, linear_statistic, whitener
 
-Tail = Literal["type III", "joint normal", "permutation"]
+Tail = Literal["type III", "chi-square", "joint normal", "permutation", "exact"]
 
 _NORMAL_BELOW = 0.002
 """Skewness below which the type III tail is taken as normal; at 5 standard deviations they are within 0.1 %."""

@@ -11,6 +11,7 @@ The map, in the order in which a run passes through it:
 - `populations`: gaps become customers' scores, before any label is seen.
 - `effects`: how many of each group come back and how soon.
 - `trials`: a split is tried: group sums are tested, effects measured.
+- `attributes`: which columns say where a customer lives, by which channel one came, what a line is.
 - `verdicts`: test and effects become a verdict with its reasons.
 - `segments`: separating splits become definitions and one SQL statement.
 - `assignment`: the definitions of an earlier run give each customer its segment.

@@ -27,7 +27,7 @@ LAYERS = (
     {"engine", "staging"},
     {
         "intake", "tables", "cycles", "splits", "populations", "effects", "verdicts", "trials", "segments", "assignment", "cross_sell",
-        "report", "synthetic", "example",
+        "attributes", "habits", "crossover", "report", "synthetic", "example",
     },
     {"experiment"},
     {"console"},

@@ -9,6 +9,7 @@ The map, in the order in which a run passes through it:
 - `splits`: the splits of the config become SQL that gives each customer a group.
 - `statistics`: pure functions on counts and sums: survival, score tests, intervals, multiplicity, association.
 - `populations`: gaps become customers' scores, before any label is seen.
+- `gap_sums`: sums over the gaps of labelled customers, which stay in the engine.
 - `effects`: how many of each group come back and how soon.
 - `trials`: a split is tried: group sums are tested, effects measured.
 - `attributes`: which columns say where a customer lives, by which channel one came, what a line is.

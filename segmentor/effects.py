@@ -10,6 +10,7 @@ import numpy as np
 
 from segmentor.cycles import OTHER_SEEDS, WEIGHT_UNIT
 from segmentor.errors import StatisticsError
+from segmentor.gap_sums import WeightedGaps, weighted_gaps
 from segmentor.populations import Population
 from segmentor.result import Curve, GroupEffect, Interval, PairEffect, ShareBack
 from segmentor.statistics.arrays import FloatArray, IntArray
@@ -109,21 +110,21 @@ def measure_effects(
     Returns:
         ``None`` where fewer than two groups hold ``MIN_AT_RISK`` customers in cohorts that they share.
     """
-    gaps = _LabelledGaps.of(engine, config, population, n_groups=len(groups))
-    standard = _standardise(gaps, config)
-    if standard is None:
+    curves = _standardise(_labelled_gaps(engine, config, population, n_groups=len(groups)), config)
+    if curves is None:
         return None
-    horizon = min(population.tau_days, standard.support)
-    return_days = tuple(day for day in sorted(set(config.trial.return_days)) if day <= standard.support)
+    horizon = min(population.tau_days, curves.support)
+    return_days = tuple(day for day in sorted(set(config.trial.return_days)) if day <= curves.support)
     grid = np.unique(np.rint(np.linspace(0, horizon, min(CURVE_POINTS, horizon) + 1)).astype(int)).tolist()
     days = tuple(sorted({*grid, *return_days, horizon}))
 
-    life = gaps.life(half=0)
-    estimates = _estimate(gaps, standard, standard.tables(life.sum(axis=0)), days=days, horizon=horizon)
+    lives = curves.lives(half=0)
+    estimates = _estimate(curves, lives, days=days, horizon=horizon)
     described = list(groups)
     for number, estimate in estimates.items():
+        at_risk = curves.returns.at_risk[number]
         described[number] = _describe(
-            groups[number], estimate, standard.at_risk[number], grid=grid, return_days=return_days, horizon=horizon
+            groups[number], estimate, at_risk, grid=grid, return_days=return_days, horizon=horizon
         )
     level = 1 - config.trial.level
     several = list(estimates.values())
@@ -132,8 +133,8 @@ def measure_effects(
     pairs = _pairs(config, names, log_ratios, lengths=lengths, shares=shares, return_days=return_days, horizon=horizon)
     halves: tuple[HalfEffects, ...] = ()
     if significant and any(pair.separated for pair in pairs):
-        lives = (life, *(gaps.life(half=half) for half in range(1, OTHER_SEEDS + 1)))
-        halves = tuple(_half_effects(standard, one, horizon) for one in lives)
+        several_lives = (lives, *(curves.lives(half=half) for half in range(1, OTHER_SEEDS + 1)))
+        halves = tuple(_half_effects(curves, one, horizon) for one in several_lives)
     return Effects(
         groups=tuple(described),
         pairs=pairs,
@@ -153,12 +154,14 @@ def exceeds(intervals: PairIntervals, k: int, margin: float) -> bool:
 def naive_p_value(engine: Engine, population: Population, n_groups: int) -> float | None:
     """Log-rank test on all gaps as if they were independent: what the usual way would say; ``None`` where it is undefined."""
     rows = engine.arrays(
-        "select l.group_no, g.duration as day, g.event_observed, count(*) as gaps\n"
+        "select l.group_no, g.duration as day, g.event_observed, g.entry_age, count(*) as gaps\n"
         f"from gaps_{population.suffix} g join labels l using (customer_no) group by all"
     )
-    counts = np.zeros((2, n_groups, int(rows["day"].max()) + 1))
-    counts[rows["event_observed"].astype(int), rows["group_no"], rows["day"]] = rows["gaps"]
-    at_risk = np.flip(np.cumsum(np.flip(counts.sum(axis=0), axis=1), axis=1), axis=1)
+    counts = np.zeros((3, n_groups, int(rows["day"].max()) + 1))
+    np.add.at(counts, (rows["event_observed"].astype(int), rows["group_no"], rows["day"]), rows["gaps"])
+    late = rows["entry_age"] > 0
+    np.add.at(counts[2], (rows["group_no"][late], rows["entry_age"][late]), rows["gaps"][late])
+    at_risk = _from_day_on(counts[0] + counts[1] - counts[2])
     try:
         return naive_logrank_p(counts[1], at_risk)
     except StatisticsError:
@@ -167,126 +170,68 @@ def naive_p_value(engine: Engine, population: Population, n_groups: int) -> floa
 
 @dataclass(frozen=True, slots=True)
 class _LabelledGaps:
-    """The gaps of the labelled customers in the engine, each day past ``last_day`` cut there.
+    """Weighted gaps summed by group and cohort.
 
     Attributes:
-        engine: Holds ``labels`` and the population's tables.
-        table: Name of the table of gaps.
-        last_day: Last day at which an effect may be read.
+        gaps: Where they lie and what they weigh.
         n_groups: Number of groups.
-        kept: SQL condition on gaps that count.
-        weight: SQL of a gap's weight, fixed point.
-        divisor: SQL of what a customer's sum over gaps is divided by.
         cohorts: Codes of the labelled customers' cohorts, ascending, shape (n_cohorts,).
     """
 
-    engine: Engine
-    table: str
-    last_day: int
+    gaps: WeightedGaps
     n_groups: int
-    kept: str
-    weight: str
-    divisor: str
     cohorts: IntArray
-
-    @classmethod
-    def of(cls, engine: Engine, config: ExperimentConfig, population: Population, *, n_groups: int) -> _LabelledGaps:
-        typical_gap = config.cycle.advanced.effect == "typical_gap"
-        return cls(
-            engine=engine,
-            table=f"gaps_{population.suffix}",
-            last_day=population.last_day,
-            n_groups=n_groups,
-            kept="true" if typical_gap else "(g.event_observed or l.cycles = 0)",
-            weight=str(WEIGHT_UNIT) if typical_gap else "l.weight",
-            divisor="1" if typical_gap else "greatest(l.cycles, 1)",
-            cohorts=engine.arrays("select distinct cohort from labels order by cohort")["cohort"],
-        )
-
-    @property
-    def day(self) -> str:
-        """SQL of the day on which a gap ends, and whether it ends in a return, once cut."""
-        return f"least(g.duration, {self.last_day})"
-
-    @property
-    def returned(self) -> str:
-        """SQL of whether a gap ends in a return by ``last_day``."""
-        return f"(g.event_observed and g.duration <= {self.last_day})"
 
     def life(self, *, half: int) -> FloatArray:
         """Weights of gaps, shape (half, group, cohort, day, ended with a return); ``half`` numbers the seed of the halves."""
-        rows = self.engine.arrays(
-            f"select l.half_{half} as half, l.group_no, l.cohort, {self.day} as day, {self.returned} as returned,\n"
-            f"  cast(sum({self.weight}) as bigint) as weight\n"
-            f"from {self.table} g join labels l using (customer_no) where {self.kept} group by all"
-        )
-        weights = np.zeros((2, self.n_groups, len(self.cohorts), self.last_day + 1, 2))
+        rows = self.gaps.weights([f"half_{half}", "group_no", "cohort"])
+        weights = np.zeros((2, self.n_groups, len(self.cohorts), self.gaps.last_day + 1, 2))
         cohort = np.searchsorted(self.cohorts, rows["cohort"])
-        weights[rows["half"], rows["group_no"], cohort, rows["day"], rows["returned"].astype(int)] = rows["weight"]
+        ended = rows["returned"].astype(int)
+        weights[rows[f"half_{half}"], rows["group_no"], cohort, rows["day"], ended] = rows["weight"]
         return weights / WEIGHT_UNIT
 
     def customers_at_risk(self) -> IntArray:
         """Customers with a gap that reaches a day, shape (group, cohort, day)."""
-        rows = self.engine.arrays(
-            "select group_no, cohort, longest, count(*) as customers from (\n"
-            f"  select l.group_no, l.cohort, max({self.day}) as longest\n"
-            f"  from {self.table} g join labels l using (customer_no) where {self.kept}\n"
-            "  group by l.customer_no, l.group_no, l.cohort)\n"
-            "group by all"
-        )
-        ends = np.zeros((self.n_groups, len(self.cohorts), self.last_day + 1), dtype=np.int64)
+        rows = self.gaps.longest(["group_no", "cohort"])
+        ends = np.zeros((self.n_groups, len(self.cohorts), self.gaps.last_day + 1), dtype=np.int64)
         ends[rows["group_no"], np.searchsorted(self.cohorts, rows["cohort"]), rows["longest"]] = rows["customers"]
-        return np.flip(np.cumsum(np.flip(ends, axis=-1), axis=-1), axis=-1)
+        return _from_day_on(ends)
 
     def sums_of_squares(self, values: dict[int, list[DayValues]]) -> dict[int, FloatArray]:
         """Sum over the customers of each group and cohort of the square of their sum of day values.
 
-        Values are summed in fixed point, each with a power of two of its own as unit.
-
         Returns:
             By group, shape (n_values, n_cohorts).
         """
-        count = len(next(iter(values.values())))
-        length = self.last_day + 1
-        stacked = np.array(
-            [[np.concatenate([v.censored[:length], v.event[:length]]) for v in own] for own in values.values()]
-        )
-        largest = np.abs(stacked).max(axis=2)
-        units = 2.0 ** (30 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
-        fixed = np.rint(stacked * units[:, :, None]).astype(np.int32)
-        # One integer finds the values of a gap: this join is most of what a trial takes.
-        place = np.arange(2 * length, dtype=np.int32)
-        lookup = {"place": np.concatenate([2 * length * np.int32(group) + place for group in values])}
-        self.engine.put("influence", lookup | {f"v{k}": fixed[:, k].ravel() for k in range(count)})
-        sums = ", ".join(f"cast(sum(i.v{k}) as bigint) as x{k}" for k in range(count))
-        shares = ", ".join(f"x{k} // {self.divisor} as x{k}" for k in range(count))
-        squares = ", ".join(f"sum(cast(x{k} as hugeint) * x{k})" for k in range(count))
-        rows = self.engine.rows(
-            "with placed as (\n"
-            f"  select g.customer_no, l.group_no * {2 * length} + {self.day}\n"
-            f"    + case when {self.returned} then {length} else 0 end as place\n"
-            f"  from {self.table} g join labels l using (customer_no) where {self.kept}),\n"
-            f"summed as (select customer_no, {sums} from placed join influence i using (place) group by customer_no),\n"
-            f"customers as (select l.group_no, l.cohort, {shares} from summed join labels l using (customer_no))\n"
-            f"select group_no, cohort, {squares} from customers group by 1, 2"
-        )
-        totals = {group: np.zeros((count, len(self.cohorts))) for group in values}
-        for group, cohort, *several in rows:
-            totals[group][:, np.searchsorted(self.cohorts, cohort)] = [float(value) for value in several]
-        return {group: totals[group] / units[number][:, None] ** 2 for number, group in enumerate(values)}
+        squares = {group: np.zeros((len(own), len(self.cohorts))) for group, own in values.items()}
+        for (cohort, group), (sums,) in self.gaps.sums_of_squares({"group_no": values}, by="cohort").items():
+            squares[group][:, np.searchsorted(self.cohorts, cohort)] = sums
+        return squares
+
+
+def _labelled_gaps(
+    engine: Engine, config: ExperimentConfig, population: Population, *, n_groups: int
+) -> tuple[_LabelledGaps, ...]:
+    """What tells the share back and what tells the cycle; one where they are the same."""
+    cohorts = engine.arrays("select distinct cohort from labels order by cohort")["cohort"]
+    several = dict.fromkeys(weighted_gaps(engine, config, population))
+    return tuple(_LabelledGaps(gaps, n_groups, cohorts) for gaps in several)
 
 
 @dataclass(frozen=True, slots=True)
 class _Standard:
-    """What makes the groups comparable.
+    """Gaps of groups made comparable.
 
     Attributes:
+        gaps: The gaps.
         weights: Weight of a customer by group and cohort, 0 outside of the shared cohorts, shape (group, cohort).
         shown: Numbers of the groups with a curve.
         at_risk: Customers at risk in the shared cohorts, shape (group, day).
         support: Last day with ``MIN_AT_RISK`` customers in each shown group.
     """
 
+    gaps: _LabelledGaps
     weights: FloatArray
     shown: tuple[int, ...]
     at_risk: IntArray
@@ -300,59 +245,109 @@ class _Standard:
             tables[group] = LifeTable(events=weighted[:, 1], censored=weighted[:, 0], entered=np.zeros(len(weighted)))
         return tables
 
+    def errors(self, values: dict[int, list[DayValues]]) -> dict[int, FloatArray]:
+        """Standard errors of each shown group: the root of the sum over customers of their squared influence."""
+        squares = self.gaps.sums_of_squares(values)
+        return {group: np.sqrt(squares[group] @ np.square(self.weights[group])) for group in values}
 
-def _standardise(gaps: _LabelledGaps, config: ExperimentConfig) -> _Standard | None:
+
+@dataclass(frozen=True, slots=True)
+class _Curves:
+    """What tells the share back, and what tells the cycle of those back; ``returns is cycles`` but for labels known until a date."""
+
+    returns: _Standard
+    cycles: _Standard
+
+    @property
+    def support(self) -> int:
+        """Last day at which both may be read."""
+        return min(self.returns.support, self.cycles.support)
+
+    def lives(self, *, half: int) -> tuple[FloatArray, FloatArray]:
+        """Weights of the gaps of both, see ``_LabelledGaps.life``."""
+        life = self.returns.gaps.life(half=half)
+        return life, life if self.returns is self.cycles else self.cycles.gaps.life(half=half)
+
+    def errors(
+        self, of_returns: dict[int, list[DayValues]], of_cycles: dict[int, list[DayValues]]
+    ) -> dict[int, FloatArray]:
+        """Standard errors of the shown groups, those of the returns first."""
+        if self.returns is self.cycles:
+            return self.returns.errors({group: [*own, *of_cycles[group]] for group, own in of_returns.items()})
+        both = self.returns.errors(of_returns), self.cycles.errors(of_cycles)
+        return {group: np.concatenate([part[group] for part in both]) for group in of_returns}
+
+
+def _standardise(several: Sequence[_LabelledGaps], config: ExperimentConfig) -> _Curves | None:
     """Weighs customers so that each group has the mix of cohorts of all: the cohort's share of all over its share of the group.
 
     Groups are shown that hold ``min_group`` customers, or where there are no two such, ``MIN_AT_RISK``: a small group would shorten
     the curves of all. Cohorts count that all shown groups have.
     """
-    at_risk = gaps.customers_at_risk()
-    customers = at_risk[:, :, 0]
-    sizes = customers.sum(axis=1)
-    shown = np.flatnonzero(sizes >= max(config.trial.min_group, MIN_AT_RISK))
+    at_risk = [gaps.customers_at_risk() for gaps in several]
+    sizes = np.array([numbers[:, :, 0].sum(axis=1) for numbers in at_risk])
+    read = (sizes >= MIN_AT_RISK).all(axis=0)
+    shown = np.flatnonzero(read & (sizes[0] >= config.trial.min_group))
     if len(shown) < 2:
-        shown = np.flatnonzero(sizes >= MIN_AT_RISK)
+        shown = np.flatnonzero(read)
+    if len(shown) < 2:
+        return None
+    standards = [_standard(gaps, numbers, shown) for gaps, numbers in zip(several, at_risk, strict=True)]
+    if any(standard.at_risk[shown, 1].min() < MIN_AT_RISK for standard in standards):
+        return None
+    return _Curves(standards[0], standards[-1])
+
+
+def _standard(gaps: _LabelledGaps, at_risk: IntArray, shown: IntArray) -> _Standard:
+    customers = at_risk[:, :, 0]
     shared = (customers[shown] > 0).all(axis=0)
     in_shared = at_risk[:, shared].sum(axis=1)
-    if len(shown) < 2 or in_shared[shown, 1].min() < MIN_AT_RISK:
-        return None
-    kept = np.where(shared, customers, 0)[shown].astype(np.float64)
     weights = np.zeros(customers.shape)
-    share_of_group = kept / kept.sum(axis=1, keepdims=True)
-    weights[shown] = np.divide(
-        kept.sum(axis=0) / kept.sum(), share_of_group, out=np.zeros_like(kept), where=share_of_group > 0
-    )
-    support = min(int(np.flatnonzero(in_shared[group] >= MIN_AT_RISK)[-1]) for group in shown)
-    return _Standard(weights=weights, shown=tuple(shown.tolist()), at_risk=in_shared, support=support)
+    weights[shown] = cohort_weights(np.where(shared, customers, 0)[shown])
+    support = min(int(np.flatnonzero(in_shared[group] >= MIN_AT_RISK).max(initial=0)) for group in shown)
+    return _Standard(gaps=gaps, weights=weights, shown=tuple(shown.tolist()), at_risk=in_shared, support=support)
+
+
+def cohort_weights(customers: IntArray) -> FloatArray:
+    """Weight of a customer that gives every group the mix of cohorts of all: the cohort's share of all over its share of the group.
+
+    Args:
+        customers: Number by group and cohort, shape (..., n_groups, n_cohorts); every group has one, and cohorts that not all of them
+            have are 0 in all.
+    """
+    numbers = customers.astype(np.float64)
+    share_of_group = numbers / numbers.sum(axis=-1, keepdims=True)
+    share_of_all = numbers.sum(axis=-2, keepdims=True) / numbers.sum(axis=(-2, -1), keepdims=True)
+    weights = np.zeros_like(numbers)
+    np.divide(np.broadcast_to(share_of_all, numbers.shape), share_of_group, out=weights, where=share_of_group > 0)
+    return weights
 
 
 def _estimate(
-    gaps: _LabelledGaps, standard: _Standard, tables: dict[int, LifeTable], *, days: tuple[int, ...], horizon: int
+    curves: _Curves, lives: tuple[FloatArray, FloatArray], *, days: tuple[int, ...], horizon: int
 ) -> dict[int, _Estimates]:
-    """Curves with standard errors: the root of the sum over customers of their squared influence, summed in the engine."""
-    values = {
-        group: [
-            *(survival_influence(table, day) for day in days),
-            _mean_influence(table, horizon),
-            restricted_mean_influence(table, horizon),
-        ]
-        for group, table in tables.items()
-    }
-    squares = gaps.sums_of_squares(values)
+    """Estimates with standard errors, whose squares are summed over customers in the engine."""
+    of_returns, of_cycles = curves.returns.tables(lives[0].sum(axis=0)), curves.cycles.tables(lives[1].sum(axis=0))
+    errors = curves.errors(
+        {group: [survival_influence(table, day) for day in days] for group, table in of_returns.items()},
+        {
+            group: [_mean_influence(table, horizon), restricted_mean_influence(table, horizon)]
+            for group, table in of_cycles.items()
+        },
+    )
     estimates = {}
-    for group, table in tables.items():
-        curve = survival(table)
-        *survival_errors, mean_error, restricted_error = np.sqrt(squares[group] @ np.square(standard.weights[group]))
+    for group, table in of_returns.items():
+        cycles = survival(of_cycles[group])
+        *survival_errors, mean_error, restricted_error = errors[group]
         estimates[group] = _Estimates(
             days=days,
-            survival=curve[list(days)],
+            survival=survival(table)[list(days)],
             survival_errors=np.array(survival_errors),
-            mean_cycle=mean_cycle(curve, horizon),
+            mean_cycle=mean_cycle(cycles, horizon),
             mean_cycle_error=float(mean_error),
-            restricted_mean=restricted_mean(curve, horizon),
+            restricted_mean=restricted_mean(cycles, horizon),
             restricted_mean_error=float(restricted_error),
-            median=median_day(curve),
+            median=median_day(cycles),
         )
     return estimates
 
@@ -457,15 +452,17 @@ def _within(intervals: PairIntervals, k: int, margin: float) -> bool:
     return bool(-margin < intervals.equivalence_low[k] and intervals.equivalence_high[k] < margin)
 
 
-def _half_effects(standard: _Standard, life: FloatArray, horizon: int) -> HalfEffects:
+def _half_effects(curves: _Curves, lives: tuple[FloatArray, FloatArray], horizon: int) -> HalfEffects:
     """Ratios and share differences within each half, standardised as the whole; ``nan`` where a half's curve ends before the horizon."""
-    means, shares = np.full((2, len(standard.shown)), np.nan), np.full((2, len(standard.shown)), np.nan)
+    shown = len(curves.returns.shown)
+    means, shares = np.full((2, shown), np.nan), np.full((2, shown), np.nan)
     for half in (0, 1):
-        for number, table in enumerate(standard.tables(life[half]).values()):
+        for number, table in enumerate(curves.cycles.tables(lives[1][half]).values()):
             curve = survival(table)
-            if not np.isnan(curve[horizon]):
-                means[half, number], shares[half, number] = mean_cycle(curve, horizon), 1 - curve[horizon]
-    first, second = np.triu_indices(len(standard.shown), k=1)
+            means[half, number] = np.nan if np.isnan(curve[horizon]) else mean_cycle(curve, horizon)
+        for number, table in enumerate(curves.returns.tables(lives[0][half]).values()):
+            shares[half, number] = 1 - survival(table)[horizon]
+    first, second = np.triu_indices(shown, k=1)
     return HalfEffects(np.log(means[:, second] / means[:, first]), shares[:, second] - shares[:, first])
 
 
@@ -476,3 +473,7 @@ def _nth(intervals: PairIntervals, k: int) -> Interval:
 def _interval(estimate: float, low: float, high: float) -> Interval:
     """Undefined numbers become ``None``."""
     return Interval(*(float(value) if np.isfinite(value) else None for value in (estimate, low, high)))
+
+
+def _from_day_on(numbers: FloatArray | IntArray) -> np.ndarray:
+    return np.flip(np.cumsum(np.flip(numbers, axis=-1), axis=-1), axis=-1)

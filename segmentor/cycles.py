@@ -7,6 +7,7 @@ Columns that we add to the shop's own begin with an underscore.
 from __future__ import annotations
 
 import datetime
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from segmentor.engine.conditions import columns_of, parse_condition, rewritten
 from segmentor.engine.duckdb import quote
 from segmentor.errors import ConfigError, DataError, ExpressionError
-from segmentor.result import CycleSummary
+from segmentor.result import EVERYBODY, CycleSummary
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -26,6 +27,24 @@ OTHER_SEEDS = 5
 
 WEIGHT_UNIT = 5_354_228_880 * 64
 """A customer's weight of 1 in fixed point: a multiple of 1..24, so that 1/m is exact up to 24 gaps."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeZero:
+    """When a label is known and gaps begin to count: a customer's n-th purchase, or one day for all.
+
+    Attributes:
+        purchases: Number of the purchase.
+        until: Day number of the date before which the label's lines lie; ``None`` where purchases are counted.
+    """
+
+    purchases: int = 1
+    until: int | None = None
+
+    @property
+    def suffix(self) -> str:
+        """Of the names of its tables."""
+        return str(self.purchases) if self.until is None else f"until_{self.until}".replace("-", "before_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +78,25 @@ class Columns:
         names = {**self.roles.get("products", {}), **self.roles["transactions"]}
         both = {name.lower() for name in self.transactions} & {name.lower() for name in self.products}
         return checked_condition(text, self.lines, names, key=key, ambiguous=both)
+
+    @property
+    def histories(self) -> tuple[str, ...]:
+        """Columns of a line joined with its product and its customer; where two have a name, the line's."""
+        own = {name.lower() for name in self.lines}
+        return (*self.lines, *(name for name in self.customers if name.lower() not in own))
+
+    def history_condition(self, text: str, *, key: str) -> str:
+        """SQL of a condition on lines that may name columns of the customers' table too.
+
+        Raises:
+            ConfigError: It cannot be read, or names a column that there is not, or that two tables have.
+        """
+        names = {**self.roles.get("customers", {}), **self.roles.get("products", {}), **self.roles["transactions"]}
+        tables = ({name.lower() for name in table} for table in (self.transactions, self.products, self.customers))
+        counts = Counter(name for table in tables for name in table)
+        keys = {column.lower() for role, column in self.roles.get("customers", {}).items() if role == "customer"}
+        both = {name for name, count in counts.items() if count > 1} - keys
+        return checked_condition(text, self.histories, names, key=key, ambiguous=both)
 
     def customer_condition(self, text: str, *, key: str) -> str:
         """SQL of a condition on customers: columns of the customers' table, then those of transactions."""
@@ -230,20 +268,40 @@ def purchase_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Que
     )
 
 
-def window_queries(config: ExperimentConfig, purchases: int) -> Iterator[Query]:
-    """``_window_n``: the purchase lines of each customer's first n occasions, of customers who have n.
+def window_queries(config: ExperimentConfig, columns: Columns, zero: TimeZero) -> Iterator[Query]:
+    """``_window_<suffix>``: the purchase lines of each customer's first n occasions, of customers who have n, or those before a date.
 
-    Adds ``_known_since``, the day on which the n-th occasion began.
+    Adds ``_known_since``, the day on which the n-th occasion began, or the date; before a date also the columns of the
+    customers' table.
     """
-    last = config.cycle.merge_within_days - 1
+    name = f"_window_{zero.suffix}"
+    if zero.until is None:
+        last = config.cycle.merge_within_days - 1
+        yield (
+            name,
+            (
+                "select p.*, k._start as _known_since\n  from _purchases p\n"
+                f"  join _occasions k on k._customer = p._customer and k._number = {zero.purchases}\n"
+                f"  where p._day <= k._start + {last}"
+            ),
+        )
+        return
+    more, join = "", ""
+    if config.data.customers is not None:
+        own = {column.lower() for column in columns.lines}
+        more = "".join(f", c.{quote(column)}" for column in columns.customers if column.lower() not in own)
+        key = f"cast(c.{quote(config.data.customers.columns['customer'])} as text)"
+        join = f"\n  left join _customers c on {key} = p._customer"
     yield (
-        f"_window_{purchases}",
-        (
-            "select p.*, k._start as _known_since\n  from _purchases p\n"
-            f"  join _occasions k on k._customer = p._customer and k._number = {purchases}\n"
-            f"  where p._day <= k._start + {last}"
-        ),
+        name,
+        f"select p.*{more}, {zero.until} as _known_since\n  from _purchases p{join}\n  where p._day < {zero.until}",
     )
+
+
+def customer_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Query]:
+    """``_customers``: the customers' table with its derived columns, where there is one."""
+    if config.data.customers is not None:
+        yield "_customers", f"select c.*{_derived(config, columns, 'customers')}\n  from customers c"
 
 
 def build_cycles(
@@ -283,37 +341,66 @@ def build_cycles(
     return columns, _summary(engine, config)
 
 
-def build_population(engine: Engine, config: ExperimentConfig, purchases: int, *, observed_until: int) -> str:
-    """Makes ``gaps_n`` and ``members_n``: the gaps that count once the label of the first n purchases is known.
+def build_population(engine: Engine, config: ExperimentConfig, zero: TimeZero, *, observed_until: int) -> None:
+    """Makes ``gaps_<suffix>`` and ``members_<suffix>``: the gaps that count once a label is known.
 
-    ``gaps_n``: a row a gap, ``customer_no``, ``duration`` (days, 1 or more), ``event_observed``. ``members_n``: a row a customer with
-    a gap, ``customer_no``, ``cohort`` (code of the month or quarter of time zero), ``cycles`` (gaps that ended in a return) and
-    ``weight``, what each of the gaps it keeps weighs under Wang-Chang (fixed point, ``WEIGHT_UNIT`` is 1).
+    ``gaps_``: a row a gap, ``customer_no``, ``begins`` (day number), ``duration`` (days, 1 or more), ``entry_age`` (age at which it
+    enters the risk set: 0, or that of the gap that spans the date) and ``event_observed``. ``members_``: a row a customer with a
+    gap, ``customer_no``, ``cohort`` (code of the month or quarter of time zero), ``follow_up`` (days observed after it), ``cycles``
+    (gaps that ended in a return) and ``weight``, what each of the gaps it keeps weighs under Wang-Chang (fixed point,
+    ``WEIGHT_UNIT`` is 1).
 
-    Returns:
-        The suffix of the tables' names.
+    For a date also ``waits_``: the days from the date to the next occasion, a row a member (0 for an occasion on that day), and
+    ``begun_`` with ``begun_members_``: the gaps that begin on the date or later, with cycles and weights of their own.
     """
-    suffix = str(purchases)
-    divisor = {"month": 1, "quarter": 3, "none": 0}[config.cycle.advanced.cohort]
-    zero = "date '1970-01-01' + cast(o._start as integer)"
-    cohort = f"(year({zero}) * 12 + month({zero}) - 1) // {divisor}" if divisor else "0"
+    suffix, since = zero.suffix, zero.until
+    first = f"_number >= {zero.purchases}" if since is None else "true"
+    # A gap that spans the date is at risk from there on; one that ends on it never is.
+    begins = "f._start" if since is None else f"greatest(f._start, {since})"
     engine.execute(
         f"create table gaps_{suffix} as with following as (\n"
-        "  select _customer, _start, lead(_start) over (partition by _customer order by _number) as _next\n"
-        f"  from _occasions where _number >= {purchases})\n"
-        "select e.customer_no, cast(coalesce(f._next, $1) - f._start as integer) as duration, f._next is not null as event_observed\n"
+        "  select _customer, _start, lead(_start) over (partition by _customer order by _number) as _next,\n"
+        f"    min(_start) over (partition by _customer) as _first from _occasions where {first})\n"
+        "select e.customer_no, cast(f._start as integer) as begins, cast(coalesce(f._next, $1) - f._start as integer) as duration,\n"
+        f"  cast({begins} - f._start as integer) as entry_age, f._next is not null as event_observed\n"
         "from following f join everyone e on e.customer = f._customer\n"
-        "where coalesce(f._next, $1) > f._start",
+        f"where coalesce(f._next, $1) > {begins}{'' if since is None else f' and f._first < {since}'}",
+        [observed_until],
+    )
+    start = "o._start" if since is None else str(since)
+    number = zero.purchases if since is None else 1
+    engine.execute(
+        f"create table members_{suffix} as with counted as ({_counted(f'gaps_{suffix}')})\n"
+        f"select c.*, {_cohort(config, start)} as cohort, cast($1 - {start} as integer) as follow_up\n"
+        "from counted c join everyone e using (customer_no)\n"
+        f"join _occasions o on o._customer = e.customer and o._number = {number}",
+        [observed_until],
+    )
+    if since is None:
+        return
+    engine.execute(
+        f"create table waits_{suffix} as\n"
+        f"select m.customer_no, cast(coalesce(min(o._start), $1) - {since} as integer) as duration, min(o._start) is not null as event_observed\n"
+        f"from members_{suffix} m join everyone e using (customer_no)\n"
+        f"left join _occasions o on o._customer = e.customer and o._start >= {since}\n"
+        "group by m.customer_no",
         [observed_until],
     )
     engine.execute(
-        f"create table members_{suffix} as with counted as (\n"
-        f"  select customer_no, count(*) filter (event_observed) as cycles from gaps_{suffix} group by customer_no)\n"
-        f"select c.customer_no, cast({cohort} as integer) as cohort, c.cycles, {WEIGHT_UNIT} // greatest(c.cycles, 1) as weight\n"
-        "from counted c join everyone e using (customer_no)\n"
-        f"join _occasions o on o._customer = e.customer and o._number = {purchases}"
+        f"create table begun_{suffix} as\n"
+        f"select customer_no, begins, duration, event_observed from gaps_{suffix} where entry_age = 0"
     )
-    return suffix
+    engine.execute(f"create table begun_members_{suffix} as {_counted(f'begun_{suffix}')}")
+
+
+def cohort_name(config: ExperimentConfig, code: int) -> str:
+    """The month (``2024-03``) or quarter (``2024-Q1``) of a cohort's code; ``all`` without cohorts."""
+    match config.cycle.advanced.cohort:
+        case "month":
+            return f"{code // 12}-{code % 12 + 1:02d}"
+        case "quarter":
+            return f"{code // 4}-Q{code % 4 + 1}"
+    return EVERYBODY
 
 
 @contextmanager
@@ -398,6 +485,21 @@ def _role_text(roles: Mapping[str, str], role: str, alias: str = "t") -> str:
 def _half(config: ExperimentConfig, seed: int) -> str:
     threshold = min(int(config.trial.confirm_share * 2**128), 2**128 - 1)
     return f"case when md5('{seed}:' || _customer) < '{threshold:032x}' then 1 else 0 end"
+
+
+def _counted(gaps: str) -> str:
+    """SQL of the customers of a table of gaps, with their cycles and what a gap weighs."""
+    return (
+        f"select customer_no, count(*) filter (event_observed) as cycles,\n"
+        f"  {WEIGHT_UNIT} // greatest(count(*) filter (event_observed), 1) as weight\n"
+        f"from {gaps} group by customer_no"
+    )
+
+
+def _cohort(config: ExperimentConfig, start: str) -> str:
+    divisor = {"month": 1, "quarter": 3, "none": 0}[config.cycle.advanced.cohort]
+    day = f"date '1970-01-01' + cast({start} as integer)"
+    return f"cast((year({day}) * 12 + month({day}) - 1) // {divisor} as integer)" if divisor else "0"
 
 
 def _summary(engine: Engine, config: ExperimentConfig) -> CycleSummary:

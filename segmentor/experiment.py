@@ -62,8 +62,8 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         columns, cycle = build_cycles(engine, config, progress=progress)
         splits = declared_splits(config, columns)
         make_label_sources(engine, config, columns, splits)
-        trials = run_trials(engine, config, splits, observed_until=cycle.observed_until, progress=progress)
-        segments, split = find_segments(engine, splits, trials)
+        tried = run_trials(engine, config, columns, splits, observed_until=cycle.observed_until, progress=progress)
+        segments, split = find_segments(engine, tried.splits, tried.trials)
         rules = None
         if config.cross_sell is not None:
             progress("cross-sell rules")
@@ -75,8 +75,8 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             seed=config.seed,
             config=config.resolved(),
             quality=Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))),
-            trials=trials,
-            ledger=(),
+            trials=tried.trials,
+            ledger=tried.ledger,
             segments=segments,
             rules=rules,
             min_cell=config.privacy.min_cell,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.cycles import WEIGHT_UNIT, build_population
+from segmentor.cycles import WEIGHT_UNIT, TimeZero, build_population
 from segmentor.statistics.survival import DayValues, LifeTable, day_by_which, gehan_values, logrank_values
 
 if TYPE_CHECKING:
@@ -25,11 +25,12 @@ SCORES = {"log-rank": logrank_values, "Gehan": gehan_values}
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """Customers from one time zero on.
+    """Customers from one time zero on, all of them or one half.
 
     Attributes:
         suffix: Of its tables: ``gaps_``, ``members_`` (see ``cycles.build_population``) and ``scores_`` (``customer_no``, ``s0``, ``s1``, ...,
             fixed point, ``SCORE_UNIT`` is 1).
+        until: Day number of the date that is its time zero; ``None`` where that is a purchase.
         tau_days: Day by which 90 % of the observed returns happened, or the config's: where scores are cut; 0 if nobody came back.
         last_day: Last day at which an effect may be read.
         scores: Names of the scores, in the order of the columns.
@@ -37,36 +38,62 @@ class Population:
     """
 
     suffix: str
+    until: int | None
     tau_days: int
     last_day: int
     scores: tuple[str, ...]
     members: int
 
 
-def prepare_population(engine: Engine, config: ExperimentConfig, purchases: int, *, observed_until: int) -> Population:
-    """Builds the gaps that follow each customer's n-th purchase and scores their customers."""
-    suffix = build_population(engine, config, purchases, observed_until=observed_until)
+def prepare_population(engine: Engine, config: ExperimentConfig, zero: TimeZero, *, observed_until: int) -> Population:
+    """Builds the gaps that follow each customer's time zero and scores their customers."""
+    build_population(engine, config, zero, observed_until=observed_until)
+    return _scored(engine, config, zero.suffix, zero.until)
+
+
+def half_of(engine: Engine, config: ExperimentConfig, whole: Population, *, seed_no: int, half: int) -> Population:
+    """The same for one half of the customers, whose scores nobody outside of it has touched.
+
+    Args:
+        engine: Holds the tables of the whole.
+        config: The experiment.
+        whole: The population of all customers.
+        seed_no: Number of the seed of the halves, 0 for the config's.
+        half: 0 discovery, 1 confirmation.
+    """
+    suffix = f"{whole.suffix}_{seed_no}_{'dc'[half]}"
+    dated = ("waits", "begun", "begun_members") if whole.until is not None else ()
+    for table in ("gaps", "members", *dated):
+        engine.execute(
+            f"create or replace view {table}_{suffix} as select t.* from {table}_{whole.suffix} t\n"
+            f"join everyone e using (customer_no) where e.half_{seed_no} = {half}"
+        )
+    return _scored(engine, config, suffix, whole.until)
+
+
+def _scored(engine: Engine, config: ExperimentConfig, suffix: str, until: int | None) -> Population:
+    """Scores the customers of ``gaps_<suffix>`` by the hazard of all of them together."""
     counts = engine.arrays(
-        "select g.duration as day, g.event_observed, count(*) as gaps,\n"
+        "select g.duration as day, g.entry_age, g.event_observed, count(*) as gaps,\n"
         f"  cast(sum(case when {KEPT} then m.weight else 0 end) as bigint) as weight\n"
         f"from gaps_{suffix} g join members_{suffix} m using (customer_no) group by all"
     )
+    weights = {"typical_gap": counts["gaps"].astype(np.float64), "typical_customer": counts["weight"] / WEIGHT_UNIT}
     tables = {
-        "typical_gap": LifeTable.from_gaps(
-            counts["day"], counts["event_observed"], weights=counts["gaps"].astype(np.float64)
-        ),
-        "typical_customer": LifeTable.from_gaps(
-            counts["day"], counts["event_observed"], weights=counts["weight"] / WEIGHT_UNIT
-        ),
+        name: LifeTable.from_gaps(
+            counts["day"], counts["event_observed"], weights=weight, entry_ages=counts["entry_age"]
+        )
+        for name, weight in weights.items()
     }
     returns = tables["typical_gap"].events
     tau = min(config.cycle.horizon_days or day_by_which(returns, 0.9), len(returns) - 1) if returns.any() else 0
-    weightings = [name for name in tables if _is_asked(config, name)]
+    weightings = [name for name in tables if _is_asked(config, name, until)]
     if tau:
         values = {name: [make(tables[name].cut(tau)) for make in SCORES.values()] for name in weightings}
-        _score_customers(engine, suffix, tau, values)
+        _score_customers(engine, suffix, tau, values, late=until is not None)
     return Population(
         suffix=suffix,
+        until=until,
         tau_days=tau,
         last_day=max(tau, *config.trial.return_days, 1),
         scores=tuple(f"{weighting} {score}" for weighting in weightings for score in SCORES),
@@ -74,14 +101,19 @@ def prepare_population(engine: Engine, config: ExperimentConfig, purchases: int,
     )
 
 
-def _is_asked(config: ExperimentConfig, weighting: str) -> bool:
-    """Weight 1 a gap is valid only where labels are exchanged within cohorts."""
+def _is_asked(config: ExperimentConfig, weighting: str, until: int | None) -> bool:
+    """Weight 1 a gap is valid only where follow-up is alike: within cohorts, or from a date on, where nothing else is valid."""
+    if until is not None:
+        return weighting == "typical_gap"
     advanced = config.cycle.advanced
     return advanced.score in ("both", weighting) and not (weighting == "typical_gap" and advanced.cohort == "none")
 
 
-def _score_customers(engine: Engine, suffix: str, tau: int, values: dict[str, list[DayValues]]) -> None:
-    """Makes ``scores_<suffix>``: each customer's sums of the scores of its gaps, by lookup of their day and end."""
+def _score_customers(engine: Engine, suffix: str, tau: int, values: dict[str, list[DayValues]], *, late: bool) -> None:
+    """Makes ``scores_<suffix>``: each customer's sums of the scores of its gaps, by lookup of their day and end.
+
+    What a gap that entered late had to expect before it did is taken off: the value of a gap censored at that age.
+    """
     columns = [(weighting, value) for weighting, several in values.items() for value in several]
     lookup: dict[str, np.ndarray] = {
         "day": np.tile(np.arange(tau + 1, dtype=np.int32), 2),
@@ -91,15 +123,17 @@ def _score_customers(engine: Engine, suffix: str, tau: int, values: dict[str, li
         both = np.concatenate([value.event[: tau + 1], value.censored[: tau + 1]])
         lookup[f"v{number}"] = np.rint(both * SCORE_UNIT).astype(np.int64)
     engine.put("score_values", lookup)
+    before = [f" - a.v{number}" if late else "" for number in range(len(columns))]
     sums = [
-        f"cast(sum(v.v{number}) as bigint) as s{number}"
+        f"cast(sum(v.v{number}{before[number]}) as bigint) as s{number}"
         if weighting == "typical_gap"
         else f"cast(sum(case when {KEPT} then v.v{number} else 0 end) as bigint) // greatest(m.cycles, 1) as s{number}"
         for number, (weighting, _) in enumerate(columns)
     ]
+    entered = f"join score_values a on a.day = least(g.entry_age, {tau}) and not a.returned\n" if late else ""
     engine.execute(
-        f"create table scores_{suffix} as select g.customer_no, {', '.join(sums)}\n"
+        f"create or replace table scores_{suffix} as select g.customer_no, {', '.join(sums)}\n"
         f"from gaps_{suffix} g join members_{suffix} m using (customer_no)\n"
         f"join score_values v on v.day = least(g.duration, {tau}) and v.returned = (g.event_observed and g.duration <= {tau})\n"
-        "group by g.customer_no, m.cycles"
+        f"{entered}group by g.customer_no, m.cycles"
     )

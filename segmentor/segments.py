@@ -99,7 +99,7 @@ def segments_sql(config: ExperimentConfig, columns: Columns, split: Split | None
         f"select e._customer as customer, coalesce(l.segment_group, {literal(NOT_YET_KNOWN)}) as segment\n"
         "from (select distinct _customer from _sold) e left join _labelled l on l.customer = e._customer\norder by customer"
     )
-    return f"{about}{common_table_expressions([*queries, ('_labelled', split.labels or '')])}\n{body};\n"
+    return f"{about}{common_table_expressions([*queries, ('_labelled', split.labels)])}\n{body};\n"
 
 
 def _leaf(trial: Trial, split: Split, group: GroupEffect, customers: int) -> Segment:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from segmentor.cycles import Columns, Query, checked_condition, line_queries, purchase_queries, window_queries
+from segmentor.config.yaml_text import write_yaml
+from segmentor.cycles import (
+    Columns,
+    Query,
+    TimeZero,
+    customer_queries,
+    day_number,
+    line_queries,
+    purchase_queries,
+    window_queries,
+)
 from segmentor.engine.conditions import columns_of
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError, DataError
@@ -21,6 +31,18 @@ MIXED = "mixed"
 MAX_GROUPS = 50
 """A ``by`` with more values is no split but a key."""
 
+ORDER_AMOUNT = "order_amount"
+"""What an order comes to, for a ``by`` that is to be cut, where no column has that name."""
+
+CIRCULAR = (
+    "circular",
+    (
+        "a label over the whole history is made of the gaps that would test it; say it of the first purchase "
+        "(known: first_purchase), of the first few (known: {first_purchases: 2}), or of what was bought before a date "
+        "(known: {until: DATE}), which leaves the time after it for the test"
+    ),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Split:
@@ -29,23 +51,81 @@ class Split:
     Attributes:
         name: Of the config.
         known: As written in results: ``entry``, ``first_purchase``, ``first_purchases: 2``, ...
-        purchases: Purchases after which the label is known: its time zero is the last of them.
+        time_zero: When the label is known.
         definition: Name and condition, in words of the config, of each group as far as they are declared.
         groups: Names of the declared groups, in order; empty where each value of a column is a group.
-        labels: SELECT of ``customer``, ``segment_group``, ``known_since`` over ``source``, a row a customer in it; the group is NULL
-            where none applies. ``None`` where the split cannot be said in this version.
-        source: The table that the labels read: ``_window_n``, ``_attributes`` or ``_history``.
+        label: SQL aggregate over a customer's rows of ``source`` that gives its group, NULL where none applies; of a split whose
+            threshold is to be found, the number that is cut.
+        source: The table that the labels read: ``_window_<suffix>``, ``_attributes`` or ``_history``.
+        by: The column whose values are the groups, or that is cut; ``None`` for groups with conditions.
+        to_cut: Whether the data are to choose a threshold.
+        merged_from: Name of the split whose groups were merged.
         untestable: Reason code for which it is described at most, with how to restate it; ``None`` where it can be tried.
+        restated: The split as YAML, restated so that it can be tried, where it cannot as it stands.
     """
 
     name: str
     known: str
-    purchases: int
+    time_zero: TimeZero
     definition: tuple[tuple[str, str], ...]
     groups: tuple[str, ...]
-    labels: str | None
+    label: str
     source: str
+    by: str | None = None
+    to_cut: bool = False
+    merged_from: str | None = None
     untestable: tuple[str, str] | None = None
+    restated: str | None = None
+
+    @property
+    def purchases(self) -> int:
+        """Purchases after which the label is known."""
+        return self.time_zero.purchases
+
+    @property
+    def labels(self) -> str:
+        """SELECT of ``customer``, ``segment_group``, ``known_since``, a row a customer of ``source``."""
+        return self.labels_of(self.source)
+
+    def labels_of(self, source: str) -> str:
+        """The same over another table of the columns of ``source``."""
+        return (
+            f"select _customer as customer, {self.label} as segment_group, max(_known_since) as known_since\n"
+            f"  from {source}\n  group by _customer"
+        )
+
+    def cut_at(self, threshold: float) -> Split:
+        """The split of a number at a threshold: up to it, and above."""
+        low, high = f"<= {threshold!r}", f"> {threshold!r}"
+        label = f"case when {self.label} <= {threshold!r} then {literal(low)} when {self.label} > {threshold!r} then {literal(high)} end"
+        definition = tuple((name, f"{self.by} {name}") for name in (low, high))
+        return replace(self, definition=definition, groups=(low, high), label=label, to_cut=False)
+
+    def merged(self, groups: Sequence[Sequence[str]]) -> Split:
+        """The split with some of its groups taken together.
+
+        Args:
+            groups: Names of this split's groups that make one, at least one each.
+        """
+        names = [" + ".join(several) for several in groups]
+        branches = "".join(
+            f" when {literal(one)} then {literal(name)}"
+            for name, several in zip(names, groups, strict=True)
+            for one in several
+        )
+        conditions = dict(self.definition)
+        definition = tuple(
+            (name, " or ".join(conditions.get(one, f"{self.by} = {one}") for one in several))
+            for name, several in zip(names, groups, strict=True)
+        )
+        return replace(
+            self,
+            name=f"{self.name}, merged",
+            definition=definition,
+            groups=tuple(names),
+            label=f"case ({self.label}){branches} end",
+            merged_from=self.name,
+        )
 
 
 def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, ...]:
@@ -68,10 +148,11 @@ def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, 
 
 def label_sources(config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...]) -> Iterator[Query]:
     """The tables that the splits' labels read, each once, from ``_purchases``, ``_lines`` and the customers' table."""
-    for purchases in sorted(
-        {split.purchases for split in splits if split.source.startswith("_window") and split.labels}
-    ):
-        yield from window_queries(config, purchases)
+    windows = {split.source: split.time_zero for split in splits if split.source.startswith("_window")}
+    if any(split.source == "_attributes" or split.time_zero.until is not None for split in splits):
+        yield from customer_queries(config, columns)
+    for source in sorted(windows):
+        yield from window_queries(config, columns, windows[source])
     if any(split.source == "_attributes" for split in splits):
         yield from _attribute_queries(config, columns)
     if any(split.source == "_history" for split in splits):
@@ -101,9 +182,8 @@ def replay_queries(config: ExperimentConfig, columns: Columns, splits: tuple[Spl
 
 def _split(columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
     known = declared.known
-    purchases = known.purchases or 1
-    source = {"entry": "_attributes", "lifetime": "_history"}.get(known.kind, f"_window_{purchases}")
-    untestable = _untestable(declared)
+    zero = TimeZero(purchases=known.purchases or 1, until=None if known.date is None else day_number(known.date))
+    source = {"entry": "_attributes", "lifetime": "_history"}.get(known.kind, f"_window_{zero.suffix}")
     if declared.groups is not None:
         definition = tuple(
             (name, condition_text(group.condition, group.quantifier)) for name, group in declared.groups.items()
@@ -111,20 +191,24 @@ def _split(columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
         label = _case_of_groups(columns, declared, key=key)
     else:
         definition = (("by", str(declared.by)),)
-        label = "" if untestable is not None and declared.thresholds else _label_of_values(columns, declared, key=key)
-    labels = (
-        f"select _customer as customer, {label} as segment_group, max(_known_since) as known_since\n"
-        f"  from {source}\n  group by _customer"
-    )
+        label = (
+            _label_of_values(columns, declared, key=key)
+            if declared.thresholds is None
+            else _label_of_numbers(columns, declared, key=key)
+        )
+    circular = known.kind == "lifetime"
     return Split(
         name=declared.name,
         known=str(known),
-        purchases=purchases,
+        time_zero=zero,
         definition=definition,
         groups=tuple(declared.groups or ()),
-        labels=None if untestable is not None and untestable[0] == "not supported" else labels,
+        label=label,
         source=source,
-        untestable=untestable,
+        by=declared.by,
+        to_cut=declared.thresholds is not None,
+        untestable=CIRCULAR if circular else None,
+        restated=_restated(declared) if circular else None,
     )
 
 
@@ -135,49 +219,53 @@ def condition_text(condition: str, quantifier: str) -> str:
 
 def _label_of_values(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
     """A group for each value; several values among the label's lines are a group of their own, no value is none."""
-    value = f"cast({_read(columns, declared, quote(str(declared.by)), key=f'{key}.by')} as text)"
+    value = f"cast({_read(columns, declared)(quote(str(declared.by)), key=f'{key}.by')} as text)"
     return f"case when min({value}) = max({value}) then min({value}) when count({value}) > 0 then '{MIXED}' end"
+
+
+def _label_of_numbers(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
+    """The number that is cut: the mean over the label's lines, or of ``order_amount``, where no column has that name, over their days.
+
+    Numbers are summed as millionths, so that the order of rows does not matter.
+    """
+    by = str(declared.by)
+    read = _read(columns, declared)
+    amount = columns.roles["transactions"].get("amount", "amount")
+    known = {name.lower() for name in (*columns.histories, *columns.roles["transactions"])}
+    if by.lower() == ORDER_AMOUNT and by.lower() not in known and amount.lower() in known:
+        value, each = read(quote(amount), key=f"{key}.by"), "count(distinct _day)"
+    else:
+        value = read(quote(by), key=f"{key}.by")
+        each = f"count({value})"
+    millionths = f"sum(cast(round(cast({value} as double) * 1000000) as bigint))"
+    return f"(cast({millionths} as double) / 1000000 / {each})"
 
 
 def _case_of_groups(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
     """First match wins; an unknown condition is no match, so that every customer falls in one group or in none."""
     branches = []
+    read = _read(columns, declared)
     assert declared.groups is not None
     for name, group in declared.groups.items():
-        condition = _read(columns, declared, group.condition, key=f"{key}.groups.{name}")
+        condition = read(group.condition, key=f"{key}.groups.{name}")
         holds = "max" if group.quantifier == "any" else "min"
         branches.append(f"    when {holds}(case when {condition} then 1 else 0 end) = 1 then {literal(name)}")
     return "case\n" + "\n".join(branches) + "\n  end"
 
 
-def _read(columns: Columns, declared: DeclaredSplit, text: str, *, key: str) -> str:
-    """SQL of an expression of the split: over customers where it is known at entry, else over lines."""
-    condition = columns.customer_condition if declared.known.kind == "entry" else columns.line_condition
-    return condition(text, key=key)
+def _read(columns: Columns, declared: DeclaredSplit) -> Callable[..., str]:
+    """What gives the SQL of an expression of the split: over customers, over lines, or over both before a date."""
+    match declared.known.kind:
+        case "entry":
+            return columns.customer_condition
+        case "until":
+            return columns.history_condition
+    return columns.line_condition
 
 
-def _untestable(declared: DeclaredSplit) -> tuple[str, str] | None:
-    """Why a split is not tried, and how to restate it."""
-    kind = declared.known.kind
-    if kind == "lifetime":
-        return (
-            "circular",
-            (
-                "a label over the whole history is made of the gaps that would test it; say it of the first purchase "
-                "(known: first_purchase) or of the first few (known: {first_purchases: 2})"
-            ),
-        )
-    if kind == "until":
-        return (
-            "not supported",
-            "labels known at a date are not tried by this version; say it of the first purchases (known: {first_purchases: 2})",
-        )
-    if declared.thresholds is not None:
-        return (
-            "not supported",
-            "cutpoints chosen by the data are not tried by this version; name the groups with conditions",
-        )
-    return None
+def _restated(declared: DeclaredSplit) -> str:
+    """A split over the whole history as it can be asked: of the first purchase."""
+    return write_yaml([{**declared.model_dump(mode="json", exclude_none=True), "known": "first_purchase"}])
 
 
 def _attribute_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Query]:
@@ -195,16 +283,9 @@ def _attribute_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Q
     if customers is None:
         yield "_attributes", "select * from _entered"
         return
-    raw = columns.roles["customers"]
-    own = [name for name in columns.customers if name not in customers.derive]
-    derived = "".join(
-        f", {checked_condition(text, own, raw, key=f'data.customers.derive.{name}')} as {quote(name)}"
-        for name, text in customers.derive.items()
-    )
     key = f"cast(c.{quote(customers.columns['customer'])} as text)"
     shadowed = {name.lower() for name in entry}
     names = ", ".join(f"c.{quote(name)}" for name in columns.customers if name.lower() not in shadowed)
-    yield "_customers", f"select c.*{derived}\n  from customers c"
     yield "_attributes", f"select e.*, {names}\n  from _entered e left join _customers c on {key} = e._customer"
 
 

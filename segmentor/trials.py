@@ -1,67 +1,106 @@
-"""Splits and cycles -> trials: the engine sums over gaps and customers, and what comes back is small enough to hold."""
+"""Splits and cycles -> trials: declared splits once on all customers, found ones in the half that did not suggest them."""
 
 from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.cycles import day_number, told_of
-from segmentor.effects import MIN_AT_RISK, measure_effects, naive_p_value
-from segmentor.errors import StatisticsError
-from segmentor.populations import SCORE_UNIT, Population, prepare_population
-from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Comparability, GroupEffect, ScoreTest, SplitTest, Trial
-from segmentor.splits import MAX_GROUPS, Split
-from segmentor.statistics.linear import GroupSums
+from segmentor.cycles import OTHER_SEEDS, Columns, TimeZero, day_number, seeds
+from segmentor.discovery import Suggestion, suggest
+from segmentor.evidence import Evidence, gather
+from segmentor.labelling import Labelled, label_customers
+from segmentor.populations import Population, half_of, prepare_population
+from segmentor.result import EVERYBODY, GroupEffect, LedgerEntry, SeedVerdict, Trial
+from segmentor.splits import Split
 from segmentor.statistics.multiplicity import holm
-from segmentor.statistics.permutation import permutation_p
-from segmentor.statistics.score_tests import needs_permutation, test_scores
-from segmentor.verdicts import Evidence, judge
+from segmentor.verdicts import judge_declared, judge_found
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
 
-MIN_CYCLES = 20
-"""Returns among labelled customers below which no test is tried."""
 
-MIN_COMPARABLE = 0.2
-"""Share of labelled customers who must be in cohorts that hold two groups."""
+Test = tuple[str, float | None, float | None]
+"""Name of a split, p of its test, and the adjusted p."""
 
-RESERVED_NAMES = {NOT_YET_KNOWN, EVERYBODY}
-"""Names of segments that no value of a column may take."""
 
-RESAMPLES = 10_000
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What was tried.
+
+    Attributes:
+        trials: In the order of the config, merged groups after the split that they are of.
+        splits: What each trial was about, in the same order, as it was tried.
+        ledger: Every test with its place in the correction for many.
+    """
+
+    trials: tuple[Trial, ...]
+    splits: tuple[Split, ...]
+    ledger: tuple[LedgerEntry, ...]
 
 
 def run_trials(
     engine: Engine,
     config: ExperimentConfig,
+    columns: Columns,
     splits: Sequence[Split],
     *,
     observed_until: str,
     progress: Callable[[str], None],
-) -> tuple[Trial, ...]:
-    """Tries every declared split once on all customers, Holm-adjusted over those that can be tested.
+) -> Tried:
+    """Tries every split: declared ones Holm-adjusted over those that can be tested, found ones screened and confirmed.
+
+    Found are the thresholds that the data choose, and the groups of a significant split of three or more that cannot be told
+    apart, taken together.
 
     Args:
         engine: Holds the tables of ``cycles`` and of the splits' label sources.
         config: The experiment.
+        columns: Columns of the shop's tables.
         splits: What to try.
         observed_until: Last day of observation, ISO.
         progress: Told what is being done.
-
-    Returns:
-        One trial a split, in their order.
     """
-    tried = _with_populations(engine, config, splits, observed_until=observed_until, progress=progress)
-    gathered = [gather(engine, config, split, population) for split, population in tried]
-    p_values = {number: evidence.test.p_value for number, evidence in enumerate(gathered) if evidence.test is not None}
-    adjusted = dict(zip(p_values, holm(np.array(list(p_values.values()))).tolist(), strict=True))
-    return tuple(judge(evidence, config, p_adjusted=adjusted.get(number)) for number, evidence in enumerate(gathered))
+    populations = _Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
+    trials: dict[str, Trial] = {}
+    declared: list[tuple[Split, Evidence]] = []
+    for split in splits:
+        if not split.to_cut:
+            progress(f"trial of {split.name}")
+            declared.append((split, gather(engine, config, split, populations.whole(split.time_zero))))
+    adjusted = _holm([evidence.p_value for _, evidence in declared])
+    for (split, evidence), p in zip(declared, adjusted, strict=True):
+        trials[split.name] = judge_declared(evidence, config, p_adjusted=p)
+
+    significant = {
+        split.name
+        for (split, _), p in zip(declared, adjusted, strict=True)
+        if p is not None and p <= config.trial.level
+    }
+    several = [split for split, evidence in declared if split.name in significant and len(evidence.groups) > 2]
+    cuts = [split for split in splits if split.to_cut and split.untestable is None]
+    found = _try_found(populations, [*cuts, *several], progress=progress)
+    tried = dict(zip([split.name for split in splits], splits, strict=True))
+    for one in found:
+        trials[one.split.name] = one.trial
+        tried[one.split.name] = one.split
+    for split in splits:
+        if split.name not in trials:
+            trials[split.name] = judge_declared(Evidence(split, obstacle=split.untestable), config, p_adjusted=None)
+    order = [
+        name
+        for split in splits
+        for name in (split.name, *(one.split.name for one in found if one.split.merged_from == split.name))
+    ]
+    return Tried(
+        trials=tuple(trials[name] for name in order),
+        splits=tuple(tried[name] for name in order),
+        ledger=(*_declared_entries(declared, adjusted, config), *_found_entries(found, config)),
+    )
 
 
 def gather_sizes(
@@ -73,187 +112,169 @@ def gather_sizes(
     progress: Callable[[str], None],
 ) -> Iterator[tuple[Split, tuple[GroupEffect, ...], tuple[str, str] | None]]:
     """The splits' groups with their sizes, and what stands in the way of a test before any is made."""
-    for split, population in _with_populations(
-        engine, config, splits, observed_until=observed_until, progress=progress
-    ):
-        groups = () if split.labels is None else _label(engine, config, split, population)[0]
-        yield split, groups, split.untestable or _obstacle(groups, population)
-
-
-def gather(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Evidence:
-    """What the verdict on a split rests on: its test and its effects, or what stands in their way."""
-    evidence = Evidence(split=split, tau_days=population.tau_days or None)
-    if split.labels is None:
-        return replace(evidence, obstacle=split.untestable)
-    groups, no_follow_up = _label(engine, config, split, population)
-    labelled = sum(group.customers for group in groups)
-    evidence = replace(evidence, groups=groups, not_known=population.members - labelled, no_follow_up=no_follow_up)
-    if split.untestable is not None:
-        return replace(evidence, obstacle=split.untestable)
-    if (obstacle := _obstacle(groups, population)) is not None:
-        return replace(evidence, obstacle=obstacle)
-    sums, comparable = _group_sums(engine, population, len(groups))
-    evidence = replace(evidence, comparability=Comparability(comparable, (), ()))
-    if comparable < MIN_COMPARABLE:
-        return replace(
-            evidence,
-            obstacle=(
-                "not comparable",
-                (
-                    "the groups hardly share a month of first purchase, so that season or tenure cannot be told from the split; "
-                    "look at a period in which there were customers of both"
-                ),
-            ),
-        )
-    try:
-        test = _test(engine, config, population, sums)
-    except StatisticsError:
-        return replace(
-            evidence,
-            obstacle=("no variance", "customers of one cohort all behave alike; use a longer period or more customers"),
-        )
-    effects = measure_effects(engine, config, population, groups, significant=test.p_value <= config.trial.level)
-    if effects is None:
-        return replace(
-            evidence,
-            obstacle=(
-                "too few customers",
-                (
-                    f"fewer than two groups hold {MIN_AT_RISK} customers in the months of first purchase that the groups share; "
-                    "use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
-                ),
-            ),
-        )
-    return replace(
-        evidence, test=replace(test, naive_p_value=naive_p_value(engine, population, len(groups))), effects=effects
-    )
-
-
-def _with_populations(
-    engine: Engine,
-    config: ExperimentConfig,
-    splits: Sequence[Split],
-    *,
-    observed_until: str,
-    progress: Callable[[str], None],
-) -> Iterator[tuple[Split, Population]]:
-    """Each split with the population of its time zero, which is prepared once."""
-    last = day_number(datetime.date.fromisoformat(observed_until))
-    populations: dict[int, Population] = {}
+    populations = _Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
     for split in splits:
-        progress(f"trial of {split.name}")
-        if split.purchases not in populations:
-            populations[split.purchases] = prepare_population(engine, config, split.purchases, observed_until=last)
-        yield split, populations[split.purchases]
+        progress(f"groups of {split.name}")
+        if split.to_cut:
+            yield split, (), split.untestable
+        else:
+            labelled = label_customers(engine, config, split, populations.whole(split.time_zero))
+            yield split, labelled.groups, split.untestable or labelled.obstacle
 
 
-def _label(
-    engine: Engine, config: ExperimentConfig, split: Split, population: Population
-) -> tuple[tuple[GroupEffect, ...], int]:
-    """Makes ``labels``: a row a labelled customer with a gap, with ``group_no`` and what the sums need.
+@dataclass(frozen=True, slots=True)
+class _Populations:
+    """The populations of all time zeros, each prepared once."""
 
-    Returns:
-        The groups with their sizes, in the order of the config (by value where there is none), and the number of labelled customers
-        without a gap.
+    engine: Engine
+    config: ExperimentConfig
+    observed_until: int
+    made: dict[tuple[TimeZero, int | None, int], Population] = field(default_factory=dict)
+
+    def whole(self, zero: TimeZero) -> Population:
+        """All customers of a time zero."""
+        key = (zero, None, 0)
+        if key not in self.made:
+            self.made[key] = prepare_population(self.engine, self.config, zero, observed_until=self.observed_until)
+        return self.made[key]
+
+    def half(self, zero: TimeZero, seed_no: int, half: int) -> Population:
+        """One half of them under a seed of the halves."""
+        key = (zero, seed_no, half)
+        if key not in self.made:
+            self.made[key] = half_of(self.engine, self.config, self.whole(zero), seed_no=seed_no, half=half)
+        return self.made[key]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A split that was found, as it went through discovery and confirmation.
+
+    Attributes:
+        split: With the groups that discovery chose; as declared where it chose none.
+        trial: Its trial.
+        suggestion: What discovery said; ``None`` where it had nothing to suggest.
+        evidence: Of the confirmation half.
+        p_adjusted: Of the confirmation, Holm-adjusted over what was promoted; ``None`` where it was not.
     """
-    with told_of(config, f"the groups of {split.name!r}"):
-        engine.execute(f"create or replace table labelled as {split.labels}")
-    counts: dict[str, int] = dict(
-        engine.rows(
-            "select segment_group, count(*) from labelled where segment_group is not null group by 1 order by 1"
+
+    split: Split
+    trial: Trial
+    suggestion: Suggestion | None
+    evidence: Evidence
+    p_adjusted: float | None
+
+
+def _try_found(populations: _Populations, splits: Sequence[Split], *, progress: Callable[[str], None]) -> list[_Found]:
+    """Found splits under the config's seed of the halves, with their verdicts under the others."""
+    if not splits:
+        return []
+    progress(f"search for {len(splits)} split{'s' * (len(splits) > 1)} in the discovery half")
+    found = _search_and_confirm(populations, splits, seed_no=0)
+    if not found:
+        return []
+    others: list[dict[str, Trial]] = []
+    for seed_no in range(1, OTHER_SEEDS + 1):
+        progress(f"the same under other halves, {seed_no} of {OTHER_SEEDS}")
+        again = _search_and_confirm(populations, splits, seed_no=seed_no)
+        others.append({one.split.name: one.trial for one in again})
+    other_seeds = seeds(populations.config)[1:]
+    return [
+        replace(
+            one,
+            trial=replace(
+                one.trial,
+                other_seeds=tuple(
+                    SeedVerdict(seed, trials[one.split.name].verdict if one.split.name in trials else "inconclusive")
+                    for seed, trials in zip(other_seeds, others, strict=True)
+                ),
+            ),
         )
+        for one in found
+    ]
+
+
+def _search_and_confirm(populations: _Populations, splits: Sequence[Split], *, seed_no: int) -> list[_Found]:
+    """Discovery suggests, confirmation tests once what was promoted; merged groups that were not suggested are left out."""
+    engine, config = populations.engine, populations.config
+    discovery = [(split, populations.half(split.time_zero, seed_no, 0)) for split in splits]
+    suggestions = suggest(engine, config, discovery, seed=config.seed, describe=seed_no == 0)
+    several: list[tuple[Split, Suggestion | None, Evidence, Labelled | None]] = []
+    for split, suggestion in zip(splits, suggestions, strict=True):
+        if suggestion is None:
+            if split.to_cut:
+                obstacle = (
+                    "no threshold",
+                    "no value leaves a tenth of the customers on both sides; name the groups with conditions",
+                )
+                several.append((split, None, Evidence(split, obstacle=obstacle), None))
+            continue
+        chosen = suggestion.split
+        sizes = label_customers(engine, config, chosen, populations.whole(chosen.time_zero))
+        evidence = gather(engine, config, chosen, populations.half(chosen.time_zero, seed_no, 1), halves=False)
+        several.append((chosen, suggestion, evidence, sizes))
+    promoted = [suggestion is not None and suggestion.promoted for _, suggestion, _, _ in several]
+    adjusted = _holm(
+        [evidence.p_value if ahead else None for ahead, (_, _, evidence, _) in zip(promoted, several, strict=True)]
     )
-    names = list(split.groups or counts)
-    engine.put(
-        "group_names",
-        {"segment_group": np.array(names, dtype=object), "group_no": np.arange(len(names), dtype=np.int32)},
-    )
-    suffix = population.suffix
-    engine.execute(
-        "create or replace table labels as\n"
-        "select m.customer_no, n.group_no, m.cohort, m.cycles, m.weight, e.* exclude (customer_no, customer)\n"
-        f"from labelled l join group_names n using (segment_group) join everyone e using (customer) join members_{suffix} m using (customer_no)"
-    )
-    sizes = {
-        number: (customers, cycles)
-        for number, customers, cycles in engine.rows(
-            "select group_no, count(*), cast(sum(cycles) as bigint) from labels group by 1"
+    return [
+        _Found(
+            split=split,
+            trial=judge_declared(evidence, config, p_adjusted=None)
+            if suggestion is None
+            else judge_found(evidence, config, suggestion=suggestion, sizes=sizes, p_adjusted=p),
+            suggestion=suggestion,
+            evidence=evidence,
+            p_adjusted=p,
         )
-    }
-    groups = tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names))
-    return groups, sum(counts.values()) - sum(group.customers for group in groups)
+        for (split, suggestion, evidence, sizes), p in zip(several, adjusted, strict=True)
+    ]
 
 
-def _obstacle(groups: Sequence[GroupEffect], population: Population) -> tuple[str, str] | None:
-    if len(groups) > MAX_GROUPS:
-        return "too many groups", f"{len(groups)} values make no split; name a few groups with conditions"
-    if not any(group.customers for group in groups):
-        return "nobody observed", "no customer of any group was observed after the purchase; use a longer period"
-    if reserved := [group.name for group in groups if group.name in RESERVED_NAMES or "|" in group.name]:
-        return (
-            "reserved name",
-            f"the value {reserved[0]!r} has a meaning of its own in results; name the groups with conditions",
-        )
-    if sum(group.customers > 0 for group in groups) < 2:
-        return "one group", "all labelled customers are in one group; look at the conditions of the others"
-    if sum(group.customers >= MIN_AT_RISK for group in groups) < 2:
-        return (
-            "too few customers",
-            f"fewer than two groups hold {MIN_AT_RISK} customers; use larger groups or more data",
-        )
-    if population.tau_days == 0 or sum(group.cycles for group in groups) < MIN_CYCLES:
-        return "too few events", f"fewer than {MIN_CYCLES} returns were seen; use a longer period or more customers"
-    return None
+def _holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Holm-adjusted over those that were tested."""
+    tested = [number for number, p in enumerate(p_values) if p is not None]
+    adjusted = holm(np.array([p_values[number] for number in tested], dtype=np.float64)).tolist()
+    over = dict(zip(tested, adjusted, strict=True))
+    return [over.get(number) for number in range(len(p_values))]
 
 
-def _group_sums(engine: Engine, population: Population, n_groups: int) -> tuple[GroupSums, float]:
-    """Power sums of the customers' scores by group and cohort, and the share of customers in cohorts that hold two groups."""
-    count = len(population.scores)
-    sums = [f"sum(s{i})" for i in range(count)]
-    products = [f"sum(cast(s{i} as hugeint) * s{j})" for i in range(count) for j in range(i, count)]
-    cubes = [f"sum(cast(s{i} as hugeint) * s{i} * s{i})" for i in range(count)]
-    rows = engine.rows(
-        f"select l.cohort, l.group_no, count(*), {', '.join(sums + products + cubes)}\n"
-        f"from labels l join scores_{population.suffix} s using (customer_no) group by 1, 2 order by 1, 2"
-    )
-    cohorts = sorted({row[0] for row in rows})
-    index = {cohort: number for number, cohort in enumerate(cohorts)}
-    customers = np.zeros((n_groups, len(cohorts)), dtype=np.int64)
-    score_sums = np.zeros((count, n_groups, len(cohorts)), dtype=object)
-    product_sums = np.zeros((count, count, len(cohorts)), dtype=object)
-    cube_sums = np.zeros((count, len(cohorts)), dtype=object)
-    pairs = [(i, j) for i in range(count) for j in range(i, count)]
-    for cohort, group, n, *values in rows:
-        k = index[cohort]
-        customers[group, k] = n
-        score_sums[:, group, k] = values[:count]
-        for (i, j), value in zip(pairs, values[count : count + len(pairs)], strict=True):
-            product_sums[i, j, k] += value
-            if i != j:
-                product_sums[j, i, k] += value
-        cube_sums[:, k] += np.array(values[count + len(pairs) :], dtype=object)
-    shared = customers[:, (customers > 0).sum(axis=0) >= 2].sum()
-    return GroupSums.from_power_sums(customers, score_sums, product_sums, cube_sums, scale=SCORE_UNIT), float(
-        shared / customers.sum()
-    )
+def _declared_entries(
+    declared: Sequence[tuple[Split, Evidence]], adjusted: Sequence[float | None], config: ExperimentConfig
+) -> list[LedgerEntry]:
+    tests = [(split.name, evidence.p_value, p) for (split, evidence), p in zip(declared, adjusted, strict=True)]
+    return _entries(tests, "declared", "Holm", outcomes=("significant", "not significant"), level=config.trial.level)
 
 
-def _test(engine: Engine, config: ExperimentConfig, population: Population, sums: GroupSums) -> SplitTest:
-    """The largest of the scores' statistics; by permutation where the closed forms are not good enough."""
-    closed = test_scores(sums)
-    scores = tuple(
-        ScoreTest(name, float(statistic), int(df), float(p))
-        for name, statistic, df, p in zip(
-            population.scores, closed.statistics, closed.degrees_of_freedom, closed.p_values, strict=True
-        )
-    )
-    if not needs_permutation(sums, closed):
-        return SplitTest(scores=scores, p_value=closed.p_value, tail=closed.tail)
-    columns = ", ".join(f"s{i}" for i in range(len(population.scores)))
-    table = engine.arrays(
-        f"select l.group_no, l.cohort, {columns} from labels l join scores_{population.suffix} s using (customer_no) order by customer_no"
-    )
-    values = np.stack([table[f"s{i}"] / SCORE_UNIT for i in range(len(population.scores))])
-    cohorts = np.unique(table["cohort"], return_inverse=True)[1]
-    p, tail = permutation_p(values, table["group_no"], cohorts, resamples=RESAMPLES, seed=config.seed)
-    return SplitTest(scores=scores, p_value=p, tail=tail)
+def _found_entries(found: Sequence[_Found], config: ExperimentConfig) -> list[LedgerEntry]:
+    screening = {"min_p": "min-P", "benjamini_yekutieli": "Benjamini-Yekutieli"}[config.trial.advanced.screening]
+    level = config.trial.level
+    screened: list[Test] = []
+    confirmed: list[Test] = []
+    for one in found:
+        if one.suggestion is None:
+            screened.append((one.split.name, None, None))
+            continue
+        screened.append((one.split.name, one.suggestion.p_value, one.suggestion.p_adjusted))
+        if one.suggestion.promoted:
+            confirmed.append((one.split.name, one.evidence.p_value, one.p_adjusted))
+    return [
+        *_entries(screened, "discovery", screening, outcomes=("promoted", "not promoted"), level=level),
+        *_entries(confirmed, "confirmation", "Holm", outcomes=("significant", "not significant"), level=level),
+    ]
+
+
+def _entries(
+    tests: Sequence[Test], stage: str, correction: str, *, outcomes: tuple[str, str], level: float
+) -> list[LedgerEntry]:
+    """The tests of one stage, the smallest p first, then what could not be tested."""
+    tested = sorted(((p, name, adjusted) for name, p, adjusted in tests if p is not None and adjusted is not None))
+    entries = [
+        LedgerEntry(EVERYBODY, name, stage, correction, p, place, len(tested), adjusted, outcomes[adjusted > level])
+        for place, (p, name, adjusted) in enumerate(tested, start=1)
+    ]
+    untested = [name for name, p, adjusted in tests if p is None or adjusted is None]
+    return entries + [
+        LedgerEntry(EVERYBODY, name, stage, correction, None, None, len(tested), None, "not tested")
+        for name in untested
+    ]

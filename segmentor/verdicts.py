@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,52 +12,112 @@ from scipy.special import ndtri
 
 from segmentor.cycles import OTHER_SEEDS, seeds
 from segmentor.effects import Effects, HalfEffects, exceeds
-from segmentor.result import Comparability, GroupEffect, Interval, SeedVerdict, SplitTest, Trial, Verdict
-from segmentor.splits import MIXED, Split
+from segmentor.result import EVERYBODY, GroupEffect, Interval, SeedVerdict, Trial, Verdict
+from segmentor.splits import MIXED
 from segmentor.statistics.effects import PairIntervals, customers_for_equivalence, customers_for_separation
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
+    from segmentor.discovery import Suggestion
+    from segmentor.evidence import Evidence
+    from segmentor.labelling import Labelled
+
+MONTH = re.compile(r"\d{4}-\d{2}")
+"""Name of a monthly cohort."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the verdict on a split rests on.
-
-    Attributes:
-        split: The split.
-        tau_days: Day at which scores are cut.
-        groups: Groups with their sizes.
-        not_known: Customers to whom no group applies.
-        no_follow_up: Labelled customers not observed after time zero.
-        comparability: Whether the groups share cohorts and follow-up.
-        test: Its test; ``None`` where there is an obstacle.
-        effects: Its effects; ``None`` where there is an obstacle.
-        obstacle: Reason code for which it is untestable, and how to restate it.
-    """
-
-    split: Split
-    tau_days: int | None = None
-    groups: tuple[GroupEffect, ...] = ()
-    not_known: int = 0
-    no_follow_up: int = 0
-    comparability: Comparability | None = None
-    test: SplitTest | None = None
-    effects: Effects | None = None
-    obstacle: tuple[str, str] | None = None
-
-
-def judge(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | None) -> Trial:
-    """The trial of a declared split.
+def judge_declared(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | None) -> Trial:
+    """The trial of a split that was declared as it stands.
 
     Args:
-        evidence: Its test and effects, or its obstacle.
+        evidence: Its test and effects on all customers, or its obstacle.
         config: Holds the level, the minimum effects and the smallest group.
         p_adjusted: p of the test, adjusted over all declared splits; ``None`` for an untestable one.
     """
-    split, effects = evidence.split, evidence.effects
-    untested = Trial(
-        segment="all",
+    effects = evidence.effects
+    if evidence.test is None or effects is None or p_adjusted is None:
+        return _untestable(evidence)
+    carrying = _carrying_pair(effects, config)
+    agree = [_same_direction(carrying, half) for half in effects.halves]
+    verdicts = [_verdict(evidence.groups, effects, config, p_adjusted, same_direction=same) for same in agree or [True]]
+    verdict, reasons = verdicts[0]
+    others = [verdict for verdict, _ in verdicts[1:]] or [verdict] * OTHER_SEEDS
+    trial = _judged(evidence, effects, config, (verdict, reasons), carrying=carrying, p_adjusted=p_adjusted)
+    return replace(
+        trial,
+        same_direction=agree[0] if agree else None,
+        other_seeds=tuple(SeedVerdict(seed, other) for seed, other in zip(seeds(config)[1:], others, strict=True)),
+    )
+
+
+def judge_found(
+    evidence: Evidence,
+    config: ExperimentConfig,
+    *,
+    suggestion: Suggestion,
+    sizes: Labelled | None,
+    p_adjusted: float | None,
+) -> Trial:
+    """The trial of a split that the discovery half suggested.
+
+    Args:
+        evidence: Of the confirmation half.
+        config: Holds the level, the minimum effects and the smallest group.
+        suggestion: What discovery said of it.
+        sizes: Its groups in both halves.
+        p_adjusted: p of the confirmation, adjusted over all that was promoted; ``None`` where it was not.
+    """
+    effects = evidence.effects
+    both = {group.name: group for group in sizes.groups} if sizes else {}
+    evidence = replace(
+        evidence,
+        groups=_with_sizes(evidence.groups, both),
+        not_known=sizes.not_known if sizes else evidence.not_known,
+        no_follow_up=sizes.no_follow_up if sizes else evidence.no_follow_up,
+    )
+    if evidence.test is None or effects is None:
+        trial = _untestable(evidence)
+    else:
+        effects = replace(effects, groups=_with_sizes(effects.groups, both))
+        carrying = _carrying_pair(effects, config)
+        same = _points_alike(effects, suggestion.effects, carrying)
+        verdict = _verdict(
+            evidence.groups, effects, config, 1.0 if p_adjusted is None else p_adjusted, same_direction=same
+        )
+        if p_adjusted is None and verdict[0] == "inconclusive":
+            verdict = ("inconclusive", ("not promoted", *verdict[1][1:]))
+        trial = replace(
+            _judged(evidence, effects, config, verdict, carrying=carrying, p_adjusted=p_adjusted), same_direction=same
+        )
+    return replace(trial, p_discovery_adjusted=suggestion.p_adjusted, cutpoint=suggestion.cutpoint)
+
+
+def _with_sizes(groups: Sequence[GroupEffect], both: Mapping[str, GroupEffect]) -> tuple[GroupEffect, ...]:
+    """Groups with their numbers of customers and cycles in both halves."""
+    return tuple(
+        replace(group, customers=both[group.name].customers, cycles=both[group.name].cycles)
+        if group.name in both
+        else group
+        for group in groups
+    )
+
+
+def _untestable(evidence: Evidence) -> Trial:
+    assert evidence.obstacle is not None
+    reason, restate = evidence.obstacle
+    return replace(
+        _untried(evidence),
+        reasons=(reason,),
+        sentence=f"This cannot be tested as it stands ({reason}): {restate}.",
+        restate=restate,
+        restated=evidence.split.restated,
+    )
+
+
+def _untried(evidence: Evidence) -> Trial:
+    split = evidence.split
+    return Trial(
+        segment=EVERYBODY,
         split=split.name,
         source="declared",
         known=split.known,
@@ -66,44 +127,48 @@ def judge(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: float | N
         no_follow_up=evidence.no_follow_up,
         comparability=evidence.comparability,
         tau_days=evidence.tau_days,
+        merged_from=split.merged_from,
         verdict="untestable",
         reasons=(),
         sentence="",
     )
-    if evidence.test is None or effects is None or p_adjusted is None:
-        assert evidence.obstacle is not None
-        reason, restate = evidence.obstacle
-        return replace(
-            untested,
-            reasons=(reason,),
-            sentence=f"This cannot be tested as it stands ({reason}): {restate}.",
-            restate=restate,
-        )
-    carrying = _carrying_pair(effects, config)
-    agree = [_same_direction(carrying, half) for half in effects.halves]
-    verdicts = [_verdict(evidence.groups, effects, config, p_adjusted, same_direction=same) for same in agree or [True]]
-    verdict, reasons = verdicts[0]
+
+
+def _judged(
+    evidence: Evidence,
+    effects: Effects,
+    config: ExperimentConfig,
+    verdict: tuple[Verdict, tuple[str, ...]],
+    *,
+    carrying: tuple[int, int],
+    p_adjusted: float | None,
+) -> Trial:
+    """The trial with its verdict, in numbers and words."""
+    assert evidence.test is not None
+    name, reasons = verdict
     customers = sum(group.customers for group in evidence.groups)
+    p_value = evidence.test.p_value
     needed = (
-        _customers_needed(evidence.test.p_value, p_adjusted, effects, config, customers)
-        if verdict == "inconclusive"
+        _customers_needed(p_value, max(p_adjusted or p_value, p_value), effects, config, customers)
+        if name == "inconclusive"
         else None
     )
-    others = [verdict for verdict, _ in verdicts[1:]] or [verdict] * OTHER_SEEDS
+    months = None if needed is None else _months_needed(evidence, customers, needed)
     return replace(
-        untested,
+        _untried(evidence),
         groups=effects.groups,
-        verdict=verdict,
+        verdict=name,
         reasons=reasons,
-        sentence=_sentence(verdict, reasons[0], effects, carrying=carrying[0], config=config, needed=needed),
+        sentence=_sentence(
+            name, reasons[0], effects, carrying=carrying[0], config=config, needed=needed, months=months
+        ),
         horizon_days=effects.horizon_days,
         pairs=effects.pairs,
         verdict_pair=carrying[0],
         test=evidence.test,
         p_adjusted=p_adjusted,
         customers_needed=needed,
-        same_direction=agree[0] if agree else None,
-        other_seeds=tuple(SeedVerdict(seed, other) for seed, other in zip(seeds(config)[1:], others, strict=True)),
+        months_needed=months,
     )
 
 
@@ -171,6 +236,29 @@ def _same_direction(carrying: tuple[int, int], half: HalfEffects) -> bool:
     return bool(np.isfinite(both).all() and both[0] * both[1] > 0)
 
 
+def _points_alike(confirmed: Effects, suggested: Effects | None, carrying: tuple[int, int]) -> bool:
+    """Whether the comparison that carries the verdict has the same sign in discovery as in confirmation."""
+    if suggested is None:
+        return False
+    pair, which = carrying
+    names = [(each.first, each.second) for each in suggested.pairs]
+    wanted = (confirmed.pairs[pair].first, confirmed.pairs[pair].second)
+    if wanted not in names:
+        return False
+    there = (suggested.log_ratios, suggested.shares)[which].difference[names.index(wanted)]
+    here = (confirmed.log_ratios, confirmed.shares)[which].difference[pair]
+    return bool(here * there > 0)
+
+
+def _months_needed(evidence: Evidence, customers: int, needed: int) -> int | None:
+    """Months until as many customers are there, at the rate at which those of the split came; ``None`` without months."""
+    months = {cohort.name for cohort in evidence.comparability.cohorts} if evidence.comparability else set()
+    if len(months) < 2 or not all(MONTH.fullmatch(name) for name in months):
+        return None
+    first, last = (int(name[:4]) * 12 + int(name[5:]) for name in (min(months), max(months)))
+    return int(np.ceil((needed - customers) / (customers / (last - first + 1))))
+
+
 def _customers_needed(
     p_value: float, p_adjusted: float, effects: Effects, config: ExperimentConfig, customers: int
 ) -> int | None:
@@ -202,7 +290,14 @@ def _customers_needed(
 
 
 def _sentence(
-    verdict: Verdict, reason: str, effects: Effects, *, carrying: int, config: ExperimentConfig, needed: int | None
+    verdict: Verdict,
+    reason: str,
+    effects: Effects,
+    *,
+    carrying: int,
+    config: ExperimentConfig,
+    needed: int | None,
+    months: int | None,
 ) -> str:
     """The verdict in plain words, with its effect and interval."""
     pair = effects.pairs[carrying]
@@ -219,7 +314,8 @@ def _sentence(
     if verdict == "equivalent":
         margin = f"{100 * config.trial.minimum_effect:g} % in cycle and {100 * config.trial.minimum_share:g} points in share back"
         return f"Shown not to matter: differences above {margin} are ruled out; {facts}."
-    more = "" if needed is None else f" About {needed:,} customers in all would probably decide it."
+    wait = "" if months is None else f", which at the present rate takes {months:,} more month{'s' * (months != 1)}"
+    more = "" if needed is None else f" About {needed:,} customers in all would probably decide it{wait}."
     return f"Not decided ({reason}): {facts}.{more}"
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shops import CONFIG, Line, day, engine_with, read_config
 
 from segmentor.config import ExperimentConfig
-from segmentor.cycles import WEIGHT_UNIT, build_cycles, build_population, day_number
+from segmentor.cycles import WEIGHT_UNIT, TimeZero, build_cycles, build_population, day_number
 from segmentor.engine.duckdb import Engine
 from segmentor.errors import ConfigError, DataError
 
@@ -100,8 +100,8 @@ def test_a_gap_is_censored_at_the_end_and_weighs_by_its_customer(tmp_path: Path)
     config = read_config(tmp_path, CONFIG + f"cycle: {{observed_until: {LAST_DAY}}}\n")
     with engine_with(lines) as engine:
         build_cycles(engine, config, progress=lambda _: None)
-        build_population(engine, config, 1, observed_until=day_number(LAST_DAY))
-        build_population(engine, config, 2, observed_until=day_number(LAST_DAY))
+        build_population(engine, config, TimeZero(1), observed_until=day_number(LAST_DAY))
+        build_population(engine, config, TimeZero(2), observed_until=day_number(LAST_DAY))
         gaps = (
             "select e.customer, duration, event_observed from gaps_{} join everyone e using (customer_no) order by all"
         )

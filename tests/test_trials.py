@@ -63,7 +63,9 @@ def tried(folder: Path, lines: list[Line], splits: str, *, more: str = "") -> tu
         columns, summary = build_cycles(engine, config, progress=lambda _: None)
         declared = declared_splits(config, columns)
         make_label_sources(engine, config, columns, declared)
-        return run_trials(engine, config, declared, observed_until=summary.observed_until, progress=lambda _: None)
+        return run_trials(
+            engine, config, columns, declared, observed_until=summary.observed_until, progress=lambda _: None
+        ).trials
 
 
 FIRST_PRODUCT = (
@@ -185,9 +187,9 @@ def test_alike_groups_are_shown_equivalent_with_enough_customers(tmp_path: Path)
 
 
 def test_three_groups_have_all_pairs_and_one_p_value(tmp_path: Path) -> None:
-    """A split of three groups is tested once, and names the pair that carries its verdict."""
+    """A split of three groups is tested once, names the pair that carries its verdict, and its two like groups are merged."""
     splits = "    - {name: first, known: first_purchase, by: product_id}\n"
-    (trial,) = tried(tmp_path, shop(1500, ratio=1.6, groups=("p", "q", "r")), splits)
+    trial, merged = tried(tmp_path, shop(1500, ratio=1.6, groups=("p", "q", "r")), splits)
     assert [group.name for group in trial.groups] == ["p", "q", "r"]
     assert [(pair.first, pair.second) for pair in trial.pairs] == [("p", "q"), ("p", "r"), ("q", "r")]
     assert trial.verdict == "separates"
@@ -195,6 +197,14 @@ def test_three_groups_have_all_pairs_and_one_p_value(tmp_path: Path) -> None:
     assert trial.pairs[trial.verdict_pair].first == "p"
     assert trial.test is not None
     assert {score.degrees_of_freedom for score in trial.test.scores} == {2}
+    assert (merged.split, merged.merged_from, merged.verdict) == ("first, merged", "first", "separates")
+    assert [group.name for group in merged.groups] == ["p", "q + r"]
+    assert [group.customers for group in merged.groups] == [
+        trial.groups[0].customers,
+        trial.groups[1].customers + trial.groups[2].customers,
+    ]
+    assert merged.p_discovery_adjusted is not None
+    assert merged.p_discovery_adjusted < 0.05
 
 
 def test_declared_splits_are_holm_adjusted_and_do_not_touch_one_another(tmp_path: Path) -> None:
@@ -218,8 +228,8 @@ def test_declared_splits_are_holm_adjusted_and_do_not_touch_one_another(tmp_path
     ("split", "reason"),
     [
         ("{name: a, known: lifetime, by: product_id}", "circular"),
-        ("{name: a, known: {until: 2024-06-01}, by: product_id}", "not supported"),
-        ("{name: a, known: first_purchase, by: amount, thresholds: auto}", "not supported"),
+        ("{name: a, known: {until: 2030-06-01}, by: product_id}", "nobody observed"),
+        ("{name: a, known: first_purchase, by: amount, thresholds: auto}", "no threshold"),
         (
             "{name: a, known: first_purchase, groups: {p: \"product_id in ('p', 'q')\", none: \"product_id = 'z'\"}}",
             "one group",
@@ -290,7 +300,9 @@ def test_a_horizon_beyond_the_data_ends_with_the_longest_gap(tmp_path: Path) -> 
         columns, summary = build_cycles(engine, config, progress=lambda _: None)
         splits = declared_splits(config, columns)
         make_label_sources(engine, config, columns, splits)
-        (trial,) = run_trials(engine, config, splits, observed_until=summary.observed_until, progress=lambda _: None)
+        (trial,) = run_trials(
+            engine, config, columns, splits, observed_until=summary.observed_until, progress=lambda _: None
+        ).trials
     assert trial.horizon_days is not None
     assert 60 < trial.horizon_days <= UNTIL
 

@@ -6,6 +6,7 @@ aliases, tags, merge keys, directives, duplicate keys, further documents and nes
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -96,6 +97,17 @@ def read_yaml(text: str) -> Document:
         return _Reader(YAML(typ="safe", pure=True).parse(text)).read()
     except YAMLError as error:
         raise _syntax_error(error, text) from None
+
+
+def write_yaml(value: object) -> str:
+    """Plain lists, dicts and scalars as YAML that a config may hold."""
+    from ruamel.yaml import YAML  # noqa: PLC0415
+
+    writer: Any = YAML(typ="safe", pure=True)
+    writer.default_flow_style, writer.sort_base_mapping_type_on_output, writer.width = False, False, 1000
+    text = io.StringIO()
+    writer.dump(value, text)
+    return text.getvalue()
 
 
 def read_scalar(text: str) -> Scalar:

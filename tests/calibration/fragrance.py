@@ -46,8 +46,10 @@ def trials_of(shop: FragranceShop, config: ExperimentConfig) -> dict[str, Trial]
         columns, summary = build_cycles(engine, config, progress=lambda _: None)
         splits = declared_splits(config, columns)
         make_label_sources(engine, config, columns, splits)
-        trials = run_trials(engine, config, splits, observed_until=summary.observed_until, progress=lambda _: None)
-    return {trial.split: trial for trial in trials}
+        tried = run_trials(
+            engine, config, columns, splits, observed_until=summary.observed_until, progress=lambda _: None
+        )
+    return {trial.split: trial for trial in tried.trials}
 
 
 def null_trials(shops: int, *, customers: int, rate_sd: float = 0.6) -> list[dict[str, Trial]]:

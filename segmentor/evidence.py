@@ -1,0 +1,135 @@
+"""A split in a population -> what its verdict rests on: the test of its groups and their effects, or what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from segmentor.effects import MIN_AT_RISK, Effects, measure_effects, naive_p_value
+from segmentor.errors import StatisticsError
+from segmentor.labelling import Labelled, group_sums, label_customers, labelled_scores
+from segmentor.result import Comparability, GroupEffect, ScoreTest, SplitTest
+from segmentor.statistics.permutation import permutation_p
+from segmentor.statistics.score_tests import needs_permutation, test_scores
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.engine.duckdb import Engine
+    from segmentor.populations import Population
+    from segmentor.splits import Split
+    from segmentor.statistics.linear import GroupSums
+
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the verdict on a split rests on.
+
+    Attributes:
+        split: The split.
+        tau_days: Day at which scores are cut.
+        groups: Groups with their sizes.
+        not_known: Customers to whom no group applies.
+        no_follow_up: Labelled customers not observed after time zero.
+        comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups.
+        test: Its test; ``None`` where there is an obstacle.
+        effects: Its effects; ``None`` where there is an obstacle.
+        obstacle: Reason code for which it is untestable, and how to restate it.
+    """
+
+    split: Split
+    tau_days: int | None = None
+    groups: tuple[GroupEffect, ...] = ()
+    not_known: int = 0
+    no_follow_up: int = 0
+    comparability: Comparability | None = None
+    test: SplitTest | None = None
+    effects: Effects | None = None
+    obstacle: tuple[str, str] | None = None
+
+    @property
+    def p_value(self) -> float | None:
+        """Of the test, before any adjustment."""
+        return None if self.test is None else self.test.p_value
+
+
+def describe(split: Split, population: Population, labelled: Labelled) -> Evidence:
+    """The evidence before any test is made."""
+    return Evidence(
+        split=split,
+        tau_days=population.tau_days or None,
+        groups=labelled.groups,
+        not_known=labelled.not_known,
+        no_follow_up=labelled.no_follow_up,
+        comparability=labelled.comparability,
+        obstacle=split.untestable or labelled.obstacle,
+    )
+
+
+def gather(
+    engine: Engine,
+    config: ExperimentConfig,
+    split: Split,
+    population: Population,
+    *,
+    halves: bool = True,
+    source: str | None = None,
+) -> Evidence:
+    """Labels the customers of a population, tests the split and measures its effects; leaves the table ``labels``.
+
+    Args:
+        engine: Holds the split's source and the population's tables.
+        config: The experiment.
+        split: A split whose groups are conditions or values.
+        population: Whom to look at.
+        halves: Measure a significant effect in each half of the customers too.
+        source: Another table of the columns of the split's source.
+    """
+    labelled = label_customers(engine, config, split, population, source=source)
+    evidence = describe(split, population, labelled)
+    if evidence.obstacle is not None:
+        return evidence
+    try:
+        test = test_split(engine, config, population, group_sums(engine, population, len(labelled.groups)))
+    except StatisticsError:
+        return replace(
+            evidence,
+            obstacle=("no variance", "customers of one cohort all behave alike; use a longer period or more customers"),
+        )
+    effects = measure_effects(
+        engine, config, population, labelled.groups, significant=halves and test.p_value <= config.trial.level
+    )
+    if effects is None:
+        return replace(
+            evidence,
+            obstacle=(
+                "too few customers",
+                (
+                    f"fewer than two groups hold {MIN_AT_RISK} customers in the months of first purchase that the groups share; "
+                    "use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
+                ),
+            ),
+        )
+    naive = naive_p_value(engine, population, len(labelled.groups))
+    return replace(evidence, test=replace(test, naive_p_value=naive), effects=effects)
+
+
+def test_split(engine: Engine, config: ExperimentConfig, population: Population, sums: GroupSums) -> SplitTest:
+    """The largest of the scores' statistics; by relabelling where the closed forms are not good enough.
+
+    Raises:
+        StatisticsError: No score has variance within cohorts that hold two groups.
+    """
+    closed = test_scores(sums)
+    scores = tuple(
+        ScoreTest(name, float(statistic), int(df), float(p))
+        for name, statistic, df, p in zip(
+            population.scores, closed.statistics, closed.degrees_of_freedom, closed.p_values, strict=True
+        )
+    )
+    if not needs_permutation(sums, closed):
+        return SplitTest(scores=scores, p_value=closed.p_value, tail=closed.tail)
+    values, groups, cohorts = labelled_scores(engine, population)
+    p, tail = permutation_p(values, groups, cohorts, resamples=RESAMPLES, seed=config.seed)
+    return SplitTest(scores=scores, p_value=p, tail=tail)

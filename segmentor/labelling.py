@@ -1,0 +1,233 @@
+"""A split and a population -> the customers of each group, whether they can be compared, and what stands in the way of a test."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segmentor.cycles import cohort_name, told_of
+from segmentor.effects import MIN_AT_RISK
+from segmentor.populations import SCORE_UNIT, Population
+from segmentor.result import EVERYBODY, NOT_YET_KNOWN, CohortCount, Comparability, GroupEffect
+from segmentor.splits import MAX_GROUPS, Split
+from segmentor.statistics.linear import GroupSums
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.engine.duckdb import Engine
+    from segmentor.statistics.arrays import FloatArray, IntArray
+
+MIN_CYCLES = 20
+"""Returns among labelled customers below which no test is tried."""
+
+MIN_COMPARABLE = 0.2
+"""Share of labelled customers who must be in cohorts that hold two groups."""
+
+MAX_EXPLAINED = 0.5
+"""Share of the variance in customers' numbers of purchases above which a column is taken to be made of them."""
+
+RESERVED_NAMES = {NOT_YET_KNOWN, EVERYBODY}
+"""Names of segments that no value of a column may take."""
+
+_NAMED = 6
+"""Cohorts that a sentence names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Customers of a population by group.
+
+    Attributes:
+        groups: In the order of the config, by value where there is none.
+        not_known: Members of the population to whom no group applies.
+        no_follow_up: Labelled customers without a gap in the population.
+        comparability: Whether the groups share cohorts and follow-up.
+        obstacle: Reason code for which the split cannot be tested, and how to restate it; ``None`` where it can.
+    """
+
+    groups: tuple[GroupEffect, ...]
+    not_known: int
+    no_follow_up: int
+    comparability: Comparability
+    obstacle: tuple[str, str] | None
+
+
+def label_customers(
+    engine: Engine, config: ExperimentConfig, split: Split, population: Population, *, source: str | None = None
+) -> Labelled:
+    """Makes ``labels``: a row a labelled customer with a gap, with ``group_no`` and what the sums need.
+
+    Args:
+        engine: Holds the split's source and the population's tables.
+        config: The experiment.
+        split: A split whose groups are conditions or values.
+        population: Who is labelled.
+        source: Another table of the columns of the split's source.
+
+    Raises:
+        ExpressionError: A condition cannot be computed over the data.
+    """
+    with told_of(config, f"the groups of {split.name!r}"):
+        engine.execute(f"create or replace table labelled as {split.labels_of(source or split.source)}")
+    counts: dict[str, int] = dict(
+        engine.rows(
+            "select segment_group, count(*) from labelled where segment_group is not null group by 1 order by 1"
+        )
+    )
+    names = list(split.groups or counts)
+    engine.put(
+        "group_names",
+        {"segment_group": np.array(names, dtype=object), "group_no": np.arange(len(names), dtype=np.int32)},
+    )
+    engine.execute(
+        "create or replace table labels as\n"
+        "select m.customer_no, n.group_no, m.cohort, m.cycles, m.weight, m.follow_up, e.* exclude (customer_no, customer)\n"
+        "from labelled l join group_names n using (segment_group) join everyone e using (customer)\n"
+        f"join members_{population.suffix} m using (customer_no)"
+    )
+    sizes = {
+        number: (customers, cycles)
+        for number, customers, cycles in engine.rows(
+            "select group_no, count(*), cast(sum(cycles) as bigint) from labels group by 1"
+        )
+    }
+    groups = tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names))
+    labelled = sum(group.customers for group in groups)
+    comparability = _comparability(engine, config, len(groups))
+    return Labelled(
+        groups=groups,
+        not_known=population.members - labelled,
+        no_follow_up=sum(counts.values()) - labelled,
+        comparability=comparability,
+        obstacle=_obstacle(groups, population)
+        or _not_comparable(comparability)
+        or (_made_of_purchases(engine, split) if split.source == "_attributes" else None),
+    )
+
+
+def group_sums(engine: Engine, population: Population, n_groups: int) -> GroupSums:
+    """Power sums of the labelled customers' scores by group and cohort."""
+    count = len(population.scores)
+    sums = [f"sum(s{i})" for i in range(count)]
+    products = [f"sum(cast(s{i} as hugeint) * s{j})" for i in range(count) for j in range(i, count)]
+    cubes = [f"sum(cast(s{i} as hugeint) * s{i} * s{i})" for i in range(count)]
+    rows = engine.rows(
+        f"select l.cohort, l.group_no, count(*), {', '.join(sums + products + cubes)}\n"
+        f"from labels l join scores_{population.suffix} s using (customer_no) group by 1, 2 order by 1, 2"
+    )
+    cohorts = sorted({row[0] for row in rows})
+    index = {cohort: number for number, cohort in enumerate(cohorts)}
+    customers = np.zeros((n_groups, len(cohorts)), dtype=np.int64)
+    score_sums = np.zeros((count, n_groups, len(cohorts)), dtype=object)
+    product_sums = np.zeros((count, count, len(cohorts)), dtype=object)
+    cube_sums = np.zeros((count, len(cohorts)), dtype=object)
+    pairs = [(i, j) for i in range(count) for j in range(i, count)]
+    for cohort, group, n, *values in rows:
+        k = index[cohort]
+        customers[group, k] = n
+        score_sums[:, group, k] = values[:count]
+        for (i, j), value in zip(pairs, values[count : count + len(pairs)], strict=True):
+            product_sums[i, j, k] += value
+            if i != j:
+                product_sums[j, i, k] += value
+        cube_sums[:, k] += np.array(values[count + len(pairs) :], dtype=object)
+    return GroupSums.from_power_sums(customers, score_sums, product_sums, cube_sums, scale=SCORE_UNIT)
+
+
+def labelled_scores(engine: Engine, population: Population) -> tuple[FloatArray, IntArray, IntArray]:
+    """Scores, group and cohort of each labelled customer: shapes (n_scores, n), (n,), (n,), in the order of customers."""
+    columns = ", ".join(f"s{i}" for i in range(len(population.scores)))
+    table = engine.arrays(
+        f"select l.group_no, l.cohort, {columns} from labels l join scores_{population.suffix} s using (customer_no) order by customer_no"
+    )
+    scores = np.stack([table[f"s{i}"] / SCORE_UNIT for i in range(len(population.scores))])
+    return scores, table["group_no"], np.unique(table["cohort"], return_inverse=True)[1]
+
+
+def _comparability(engine: Engine, config: ExperimentConfig, n_groups: int) -> Comparability:
+    follow_up = dict(engine.rows("select group_no, quantile_disc(follow_up, 0.5) from labels group by 1"))
+    counts: dict[int, list[int]] = {}
+    for cohort, group, customers in engine.rows("select cohort, group_no, count(*) from labels group by all"):
+        counts.setdefault(cohort, [0] * n_groups)[group] = customers
+    shared = sum(sum(row) for row in counts.values() if _holds_two(row))
+    return Comparability(
+        share=shared / max(1, sum(map(sum, counts.values()))),
+        cohorts=tuple(CohortCount(cohort_name(config, code), tuple(counts[code])) for code in sorted(counts)),
+        follow_up_days=tuple(follow_up.get(number) for number in range(n_groups)),
+    )
+
+
+def _holds_two(customers: Sequence[int]) -> bool:
+    return sum(number > 0 for number in customers) >= 2
+
+
+def _obstacle(groups: Sequence[GroupEffect], population: Population) -> tuple[str, str] | None:
+    if len(groups) > MAX_GROUPS:
+        return "too many groups", f"{len(groups)} values make no split; name a few groups with conditions"
+    if not any(group.customers for group in groups):
+        return "nobody observed", "no customer of any group was observed after the purchase; use a longer period"
+    if reserved := [group.name for group in groups if group.name in RESERVED_NAMES or "|" in group.name]:
+        return (
+            "reserved name",
+            f"the value {reserved[0]!r} has a meaning of its own in results; name the groups with conditions",
+        )
+    if sum(group.customers > 0 for group in groups) < 2:
+        return "one group", "all labelled customers are in one group; look at the conditions of the others"
+    if sum(group.customers >= MIN_AT_RISK for group in groups) < 2:
+        return (
+            "too few customers",
+            f"fewer than two groups hold {MIN_AT_RISK} customers; use larger groups or more data",
+        )
+    if population.tau_days == 0 or sum(group.cycles for group in groups) < MIN_CYCLES:
+        return "too few events", f"fewer than {MIN_CYCLES} returns were seen; use a longer period or more customers"
+    return None
+
+
+def _not_comparable(comparability: Comparability) -> tuple[str, str] | None:
+    if comparability.share >= MIN_COMPARABLE:
+        return None
+    shared = [cohort.name for cohort in comparability.cohorts if _holds_two(cohort.customers)]
+    named = ", ".join(shared[:_NAMED]) + (f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else "")
+    where = (
+        f"they can be compared only among customers of {named}: look at a period in which there are more of both"
+        if shared
+        else "no cohort holds two of them: look at a period in which there were customers of both"
+    )
+    return (
+        "not comparable",
+        f"the groups hardly share a month of first purchase, so that season or tenure cannot be told from the split; {where}",
+    )
+
+
+def _made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
+    """Whether a column that is said to be fixed at entry follows the number of purchases, as a tier or a total does.
+
+    Looks at the share of the variance of that number's ranks within cohorts that the groups explain, less what as many groups drawn
+    at random would explain.
+    """
+    rows = engine.rows(
+        "with ranked as (\n"
+        "  select group_no, 2 * rank() over (partition by cohort order by cycles) + count(*) over (partition by cohort, cycles) - 1\n"
+        "    - count(*) over (partition by cohort) as place, count(*) over (partition by cohort) as of from labels)\n"
+        "select group_no, count(*), sum(cast(1000000 * place // of as bigint)),\n"
+        "  sum(cast(1000000 * place // of as hugeint) * (1000000 * place // of)) from ranked group by 1"
+    )
+    sizes, sums, squares = (np.array([float(row[part]) for row in rows]) for part in (1, 2, 3))
+    n, mean = sizes.sum(), sums.sum() / sizes.sum()
+    total = squares.sum() - n * mean**2
+    if total <= 0 or n <= len(sizes):
+        return None
+    within = (squares - sums**2 / sizes).sum()
+    explained = 1 - within / (n - len(sizes)) / (total / (n - 1))
+    if explained < MAX_EXPLAINED:
+        return None
+    return (
+        "circular",
+        (
+            f"{split.by or 'this label'} follows the number of purchases (it explains {100 * explained:.0f} % of it), as a tier, a total or "
+            "a segment of another system does, and is not fixed at entry; give its values as of a date and declare known: {until: DATE}"
+        ),
+    )

@@ -14,6 +14,9 @@ The map, in the order in which a run passes through it:
 - `trials`: a split is tried: group sums are tested, effects measured.
 - `attributes`: which columns say where a customer lives, by which channel one came, what a line is.
 - `verdicts`: test and effects become a verdict with its reasons.
+- `labelling`: a split's groups among the customers of a population, and whether they can be compared.
+- `evidence`: group sums are tested, effects measured.
+- `discovery`: what one half of the customers suggests: cutpoints, groups to merge.
 - `segments`: separating splits become definitions and one SQL statement.
 - `assignment`: the definitions of an earlier run give each customer its segment.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.

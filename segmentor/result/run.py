@@ -1,0 +1,233 @@
+"""What a run found, and its one JSON form (``results.json``), which needs no engine to read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+from segmentor.errors import InputError
+from segmentor.result.trial import Interval, LedgerEntry, Trial
+
+FORMAT = 2
+"""Version of ``results.json``; raised when a reader of an older one would misread it."""
+
+NOT_YET_KNOWN = "not yet known"
+"""Name of the leaf of customers to whom no group of a split applies (yet)."""
+
+EVERYBODY = "all"
+"""Name of the root: where a split is tried, and the one segment where nothing separates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One condition on the way to a segment.
+
+    Attributes:
+        split: The split it comes from.
+        group: The group of that split.
+        known: When it is known.
+        condition: SQL boolean expression over lines or customers, or ``column = value``.
+    """
+
+    split: str
+    group: str
+    known: str
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A validated leaf: its definition, size and cycle.
+
+    Attributes:
+        id: Short stable name for files and joins, ``[a-z0-9_-]+``.
+        name: Name for people; unique in a run.
+        parent: Name of the segment above, ``all`` at the root, ``None`` for the root itself.
+        rule: Conditions, all of which hold.
+        customers: Customers in it at the end of the observed period.
+        share_back: Share back by ``horizon_days``.
+        mean_cycle_days: Mean cycle of those back by then.
+        horizon_days: Day at which both are read.
+        contact_days: Days after a purchase between which the middle half of returns falls: when to write.
+        evidence: Why the segment stands, in words.
+    """
+
+    id: str
+    name: str
+    parent: str | None
+    rule: tuple[Rule, ...]
+    customers: int
+    share_back: float | None = None
+    mean_cycle_days: float | None = None
+    horizon_days: int | None = None
+    contact_days: tuple[int, int] | None = None
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CrossSellRule:
+    """An association rule promoted in discovery and tested in confirmation.
+
+    Attributes:
+        antecedent: Items, sorted.
+        consequent: One item.
+        kind: ``attach``, ``upsell``, ``lateral`` or ``cross_category``.
+        mode: ``same_occasion`` or ``next_purchase``.
+        segment: Where it was tried; ``all``.
+        customers: Customers with both, in both halves.
+        support: Share of confirmation occasions that hold all items.
+        confidence: Share of confirmation occasions with the antecedent that hold the consequent.
+        lift: Observed over what the same customers' habits, the month and the size of the trip lead to expect, confirmation
+            half; clustered by customer.
+        p_confirmation_adjusted: Holm-adjusted over the promoted rules.
+        valid: Significant, lift above 1, and better than its shorter rules.
+        median_days: From antecedent to consequent; ``None`` for the same occasion.
+        expected_extra_orders: Occasions a year that an offer could add; ``None`` where not estimated.
+        expected_extra_amount: The same in money.
+    """
+
+    antecedent: tuple[str, ...]
+    consequent: str
+    kind: str
+    mode: str
+    segment: str
+    customers: int
+    support: float
+    confidence: float
+    lift: Interval
+    p_confirmation_adjusted: float
+    valid: bool
+    median_days: float | None = None
+    expected_extra_orders: float | None = None
+    expected_extra_amount: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputQuality:
+    """Accounting of one input: ``read = kept + filtered + quarantined``.
+
+    Attributes:
+        read: Records found by a counter independent of the reader; blank lines and headers are none.
+        kept: Rows that went into the canonical table.
+        filtered: Rows that the config's ``where`` left out.
+        quarantined: Rows that could not be used.
+        reasons: Reason code to number of quarantined rows.
+        fingerprint: Hash of the rows read, whatever their order.
+    """
+
+    read: int
+    kept: int
+    filtered: int
+    quarantined: int
+    reasons: dict[str, int]
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class CycleSummary:
+    """What the cycles were made of.
+
+    Attributes:
+        customers: Customers with a purchase.
+        occasions: Purchase occasions.
+        cycles: Gaps that ended in a return.
+        censored: Customers' last gaps, open at the end of the period.
+        returns: Lines netted away as returns.
+        observed_from: First day, ISO.
+        observed_until: Last day, ISO.
+        customers_once: Customers who bought once.
+    """
+
+    customers: int
+    occasions: int
+    cycles: int
+    censored: int
+    returns: int
+    observed_from: str
+    observed_until: str
+    customers_once: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Data quality of a run.
+
+    Attributes:
+        inputs: ``transactions``, ``products``, ``customers`` as far as declared.
+        cycle: What the cycles were made of.
+        warnings: Sentences that a reader should see.
+    """
+
+    inputs: dict[str, InputQuality]
+    cycle: CycleSummary
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything that a run found and the report shows.
+
+    Attributes:
+        format: Version of this record.
+        experiment: Name of the experiment.
+        title: Title of the report.
+        language: Language of the report.
+        seed: Seed of the halves.
+        config: The config as resolved, as JSON-like values.
+        quality: Data quality.
+        trials: Every trial, in the order of the config.
+        ledger: Every test with its place in the correction, by stage and then by p.
+        segments: Leaves; one leaf ``all`` where nothing separates.
+        rules: Promoted cross-sell rules; ``None`` where cross-sell is off.
+        min_cell: Counts below it are not shown.
+        versions: Package versions that made it.
+    """
+
+    experiment: str
+    title: str
+    language: str
+    seed: int
+    config: dict[str, object]
+    quality: Quality
+    trials: tuple[Trial, ...]
+    ledger: tuple[LedgerEntry, ...]
+    segments: tuple[Segment, ...]
+    rules: tuple[CrossSellRule, ...] | None
+    min_cell: int
+    versions: dict[str, str] = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def to_json(result: RunResult) -> str:
+    """Write the text of ``results.json``: keys sorted, floats in full, the same bytes for the same result.
+
+    Raises:
+        ValueError: A number is NaN or infinite; what is undefined must be ``None``.
+    """
+    return json.dumps(asdict(result), ensure_ascii=False, allow_nan=False, indent=1, sort_keys=True) + "\n"
+
+
+def from_json(text: str) -> RunResult:
+    """Read what ``to_json`` wrote, into an equal result.
+
+    Raises:
+        InputError: The text is not JSON, is of another format, or lacks what a result holds.
+    """
+    from pydantic import TypeAdapter, ValidationError  # noqa: PLC0415 - only readers of old runs pay for it
+
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"results.json: not JSON: {error}; run the experiment again") from error
+    found = document.get("format") if isinstance(document, dict) else None
+    if found != FORMAT:
+        raise InputError(
+            f"results.json: format {found!r} is not one that this version reads (it reads format {FORMAT}); "
+            "run the experiment again, or use the version of segmentor that wrote it"
+        )
+    try:
+        return TypeAdapter(RunResult).validate_json(text, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"results.json: {where}: {first['msg']}; run the experiment again") from error

@@ -80,6 +80,18 @@ class NullLaw:
             p_values = type_iii_p(lengths, self.skewness)
         return np.where(degrees > 0, p_values, np.nan)
 
+    def lengths_at(self, p_value: float) -> FloatArray:
+        """Standardised lengths at which each score's single p-value is the given one, infinite without variance."""
+        degrees = np.array(self.degrees_of_freedom)
+        low, high = np.zeros(len(degrees)), np.ones(len(degrees))
+        while (beyond := self.p_values(high) > p_value).any():
+            low, high = np.where(beyond, high, low), np.where(beyond, 2 * high, high)
+        for _ in range(60):
+            middle = (low + high) / 2
+            beyond = self.p_values(middle) > p_value
+            low, high = np.where(beyond, middle, low), np.where(beyond, high, middle)
+        return np.where(degrees > 0, high, np.inf)
+
 
 def test_scores(sums: GroupSums) -> ScoreTests:
     """Test of a split by all its scores, from closed-form moments.
@@ -92,6 +104,13 @@ def test_scores(sums: GroupSums) -> ScoreTests:
     lengths = law.lengths(linear.deviation)
     p_values = law.p_values(lengths)
     two_groups = law.skewness is not None
+    tail: Tail = (
+        "type III"
+        if two_groups
+        else "chi-square"
+        if sum(rank > 0 for rank in law.degrees_of_freedom) == 1
+        else "joint normal"
+    )
     first = linear.deviation[:, _first_group(linear)]
     return ScoreTests(
         statistics=np.square(lengths),
@@ -99,7 +118,7 @@ def test_scores(sums: GroupSums) -> ScoreTests:
         p_values=p_values,
         z=np.copysign(lengths, first) if two_groups else None,
         p_value=smallest_p_value(float(np.nanmin(p_values)), law),
-        tail="type III" if two_groups else "joint normal",
+        tail=tail,
     )
 
 

@@ -14,7 +14,7 @@ from scipy.stats import pearson3
 
 from segmentor.errors import StatisticsError
 from segmentor.statistics.linear import GroupSums, linear_statistic
-from segmentor.statistics.permutation import _relabelled
+from segmentor.statistics.permutation import _mixed, _relabelled
 from segmentor.statistics.score_tests import (
     NullLaw,
     needs_permutation,
@@ -110,7 +110,7 @@ def test_joint_p_is_uniform_under_relabelling(sizes):
     while high - low > 1e-5:
         middle = (low + high) / 2
         low, high = (middle, high) if smallest_p_value(middle, law) < 0.05 else (low, middle)
-    blocks = _relabelled(scores, sums.customers, cohorts, 20_000, np.random.default_rng(8))
+    blocks = _relabelled(*_mixed(scores, cohorts, sums.customers), 20_000, np.random.default_rng(8))
     smallest = np.concatenate([law.p_values(law.lengths(block)).min(axis=1) for block in blocks])
     assert (smallest <= high).mean() == pytest.approx(0.05, abs=0.006)
 
@@ -141,6 +141,24 @@ def test_single_scores_are_chi_square_or_type_iii():
     assert two.tail == "type III"
     assert two.z[0] == pytest.approx(linear.deviation[0, 0] / np.sqrt(linear.covariance[0, 0, 0, 0]), rel=1e-12)
     assert two.p_value == two.p_values[0] == pytest.approx(type_iii_p(two.z[0], skewness), rel=1e-12)
+
+
+def test_one_score_of_several_groups_is_a_plain_chi_square():
+    """With three groups and one score that can vary the tail is named chi-square, and p is that of the score."""
+    scores, groups, cohorts = _skewed_shop((0.4, 0.3, 0.3))
+    alone = run_test(GroupSums.from_scores(scores[:1], groups, cohorts))
+    beside = run_test(GroupSums.from_scores(np.stack([scores[0], np.ones(len(groups))]), groups, cohorts))
+    assert (alone.tail, beside.tail) == ("chi-square", "chi-square")
+    assert alone.p_value == beside.p_value == pytest.approx(chdtrc(2, alone.statistics[0]), rel=1e-14)
+
+
+@pytest.mark.parametrize("sizes", [(0.9, 0.1), (0.4, 0.3, 0.3)])
+def test_lengths_at_a_p_value_have_that_p_value(sizes):
+    """The single p of each score at its length is the p that was asked for, from 1 to 1e-200."""
+    scores, groups, cohorts = _skewed_shop(sizes)
+    law = null_law(linear_statistic(GroupSums.from_scores(scores, groups, cohorts)))
+    for p in (1.0, 0.3, 1e-3, 1e-12, 1e-200):
+        np.testing.assert_allclose(law.p_values(law.lengths_at(p)), p, rtol=1e-10)
 
 
 def test_a_score_without_variance_takes_no_part():

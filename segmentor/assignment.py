@@ -16,7 +16,7 @@ from segmentor.engine.duckdb import literal, open_engine, quote
 from segmentor.errors import DataError, InputError
 from segmentor.intake import input_files, load_tables
 from segmentor.result import EVERYBODY, FORMAT, NOT_YET_KNOWN
-from segmentor.splits import declared_splits, make_label_sources
+from segmentor.splits import Split, declared_splits, make_label_sources
 from segmentor.tables import assigned_csv
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def assign(
         progress("segments")
         if splits:
             names = ", ".join(literal(one["name"]) for one in definitions["segments"])
-            labels = f"select * from ({splits[0].labels}) where segment_group in ({names})"
+            labels = f"select * from ({_as_found(splits[0], definitions).labels}) where segment_group in ({names})"
         else:
             labels = f"select customer, {literal(EVERYBODY)} as segment_group, cast(null as bigint) as known_since from everyone"
         engine.execute(
@@ -75,6 +75,15 @@ def assign(
         _write_assigned(engine, out, Path(scratch))
         counts = dict(engine.rows("select segment, count(*) from assigned group by 1"))
     return {name: counts.get(name, 0) for name in (one["name"] for one in definitions["segments"])}
+
+
+def _as_found(split: Split, definitions: dict[str, Any]) -> Split:
+    """The declared split with the threshold or the merged groups that the run found."""
+    if definitions["threshold"] is not None:
+        return split.cut_at(float(definitions["threshold"]))
+    if definitions["merged"] is not None:
+        return split.merged(definitions["merged"])
+    return split
 
 
 def _write_assigned(engine: Engine, out: Path, scratch: Path) -> None:
@@ -107,6 +116,8 @@ def _read_definitions(source: Path) -> dict[str, Any]:
     try:
         split = content["split"] and DeclaredSplit.model_validate(content["split"])
         usable = content["format"] == FORMAT and all(isinstance(one["name"], str) for one in content["segments"])
+        usable = usable and isinstance(content["threshold"], float | int | None)
+        usable = usable and all(isinstance(name, str) for part in content["merged"] or () for name in part)
     except (KeyError, TypeError, ValueError):
         usable = False
     if not usable:

@@ -24,7 +24,7 @@ def find_segments(
 ) -> tuple[tuple[Segment, ...], Split | None]:
     """The groups of the separating split with the smallest adjusted p (ties by p, then by name), and the customers not yet in any.
 
-    Each customer with a line falls in exactly one. Where nothing separates there is one segment, everybody.
+    Where groups that cannot be told apart were merged and the merged ones separate, these are taken and not the finer ones. Each customer with a line falls in exactly one. Where nothing separates there is one segment, everybody.
 
     Args:
         engine: Holds ``everyone`` and the splits' label sources.
@@ -36,6 +36,8 @@ def find_segments(
     """
     everyone = int(engine.scalar("select count(*) from everyone"))
     separating = [(trial, split) for trial, split in zip(trials, splits, strict=True) if trial.verdict == "separates"]
+    merged = {split.merged_from for _, split in separating}
+    separating = [(trial, split) for trial, split in separating if split.name not in merged]
     if not separating:
         whole = Segment(
             id=EVERYBODY,
@@ -72,14 +74,15 @@ def find_segments(
 
 def segments_json(segments: Sequence[Segment], config: ExperimentConfig, split: Split | None) -> str:
     """The segments as JSON, with what ``assign`` needs to label customers: the split and the cycle in words of the config."""
-    declared = [
-        one.model_dump(mode="json") for one in config.splits.declared if split is not None and one.name == split.name
-    ]
+    name = split and (split.merged_from or split.name)
+    declared = [one.model_dump(mode="json") for one in config.splits.declared if one.name == name]
     cycle = config.cycle.model_dump(mode="json", include={"purchase", "observed_from", "merge_within_days"})
     content = {
         "format": FORMAT,
         "cycle": cycle,
         "split": declared[0] if declared else None,
+        "threshold": split and split.threshold,
+        "merged": [list(part) for part in split.parts] if split and split.parts else None,
         "segments": [asdict(one) for one in segments],
     }
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
@@ -104,7 +107,7 @@ def segments_sql(config: ExperimentConfig, columns: Columns, split: Split | None
 
 def _leaf(trial: Trial, split: Split, group: GroupEffect, customers: int) -> Segment:
     conditions = dict(split.definition)
-    condition = conditions.get(group.name, f"{conditions.get('by', '')} = {group.name}")
+    condition = conditions.get(group.name, f"{split.by} = {group.name}")
     return Segment(
         id=_slug(group.name),
         name=group.name,

@@ -59,7 +59,9 @@ class Split:
         source: The table that the labels read: ``_window_<suffix>``, ``_attributes`` or ``_history``.
         by: The column whose values are the groups, or that is cut; ``None`` for groups with conditions.
         to_cut: Whether the data are to choose a threshold.
+        threshold: Where the number is cut, once it is.
         merged_from: Name of the split whose groups were merged.
+        parts: Names of that split's groups by group of this one.
         untestable: Reason code for which it is described at most, with how to restate it; ``None`` where it can be tried.
         restated: The split as YAML, restated so that it can be tried, where it cannot as it stands.
     """
@@ -73,7 +75,9 @@ class Split:
     source: str
     by: str | None = None
     to_cut: bool = False
+    threshold: float | None = None
     merged_from: str | None = None
+    parts: tuple[tuple[str, ...], ...] = ()
     untestable: tuple[str, str] | None = None
     restated: str | None = None
 
@@ -99,7 +103,7 @@ class Split:
         low, high = f"<= {threshold!r}", f"> {threshold!r}"
         label = f"case when {self.label} <= {threshold!r} then {literal(low)} when {self.label} > {threshold!r} then {literal(high)} end"
         definition = tuple((name, f"{self.by} {name}") for name in (low, high))
-        return replace(self, definition=definition, groups=(low, high), label=label, to_cut=False)
+        return replace(self, definition=definition, groups=(low, high), label=label, to_cut=False, threshold=threshold)
 
     def merged(self, groups: Sequence[Sequence[str]]) -> Split:
         """The split with some of its groups taken together.
@@ -125,6 +129,7 @@ class Split:
             groups=tuple(names),
             label=f"case ({self.label}){branches} end",
             merged_from=self.name,
+            parts=tuple(tuple(several) for several in groups),
         )
 
 

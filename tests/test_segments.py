@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from shops import CONFIG, Line, day, engine_with, read_config
 
-from segmentor.cycles import Columns, build_cycles
+from segmentor.cycles import Columns, TimeZero, build_cycles
 from segmentor.engine.duckdb import Engine
 from segmentor.result import NOT_YET_KNOWN, GroupEffect, ScoreTest, SplitTest, Trial
 from segmentor.segments import _slug, find_segments, segments_json, segments_sql
@@ -27,6 +27,9 @@ SPLITS = {
     "by a column": "{name: s, known: first_purchase, by: colour}",
     "entry": "{name: s, known: entry, groups: {north: \"region = 'north'\", unknown: region is null}}",
     "entry, by": "{name: s, known: entry, by: region}",
+    "until a date": "{name: s, known: {until: 2024-03-04}, groups: {only red: {all: \"colour = 'red'\"}, north: \"region = 'north'\", rest: 'true'}}",
+    "cut": "{name: s, known: first_purchase, by: ounces, thresholds: auto}",
+    "cut amounts": "{name: s, known: {first_purchases: 2}, by: order_amount, thresholds: auto}",
 }
 
 
@@ -58,6 +61,13 @@ def shop(seed: int) -> tuple[list[Line], dict[str, tuple[tuple[str, ...], list[t
         "products": (("product_id", "kind", "size", "colour"), products),
         "customers": (("id", "region"), customers),
     }
+
+
+def as_found(split: Split, *, merged: bool) -> Split:
+    """The split as a run may have found it: cut at a value that the data have, or with two groups as one."""
+    if split.to_cut:
+        return split.cut_at(24.0 if split.by == "ounces" else 5.25)
+    return split.merged([["red", "mixed"], ["blue"]]) if merged else split
 
 
 def labelled(engine: Engine, split: Split) -> dict[str, str]:
@@ -117,6 +127,7 @@ def test_the_sql_replays_to_the_same_label_for_every_customer(tmp_path: Path, sp
         columns, _ = build_cycles(engine, config, progress=lambda _: None)
         (declared,) = declared_splits(config, columns)
         make_label_sources(engine, config, columns, (declared,))
+        declared = as_found(declared, merged="by: colour" in split and merge == 5)
         expected = labelled(engine, declared)
         sql = segments_sql(config, columns, declared)
     assert set(expected) == {line[0] for line in lines}
@@ -136,8 +147,8 @@ def trial_of(name: str, verdict: str, p: float) -> Trial:
 
 def split_of(name: str) -> Split:
     """A split whose label is red for customers a and b."""
-    labels = "select customer, case when customer in ('a', 'b') then 'red' end as segment_group, 0 as known_since from everyone"
-    return Split(name, "first_purchase", 1, (("red", "colour = 'red'"),), ("red",), labels, "everyone")
+    label = "max(case when _customer in ('a', 'b') then 'red' end)"
+    return Split(name, "first_purchase", TimeZero(), (("red", "colour = 'red'"),), ("red",), label, "marked")
 
 
 def test_the_strongest_separating_split_makes_the_segments(tmp_path: Path) -> None:
@@ -145,6 +156,7 @@ def test_the_strongest_separating_split_makes_the_segments(tmp_path: Path) -> No
     config = read_config(tmp_path, CONFIG)
     with engine_with([(name, name, day(0), "p", 1, 1) for name in "abc"]) as engine:
         build_cycles(engine, config, progress=lambda _: None)
+        engine.execute("create view marked as select distinct _customer, 0 as _known_since from _occasions")
         splits = [split_of(name) for name in ("one", "two", "three")]
         trials = [
             trial_of("one", "separates", 0.01),

@@ -228,7 +228,7 @@ def test_declared_splits_are_holm_adjusted_and_do_not_touch_one_another(tmp_path
     ("split", "reason"),
     [
         ("{name: a, known: lifetime, by: product_id}", "circular"),
-        ("{name: a, known: {until: 2030-06-01}, by: product_id}", "nobody observed"),
+        ("{name: a, known: {until: 2024-01-01}, by: product_id}", "nobody observed"),
         ("{name: a, known: first_purchase, by: amount, thresholds: auto}", "no threshold"),
         (
             "{name: a, known: first_purchase, groups: {p: \"product_id in ('p', 'q')\", none: \"product_id = 'z'\"}}",

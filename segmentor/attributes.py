@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     from segmentor.cycles import Columns
     from segmentor.engine.duckdb import Engine
 
+CustomerKind = Literal["region", "channel"]
+"""What may be fixed for a customer."""
+
+LineKind = Literal["region", "channel", "category"]
+"""What may be said of a line."""
+
 MAX_VALUES = 12
 """Values of an attribute that are told apart at most; where there are more, the last of them is ``OTHER``."""
 
@@ -75,7 +81,7 @@ class Attribute:
 
 
 def customer_attribute(
-    engine: Engine, config: ExperimentConfig, columns: Columns, kind: Literal["region", "channel"]
+    engine: Engine, config: ExperimentConfig, columns: Columns, kind: CustomerKind
 ) -> Attribute | None:
     """Makes ``attribute_<kind>``, from the first fitting column that has two values or more.
 
@@ -107,9 +113,7 @@ def customer_attribute(
     return None
 
 
-def line_column(
-    config: ExperimentConfig, columns: Columns, kind: Literal["region", "channel", "category"]
-) -> str | None:
+def line_column(config: ExperimentConfig, columns: Columns, kind: LineKind) -> str | None:
     """The column of lines, or of their products, that says of what kind they are."""
     return next(_found(kind, _line_roles(config), columns.lines), None)
 

@@ -19,6 +19,7 @@ from segmentor.result import Cutpoint
 from segmentor.splits import Split
 from segmentor.statistics.linear import GroupSums, linear_statistic
 from segmentor.statistics.multiplicity import benjamini_yekutieli
+from segmentor.statistics.thresholds import cutpoint_stability, threshold_screen
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -133,18 +134,11 @@ def _cut(
     describe: bool,
 ) -> list[Suggestion | None]:
     """The best threshold of each number, all tested with the same relabellings of customers."""
-    from segmentor.statistics.thresholds import cutpoint_stability, threshold_scan, threshold_screen
-
     scores, numbers, cohorts = _numbers(engine, config, splits, population)
-    usable = [
-        j for j in range(len(splits)) if threshold_scan(scores, *_known(numbers[j], cohorts, scores)).thresholds.size
-    ]
+    screen = threshold_screen(scores, numbers, cohorts, resamples=SCREENING_RESAMPLES, seed=seed)
     found: list[Suggestion | None] = [None] * len(splits)
-    if not usable:
-        return found
-    screen = threshold_screen(scores, numbers[usable], cohorts, resamples=SCREENING_RESAMPLES, seed=seed)
-    for place, j in enumerate(usable):
-        threshold = float(screen.thresholds[place])
+    for j in np.flatnonzero(screen.tried).tolist():
+        threshold = float(screen.thresholds[j])
         known = np.isfinite(numbers[j])
         chosen = (
             cutpoint_stability(
@@ -157,14 +151,14 @@ def _cut(
         split = splits[j].cut_at(threshold)
         found[j] = Suggestion(
             split=split,
-            p_value=float(screen.p_values[place]),
-            p_adjusted=float(screen.adjusted[place]),
+            p_value=float(screen.p_values[j]),
+            p_adjusted=float(screen.adjusted[j]),
             promoted=False,
             cutpoint=Cutpoint(
                 column=str(split.by),
                 threshold=threshold,
-                tried=int(screen.tried[place]),
-                statistic=float(screen.statistics[place]),
+                tried=int(screen.tried[j]),
+                statistic=float(screen.statistics[j]),
                 low=low,
                 high=high,
                 chosen_again=float((chosen == threshold).mean()),
@@ -192,11 +186,6 @@ def _numbers(
     scores = np.stack([table[name] / SCORE_UNIT for name in names])
     numbers = np.stack([np.ma.filled(table[f"x{number}"], np.nan) for number in range(len(splits))])
     return scores, numbers.astype(np.float64), np.unique(table["cohort"], return_inverse=True)[1]
-
-
-def _known(numbers: FloatArray, cohorts: IntArray, scores: FloatArray) -> tuple[FloatArray, FloatArray, IntArray]:
-    known = np.isfinite(numbers)
-    return scores[:, known], numbers[known], cohorts[known]
 
 
 def _merge(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Suggestion | None:

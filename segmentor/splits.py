@@ -57,6 +57,7 @@ class Split:
         label: SQL aggregate over a customer's rows of ``source`` that gives its group, NULL where none applies; of a split whose
             threshold is to be found, the number that is cut.
         source: The table that the labels read: ``_window_<suffix>``, ``_attributes`` or ``_history``.
+        of_many_lines: Whether the label is made of the lines of many orders, and of nothing else: before a date, or of all.
         by: The column whose values are the groups, or that is cut; ``None`` for groups with conditions.
         to_cut: Whether the data are to choose a threshold.
         threshold: Where the number is cut, once it is.
@@ -73,6 +74,7 @@ class Split:
     groups: tuple[str, ...]
     label: str
     source: str
+    of_many_lines: bool = False
     by: str | None = None
     to_cut: bool = False
     threshold: float | None = None
@@ -202,6 +204,7 @@ def _split(columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
             else _label_of_numbers(columns, declared, key=key)
         )
     circular = known.kind == "lifetime"
+    texts = [quote(declared.by)] if declared.by else [group.condition for group in (declared.groups or {}).values()]
     return Split(
         name=declared.name,
         known=str(known),
@@ -210,6 +213,7 @@ def _split(columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
         groups=tuple(declared.groups or ()),
         label=label,
         source=source,
+        of_many_lines=known.kind in ("until", "lifetime") and _is_of_lines(columns, texts),
         by=declared.by,
         to_cut=declared.thresholds is not None,
         untestable=CIRCULAR if circular else None,
@@ -266,6 +270,13 @@ def _read(columns: Columns, declared: DeclaredSplit) -> Callable[..., str]:
         case "until":
             return columns.history_condition
     return columns.line_condition
+
+
+def _is_of_lines(columns: Columns, texts: Sequence[str]) -> bool:
+    """Whether expressions read lines alone, and no column of the customers' table."""
+    known = {name.lower() for name in columns.lines} | set(columns.roles["transactions"])
+    known |= set(columns.roles.get("products", {}))
+    return all(name.lower() in known for text in texts for name in columns_of(text))
 
 
 def _restated(declared: DeclaredSplit) -> str:

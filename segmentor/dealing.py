@@ -1,0 +1,85 @@
+"""What a label shows when products mean nothing: the check on labels made of many purchases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from statistics import median
+from typing import TYPE_CHECKING
+
+from segmentor.evidence import Evidence, gather
+from segmentor.result import DealtLabels
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.engine.duckdb import Engine
+    from segmentor.populations import Population
+    from segmentor.splits import Split
+
+DEALS = 10
+
+
+def deal_labels(
+    engine: Engine,
+    config: ExperimentConfig,
+    split: Split,
+    population: Population,
+    *,
+    pair: tuple[str, str] | None,
+    progress: Callable[[str], None],
+) -> DealtLabels | None:
+    """Deals baskets at random among the orders that make the label, and tests what comes of it like the split itself.
+
+    Each customer keeps the number and the days of their orders; what was in them is that of any customer's. Whatever still
+    separates does so because a label such as "ever bought" tells how often somebody bought, and not what.
+
+    Args:
+        engine: Holds the split's source and the population's tables.
+        config: The experiment.
+        split: A split that is known until a date or over the whole history, labelled by lines alone.
+        population: Whom the label is tested on.
+        pair: Names of the groups whose effect is looked at; the first two where there is none.
+        progress: Told what is being done.
+
+    Returns:
+        ``None`` where no deal could be tested.
+    """
+    dealt: list[Evidence] = []
+    for number in range(1, DEALS + 1):
+        progress(f"{split.name} with baskets dealt at random, {number} of {DEALS}")
+        engine.execute(f"create or replace table _dealt as {_dealt(split.source, f'{config.seed}:{number}')}")
+        evidence = gather(engine, config, split, population, halves=False, source="_dealt")
+        if evidence.test is not None:
+            dealt.append(evidence)
+    engine.execute("drop table _dealt")
+    if not dealt:
+        return None
+    effects = [each.effects for each in dealt if each.effects is not None]
+    pairs = [
+        one
+        for each in effects
+        for one in each.pairs
+        if (one.first, one.second) == (pair or (each.pairs[0].first, each.pairs[0].second))
+    ]
+    return DealtLabels(
+        deals=len(dealt),
+        significant=sum(each.p_value is not None and each.p_value <= config.trial.level for each in dealt),
+        ratio=_median([one.ratio.estimate for one in pairs]),
+        share_difference=_median([one.share_difference.estimate for one in pairs]),
+    )
+
+
+def _dealt(source: str, salt: str) -> str:
+    """The lines of ``source``, each order's under the customer and the day of another order."""
+    return (
+        "with orders as (\n"
+        "  select _customer, _day, max(_known_since) as _known_since, row_number() over (order by _customer, _day) as place,\n"
+        f"    row_number() over (order by md5('{salt}:' || _customer || ':' || _day), _customer, _day) as dealt\n"
+        f"  from {source} group by _customer, _day)\n"
+        "select w.* replace (o._customer as _customer, o._day as _day, o._known_since as _known_since)\n"
+        f"from {source} w join orders b on b._customer = w._customer and b._day = w._day join orders o on o.place = b.dealt"
+    )
+
+
+def _median(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

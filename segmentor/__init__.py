@@ -19,6 +19,8 @@ The map, in the order in which a run passes through it:
 - `labelling`: a split's groups among the customers of a population, and whether they can be compared.
 - `evidence`: group sums are tested, effects measured.
 - `discovery`: what one half of the customers suggests: cutpoints, groups to merge.
+- `dealing`: what a label of many purchases shows when products mean nothing.
+- `beside`: what stands beside a verdict and decides nothing.
 - `segments`: separating splits become definitions and one SQL statement.
 - `assignment`: the definitions of an earlier run give each customer its segment.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.

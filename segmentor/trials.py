@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segmentor.beside import Beside, Surroundings
 from segmentor.cycles import OTHER_SEEDS, Columns, TimeZero, day_number, seeds
 from segmentor.discovery import Suggestion, suggest
 from segmentor.evidence import Evidence, gather
+from segmentor.habits import adjust_habits
 from segmentor.labelling import Labelled, label_customers
 from segmentor.populations import Population, half_of, prepare_population
 from segmentor.result import EVERYBODY, GroupEffect, LedgerEntry, SeedVerdict, Trial
@@ -66,15 +68,20 @@ def run_trials(
         progress: Told what is being done.
     """
     populations = _Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
+    around = Surroundings(engine, config, columns, {}, progress)
     trials: dict[str, Trial] = {}
     declared: list[tuple[Split, Evidence]] = []
+    beside: dict[str, Beside] = {}
     for split in splits:
         if not split.to_cut:
             progress(f"trial of {split.name}")
-            declared.append((split, gather(engine, config, split, populations.whole(split.time_zero))))
+            population = populations.whole(split.time_zero)
+            evidence = gather(engine, config, split, population)
+            declared.append((split, evidence))
+            beside[split.name] = around.look(evidence, population)
     adjusted = _holm([evidence.p_value for _, evidence in declared])
     for (split, evidence), p in zip(declared, adjusted, strict=True):
-        trials[split.name] = judge_declared(evidence, config, p_adjusted=p)
+        trials[split.name] = beside[split.name].added_to(judge_declared(evidence, config, p_adjusted=p))
 
     significant = {
         split.name
@@ -83,7 +90,7 @@ def run_trials(
     }
     several = [split for split, evidence in declared if split.name in significant and len(evidence.groups) > 2]
     cuts = [split for split in splits if split.to_cut and split.untestable is None]
-    found = _try_found(populations, [*cuts, *several], progress=progress)
+    found = _try_found(populations, around, [*cuts, *several])
     tried = dict(zip([split.name for split in splits], splits, strict=True))
     for one in found:
         trials[one.split.name] = one.trial
@@ -97,7 +104,7 @@ def run_trials(
         for name in (split.name, *(one.split.name for one in found if one.split.merged_from == split.name))
     ]
     return Tried(
-        trials=tuple(trials[name] for name in order),
+        trials=adjust_habits([trials[name] for name in order]),
         splits=tuple(tried[name] for name in order),
         ledger=(*_declared_entries(declared, adjusted, config), *_found_entries(found, config)),
     )
@@ -165,12 +172,13 @@ class _Found:
     p_adjusted: float | None
 
 
-def _try_found(populations: _Populations, splits: Sequence[Split], *, progress: Callable[[str], None]) -> list[_Found]:
-    """Found splits under the config's seed of the halves, with their verdicts under the others."""
+def _try_found(populations: _Populations, around: Surroundings, splits: Sequence[Split]) -> list[_Found]:
+    """Found splits under the config's seed of the halves, with what stands beside them and their verdicts under other seeds."""
     if not splits:
         return []
+    progress = around.progress
     progress(f"search for {len(splits)} split{'s' * (len(splits) > 1)} in the discovery half")
-    found = _search_and_confirm(populations, splits, seed_no=0)
+    found = _search_and_confirm(populations, splits, seed_no=0, around=around)
     if not found:
         return []
     others: list[dict[str, Trial]] = []
@@ -194,12 +202,22 @@ def _try_found(populations: _Populations, splits: Sequence[Split], *, progress: 
     ]
 
 
-def _search_and_confirm(populations: _Populations, splits: Sequence[Split], *, seed_no: int) -> list[_Found]:
-    """Discovery suggests, confirmation tests once what was promoted; merged groups that were not suggested are left out."""
+def _search_and_confirm(
+    populations: _Populations, splits: Sequence[Split], *, seed_no: int, around: Surroundings | None = None
+) -> list[_Found]:
+    """Discovery suggests, confirmation tests once what was promoted; merged groups that were not suggested are left out.
+
+    Args:
+        populations: Of all time zeros.
+        splits: To cut or to merge.
+        seed_no: Number of the seed of the halves.
+        around: Looks beside the verdicts too, where given.
+    """
     engine, config = populations.engine, populations.config
     discovery = [(split, populations.half(split.time_zero, seed_no, 0)) for split in splits]
     suggestions = suggest(engine, config, discovery, seed=config.seed, describe=seed_no == 0)
     several: list[tuple[Split, Suggestion | None, Evidence, Labelled | None]] = []
+    beside: list[Beside] = []
     for split, suggestion in zip(splits, suggestions, strict=True):
         if suggestion is None:
             if split.to_cut:
@@ -208,11 +226,14 @@ def _search_and_confirm(populations: _Populations, splits: Sequence[Split], *, s
                     "no value leaves a tenth of the customers on both sides; name the groups with conditions",
                 )
                 several.append((split, None, Evidence(split, obstacle=obstacle), None))
+                beside.append(Beside())
             continue
         chosen = suggestion.split
         sizes = label_customers(engine, config, chosen, populations.whole(chosen.time_zero))
-        evidence = gather(engine, config, chosen, populations.half(chosen.time_zero, seed_no, 1), halves=False)
+        confirmation = populations.half(chosen.time_zero, seed_no, 1)
+        evidence = gather(engine, config, chosen, confirmation, halves=False)
         several.append((chosen, suggestion, evidence, sizes))
+        beside.append(Beside() if around is None else around.look(evidence, confirmation))
     promoted = [suggestion is not None and suggestion.promoted for _, suggestion, _, _ in several]
     adjusted = _holm(
         [evidence.p_value if ahead else None for ahead, (_, _, evidence, _) in zip(promoted, several, strict=True)]
@@ -220,14 +241,16 @@ def _search_and_confirm(populations: _Populations, splits: Sequence[Split], *, s
     return [
         _Found(
             split=split,
-            trial=judge_declared(evidence, config, p_adjusted=None)
-            if suggestion is None
-            else judge_found(evidence, config, suggestion=suggestion, sizes=sizes, p_adjusted=p),
+            trial=around_it.added_to(
+                judge_declared(evidence, config, p_adjusted=None)
+                if suggestion is None
+                else judge_found(evidence, config, suggestion=suggestion, sizes=sizes, p_adjusted=p)
+            ),
             suggestion=suggestion,
             evidence=evidence,
             p_adjusted=p,
         )
-        for (split, suggestion, evidence, sizes), p in zip(several, adjusted, strict=True)
+        for (split, suggestion, evidence, sizes), p, around_it in zip(several, adjusted, beside, strict=True)
     ]
 
 

@@ -37,7 +37,7 @@ def judge_declared(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: 
     effects = evidence.effects
     if evidence.test is None or effects is None or p_adjusted is None:
         return _untestable(evidence)
-    carrying = _carrying_pair(effects, config)
+    carrying = carrying_pair(effects, config)
     agree = [_same_direction(carrying, half) for half in effects.halves]
     verdicts = [_verdict(evidence.groups, effects, config, p_adjusted, same_direction=same) for same in agree or [True]]
     verdict, reasons = verdicts[0]
@@ -79,7 +79,7 @@ def judge_found(
         trial = _untestable(evidence)
     else:
         effects = replace(effects, groups=_with_sizes(effects.groups, both))
-        carrying = _carrying_pair(effects, config)
+        carrying = carrying_pair(effects, config)
         same = _points_alike(effects, suggestion.effects, carrying)
         verdict = _verdict(
             evidence.groups, effects, config, 1.0 if p_adjusted is None else p_adjusted, same_direction=same
@@ -90,6 +90,22 @@ def judge_found(
             _judged(evidence, effects, config, verdict, carrying=carrying, p_adjusted=p_adjusted), same_direction=same
         )
     return replace(trial, p_discovery_adjusted=suggestion.p_adjusted, cutpoint=suggestion.cutpoint)
+
+
+def carrying_pair(effects: Effects, config: ExperimentConfig) -> tuple[int, int]:
+    """The comparison that carries the verdict: of those that exceed their margin, or of all, the one furthest from no difference.
+
+    Returns:
+        Index of the pair, and 0 where its ratio carries or 1 where its share back does.
+    """
+
+    def strength(place: tuple[int, int]) -> tuple[bool, float]:
+        pair, which = place
+        intervals, margin = _comparisons(effects, config)[which]
+        distance = abs(intervals.difference[pair]) / intervals.standard_error[pair]
+        return exceeds(intervals, pair, margin), float(np.nan_to_num(distance))
+
+    return max(((pair, which) for pair in range(len(effects.pairs)) for which in (0, 1)), key=strength)
 
 
 def _with_sizes(groups: Sequence[GroupEffect], both: Mapping[str, GroupEffect]) -> tuple[GroupEffect, ...]:
@@ -211,22 +227,6 @@ def _comparisons(effects: Effects, config: ExperimentConfig) -> tuple[tuple[Pair
         effects.shares,
         config.trial.minimum_share,
     )
-
-
-def _carrying_pair(effects: Effects, config: ExperimentConfig) -> tuple[int, int]:
-    """The comparison that carries the verdict: of those that exceed their margin, or of all, the one furthest from no difference.
-
-    Returns:
-        Index of the pair, and 0 where its ratio carries or 1 where its share back does.
-    """
-
-    def strength(place: tuple[int, int]) -> tuple[bool, float]:
-        pair, which = place
-        intervals, margin = _comparisons(effects, config)[which]
-        distance = abs(intervals.difference[pair]) / intervals.standard_error[pair]
-        return exceeds(intervals, pair, margin), float(np.nan_to_num(distance))
-
-    return max(((pair, which) for pair in range(len(effects.pairs)) for which in (0, 1)), key=strength)
 
 
 def _same_direction(carrying: tuple[int, int], half: HalfEffects) -> bool:

@@ -26,7 +26,7 @@ LAYERS = (
     {"config"},
     {"engine", "staging"},
     {
-        "intake", "tables", "cycles", "splits", "populations", "gap_sums", "effects", "labelling", "evidence", "discovery", "verdicts", "trials", "segments", "assignment", "cross_sell",
+        "intake", "tables", "cycles", "splits", "populations", "gap_sums", "effects", "labelling", "evidence", "discovery", "beside", "dealing", "verdicts", "trials", "segments", "assignment", "cross_sell",
         "attributes", "habits", "crossover", "report", "synthetic", "example",
     },
     {"experiment"},

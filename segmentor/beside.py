@@ -1,0 +1,77 @@
+"""What stands beside a verdict and decides nothing: other habits, crossover, robustness, and what a dealt label would show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from segmentor.crossover import measure_crossover
+from segmentor.dealing import deal_labels
+from segmentor.habits import HabitScores, measure_habits, score_habits
+from segmentor.verdicts import carrying_pair
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.cycles import Columns, TimeZero
+    from segmentor.engine.duckdb import Engine
+    from segmentor.evidence import Evidence
+    from segmentor.populations import Population
+    from segmentor.result import Crossover, DealtLabels, Habit, Subset, Trial
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What stands beside a verdict; see the fields of these names in ``Trial``."""
+
+    habits: tuple[Habit, ...] = ()
+    crossover: Crossover | None = None
+    robustness: tuple[Subset, ...] = ()
+    dealt: DealtLabels | None = None
+
+    def added_to(self, trial: Trial) -> Trial:
+        """The trial with all of it."""
+        return replace(
+            trial, habits=self.habits, crossover=self.crossover, robustness=self.robustness, dealt=self.dealt
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What looking beside a verdict needs, whatever the split.
+
+    Attributes:
+        engine: Holds the tables of a run.
+        config: The experiment.
+        columns: Columns of the shop's tables.
+        habits: Habits by time zero, each scored once.
+        progress: Told what is being done.
+    """
+
+    engine: Engine
+    config: ExperimentConfig
+    columns: Columns
+    habits: dict[TimeZero, HabitScores]
+    progress: Callable[[str], None]
+
+    def look(self, evidence: Evidence, population: Population) -> Beside:
+        """Looks beside a split whose customers stand in the table ``labels``, which is another one afterwards."""
+        engine, config, split = self.engine, self.config, evidence.split
+        if evidence.test is None or evidence.effects is None:
+            if split.untestable is None or not split.of_many_lines or split.to_cut:
+                return Beside()
+            # A label over the whole history is described, and dealt to show why.
+            asked = replace(split, untestable=None)
+            return Beside(dealt=deal_labels(engine, config, asked, population, pair=None, progress=self.progress))
+        zero = split.time_zero
+        if zero not in self.habits:
+            self.habits[zero] = score_habits(engine, config, self.columns, zero)
+        pair = evidence.effects.pairs[carrying_pair(evidence.effects, config)[0]]
+        beside = Beside(
+            habits=measure_habits(engine, self.habits[zero], split, evidence.groups),
+            crossover=measure_crossover(engine, config, split, evidence.groups),
+        )
+        if not split.of_many_lines or split.threshold is not None:
+            return beside
+        dealt = deal_labels(engine, config, split, population, pair=(pair.first, pair.second), progress=self.progress)
+        return replace(beside, dealt=dealt)

@@ -2,10 +2,13 @@
 
 ``render_report`` goes through these stages:
 
-1. ``numbers`` rounds, ``names`` makes text from the data harmless, ``vocabulary`` holds the fixed wording, and ``words``
-   makes sentences of them.
-2. ``figures`` draws the return curves as SVG without colours.
-3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it and knows nothing of the others.
+1. ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers, ``names`` makes text from the data
+   harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes sentences of them; ``beside`` makes sentences and tables
+   of what stands beside a verdict: comparability, habits, crossover, robustness, and how a split was found. ``ledger``
+   lists the tests of the run.
+2. ``figures`` draws return curves and intervals as SVG without colours.
+3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
+   split's card, and knows nothing of the others.
 4. ``style.css`` gives colours, lines and sizes for light, dark, phone, screen and paper.
 
 The page is a pure function of the result: the same bytes wherever and whenever it is rendered. It holds no script, and its
@@ -19,7 +22,7 @@ import hashlib
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from segmentor.report import figures, names, numbers, vocabulary, words
+from segmentor.report import beside, figures, ledger, names, numbers, small_cells, vocabulary, words
 from segmentor.result import RunResult
 
 
@@ -39,8 +42,11 @@ def render_report(result: RunResult) -> str:
         result=result,
         names=names,
         numbers=numbers,
+        small_cells=small_cells,
         vocabulary=vocabulary,
         words=words,
+        beside=beside,
+        ledger=ledger,
         figures=figures,
         style=source,
         style_hash=f"sha256-{digest}",

@@ -1,4 +1,4 @@
-"""Return curves as SVG for a page: geometry and text only, all colours, lines and fonts come from the page's style.
+"""Return curves and intervals as SVG for a page: geometry and text only, all colours, lines and fonts come from the page's style.
 
 matplotlib draws; what it draws is then reduced to shapes with class names. Names of groups never pass through
 matplotlib, so that no name is taken for a formula or needs a font.
@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import StringIO
 from itertools import pairwise
+from math import log
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from segmentor.report.names import cut
 from segmentor.report.numbers import NO_BREAK
 from segmentor.report.words import curve_text
-from segmentor.result import Curve, GroupEffect
+from segmentor.result import Curve, GroupEffect, Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,26 +36,57 @@ class Panel:
     svg: str
 
 
-def return_curves(groups: Sequence[GroupEffect]) -> list[Panel]:
+def return_curves(groups: Sequence[GroupEffect], *, since: str) -> list[Panel]:
     """Return curves with their bands: all in one panel, or a panel for each group where there are many.
 
     Args:
         groups: Groups that have a curve, at least one.
+        since: What the days are counted from.
     """
     curves = [group.curve for group in groups if group.curve is not None]
     top = _top(curves)
     if len(groups) <= MOST_TOGETHER:
-        return [Panel(None, _together(groups, curves, top))]
+        return [Panel(None, _together(groups, curves, top, since))]
     return [Panel(group.name, _apart(group, curves, shown, top)) for shown, group in enumerate(groups)]
 
 
-def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float) -> str:
+def interval_mark(interval: Interval | None, *, extent: tuple[float, float], ratio: bool) -> str:
+    """An estimate and its interval as a small drawing beside its numbers; empty where there is no estimate.
+
+    Args:
+        interval: What is drawn; what lies beyond the room is cut.
+        extent: Smallest and largest value that there is room for; no difference lies within.
+        ratio: Whether the values are ratios, drawn so that twice and half are as far from no difference.
+    """
+    if interval is None or interval.estimate is None or (ratio and min(interval.estimate, *extent) <= 0):
+        return ""
+    scale = log if ratio else float
+    low, high = scale(extent[0]), scale(extent[1])
+    room = max(high - low, 1e-9)
+    low, room = low - room / 10, room * 1.2
+
+    def place(value: float) -> float:
+        reached = (scale(value) - low) / room if value > 0 or not ratio else 0.0
+        return round(120 * min(max(reached, 0.0), 1.0), 1)
+
+    at, none = place(interval.estimate), place(1.0 if ratio else 0.0)
+    shapes = [("none", f"M {none:g} 0 V 16")]
+    if interval.ci_low is not None and interval.ci_high is not None:
+        shapes.append(("whisker", f"M {place(interval.ci_low):g} 8 H {place(interval.ci_high):g}"))
+    shapes.append(("point", f"M {at - 3:g} 5 H {at + 3:g} V 11 H {at - 3:g} Z"))
+    drawing = ElementTree.Element("svg", {"class": "mark", "viewBox": "0 0 120 16", "aria-hidden": "true"})
+    for name, path in shapes:
+        ElementTree.SubElement(drawing, "path", {"class": name, "d": path})
+    return ElementTree.tostring(drawing, encoding="unicode")
+
+
+def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float, since: str) -> str:
     with _axes(width=400, height=240, plot=(0.1, 0.15, 0.59, 0.82)) as (axes, svg):
         _scale(axes, days=max(curve.days[-1] for curve in curves), top=top)
         for number, curve in enumerate(curves, start=1):
             _draw(axes, curve, f"g{number}")
         ends = [curve.share_back[-1] for curve in curves]
-        labels = {}
+        labels = {"unit": f"days since {since}"}
         for number, height in enumerate(_spread(ends, 0.068 * top), start=1):
             axes.text(1.015, height / top, "x", transform=axes.transAxes, va="center", gid=f"=label g{number}")
             labels[f"label g{number}"] = (
@@ -95,9 +127,7 @@ def _scale(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
         spine.set_visible(side == "bottom")
         spine.set_gid("=axis")
     if not fewer:
-        axes.text(
-            1, -0.125, "days since the last purchase", transform=axes.transAxes, ha="right", va="top", gid="=unit"
-        )
+        axes.text(1, -0.125, "x", transform=axes.transAxes, ha="right", va="top", gid="=unit")
 
 
 def _top(curves: Sequence[Curve]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -38,6 +37,11 @@ class Unit:
 PERCENT = Unit("%", "%", scale=100.0)
 POINTS = Unit("points", "point", scale=100.0)
 SIGNED_POINTS = Unit("points", "point", scale=100.0, signed=True)
+ITEMS = Unit("items", "item", decimals=1)
+SIGNED_ITEMS = Unit("items", "item", decimals=1, signed=True)
+MONEY = Unit("", "", decimals=2)
+SIGNED_MONEY = Unit("", "", decimals=2, signed=True)
+DEVIATIONS = Unit("", "", decimals=2, signed=True)
 DAYS = Unit("days", "day")
 SIGNED_DAYS = Unit("days", "day", signed=True)
 RATIO = Unit("", "", decimals=2)
@@ -70,6 +74,11 @@ def span(interval: Interval, unit: Unit) -> str:
     return _with_unit(f"{low} to {high}", unit)
 
 
+def plain(value: float) -> str:
+    """A number of an unknown unit, as short as it is exact to four decimals: ``1,250``, ``40.5``."""
+    return f"{value:,.4f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 or value == 0 else f"{value:.3g}"
+
+
 def count(number: int, noun: str = "", plural: str = "") -> str:
     """A count with thousands parted, and its noun in the right number: ``1,248 customers``."""
     if not noun:
@@ -91,30 +100,6 @@ def day(iso: str) -> str:
     """An ISO date in words: ``31 December 2017``."""
     found = date.fromisoformat(iso)
     return f"{found.day}{NO_BREAK}{_MONTHS[found.month - 1]}{NO_BREAK}{found.year}"
-
-
-def shown_counts(counts: Sequence[int], min_cell: int) -> list[str]:
-    """Counts of customers that add up to a known total, small ones hidden.
-
-    A single small count could be had as the total less the others; so the smallest of the others is rounded too.
-
-    Args:
-        counts: Customers by part.
-        min_cell: Counts from 1 to below it are hidden.
-    """
-    shown = [shown_count(number, min_cell) for number in counts]
-    small = [number for number in counts if 0 < number < min_cell]
-    others = [number for number in counts if number >= max(min_cell, 1)]
-    if len(small) == 1 and others:
-        step = 2 * min_cell
-        smallest = min(others)
-        shown[counts.index(smallest)] = f"about {count(max(round(smallest / step), 1) * step)}"
-    return shown
-
-
-def shown_count(number: int, min_cell: int) -> str:
-    """A count of customers, or that it is below ``min_cell``."""
-    return f"fewer than {min_cell}" if 0 < number < min_cell else count(number)
 
 
 _MONTHS = (

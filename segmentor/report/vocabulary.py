@@ -50,8 +50,27 @@ TAILS = {
     "type III": "its moments under permutation (Pearson type III)",
     "joint normal": "its moments under permutation (joint normal)",
     "permutation": "permuting customers within cohorts",
+    "exact": "every way of dealing the groups out to the customers of each cohort (exact)",
+    "chi-square": "a chi-square law, which many customers make good enough",
 }
 """How the law of a test statistic was had."""
+
+PARTS = {
+    "cohort": "Customers who began in",
+    "season": "Cycles begun in",
+    "region": "Customers of",
+    "half of customers": "Half of the customers",
+    "half of period": "Half of the period",
+    "largest customers": "Without the largest customers",
+}
+"""Kinds of parts in which an effect is looked at again."""
+
+STAGES = {
+    "declared": "Declared splits, tested once on all customers",
+    "discovery": "Found splits, screened in one half of the customers",
+    "confirmation": "Found splits that were promoted, tested once in the other half",
+}
+"""Stages of the tests of a run, in order; another stage is shown as it is."""
 
 WHY_NOT_NAIVE = (
     "It decides nothing: one customer's cycles resemble each other, and groups that began at different times differ "
@@ -59,7 +78,7 @@ WHY_NOT_NAIVE = (
 )
 
 FIRST_ROWS = 15
-"""Rules that are seen at once; more are folded away."""
+"""Rows of a table that are seen at once; more are folded away."""
 
 MOST_ROWS = 200
 """Rows of a table on the page; longer ones are cut and say where the rest is."""
@@ -76,6 +95,27 @@ GLOSSARY = (
     ("p", "How often chance alone gives a difference this large. Adjusted: for the number of splits asked about."),
     ("Cohort", "Customers who began in the same period. Groups are compared within cohorts only."),
     ("Halves", "Customers are parted in two at random by the seed; a finding must point the same way in both."),
+    (
+        "Declared and found",
+        "Declared: stated in the config before looking. Found: suggested by the data, chosen in one half of the customers.",
+    ),
+    (
+        "Habit",
+        "Something beside the cycle in which groups may differ: order value, items, weekdays, what is bought, where.",
+    ),
+    (
+        "In standard deviations",
+        "A difference as a multiple of how much customers differ from each other: 0.2 is small, 0.8 is large.",
+    ),
+    ("Crossover", "The group by the first purchases against the group by as many purchases after them."),
+    (
+        "Stickiness",
+        "How much of the first label stays (Cohen's kappa): 0 where what comes next does not depend on it, 1 where it never changes.",
+    ),
+    (
+        "Holm, min-P, Benjamini-Yekutieli",
+        "Ways to raise p for the number of tests, so that many tests make no more false alarms than one.",
+    ),
 )
 
 HOW_TESTED = (
@@ -86,8 +126,9 @@ HOW_TESTED = (
 )
 HOW_DECIDED = (
     "A split separates when its test holds after adjustment for all splits asked about, when both halves of the "
-    "customers point the same way, and when the effect is large enough to act on. It does not matter when the effect "
-    "was shown to be smaller than that."
+    "customers point the same way, and when the effect is large enough to act on. What was found in the data instead of "
+    "declared is chosen in one half of the customers and has to hold in the other. A split does not matter when its effect "
+    "was shown to be smaller than what counts."
 )
 HOW_ESTIMATED = (
     "Shares and cycles are of typical customers, by survival curves that take open cycles for what they are, within "

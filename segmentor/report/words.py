@@ -16,11 +16,11 @@ from segmentor.report.numbers import (
     RATIO,
     SIGNED_POINTS,
     count,
+    day,
     probability,
     quantity,
-    shown_count,
-    shown_counts,
 )
+from segmentor.report.small_cells import shown_count, shown_counts
 from segmentor.report.vocabulary import (
     HOW_DECIDED,
     HOW_ESTIMATED,
@@ -65,7 +65,7 @@ def question(result: RunResult) -> Markup:
         return Markup("No split of customers was asked about.")
     if len(splits) == 1:
         return Markup("Does {} tell who comes back, and how soon?").format(splits[0])
-    return Markup("Which of these tell who comes back, and how soon: {}?").format(listed(_few(splits), "or"))
+    return Markup("Which of these tell who comes back, and how soon: {}?").format(listed(few(splits), "or"))
 
 
 def purchases_asked(result: RunResult) -> Markup:
@@ -93,6 +93,26 @@ def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
         ("equivalent" if alike else None, _what_does_not(alike, result)),
         (still_open[0].verdict if still_open else None, _what_is_open(still_open)),
     ]
+
+
+def few(parts: Sequence[Markup], *, most: int = 6) -> list[Markup]:
+    """Parts of a sentence that can still be read: the first, and how many more there are."""
+    return (
+        [*parts] if len(parts) <= most else [*parts[: most - 1], Markup("{} more").format(count(len(parts) - most + 1))]
+    )
+
+
+def excludes(interval: Interval, value: float) -> bool:
+    """Whether an interval leaves a value out."""
+    if interval.ci_low is None or interval.ci_high is None:
+        return False
+    return not interval.ci_low <= value <= interval.ci_high
+
+
+def level(result: RunResult) -> float:
+    """The level of the tests."""
+    stated = setting(result, "trial", "level")
+    return stated if isinstance(stated, float) else 0.05
 
 
 def heading(text: str) -> Markup:
@@ -126,13 +146,35 @@ def known(when: str) -> Markup:
     """When a customer's group is known: ``from the first 2 purchases on``."""
     kind, _, detail = when.partition(": ")
     phrases = {
-        "entry": "known when a customer arrives",
-        "first_purchase": "known from the first purchase on",
-        "first_purchases": f"known from the first {cut(detail, 20)} purchases on",
-        "until": f"known from the purchases before {cut(detail, 20)}",
-        "lifetime": "made from the customer's whole history",
+        "entry": Markup("known when a customer arrives"),
+        "first_purchase": Markup("known from the first purchase on"),
+        "first_purchases": Markup("known from the first {} purchases on").format(prose(detail)),
+        "until": Markup("known from the purchases before {}").format(prose(detail)),
+        "lifetime": Markup("made from the customer's whole history"),
     }
-    return escape(phrases[kind]) if kind in phrases else prose(when)
+    return phrases.get(kind) or prose(when)
+
+
+def since(trial: Trial) -> str | None:
+    """The day from which a split known until a date is followed; ``None`` for any other."""
+    kind, _, detail = trial.known.partition(": ")
+    try:
+        return day(detail) if kind == "until" else None
+    except ValueError:
+        return None
+
+
+def share_title(trial: Trial) -> str:
+    """What the share back is counted from."""
+    within = f"Back within {quantity(trial.horizon_days, DAYS)}"
+    start = since(trial)
+    return f"{within} of {start}" if start else within
+
+
+def cycle_title(trial: Trial) -> str:
+    """Which cycles the mean is of."""
+    start = since(trial)
+    return f"Mean cycle begun since {start}" if start else "Mean cycle of those back"
 
 
 def score(text: str) -> tuple[str, str]:
@@ -154,7 +196,7 @@ def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
     if trial.verdict == "inconclusive" and trial.reasons[:1] != ("not significant",):
         seen = "The curves differ, which is not enough here"
     pair = verdict_pair(trial)
-    if trial.verdict == "separates" and pair is not None and not _excludes(pair.share_difference, 0.0):
+    if trial.verdict == "separates" and pair is not None and not excludes(pair.share_difference, 0.0):
         sooner = pair.first if (pair.ratio.estimate or 1.0) > 1 else pair.second
         seen = Markup("The curve of {} rises sooner").format(name(sooner))
     ranked = sorted(shown, key=_share, reverse=True)
@@ -167,7 +209,14 @@ def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
             quantity(_share(ranked[-1]), PERCENT),
             name(ranked[-1].name),
         )
-    return Markup("{}{}. Shaded: 95{}% interval at each day.").format(seen, ends, NO_BREAK)
+    start = since(trial)
+    counted = (
+        f" The curves are the wait from {start} to the next purchase, one a customer, with those who never came back; mean cycle "
+        "and ratio are of the cycles begun from that day on."
+        if start
+        else ""
+    )
+    return Markup("{}{}.{} Shaded: 95{}% interval at each day.").format(seen, ends, counted, NO_BREAK)
 
 
 def curve_text(group: GroupEffect) -> str:
@@ -227,19 +276,13 @@ def share_by(group: GroupEffect, by_day: int) -> Interval | None:
     return next((share.share for share in group.shares_back if share.day == by_day), None)
 
 
-def robustness(trial: Trial) -> list[str]:
-    """What else speaks for or against the verdict."""
-    found = []
-    if trial.same_direction is not None:
-        found.append(
-            "Both halves of the customers, taken alone, point the same way."
-            if trial.same_direction
-            else "The two halves of the customers point in opposite ways."
-        )
-    if trial.comparability is not None:
-        share = quantity(trial.comparability.share, PERCENT)
-        found.append(f"{share} of the customers began in a period in which others of another group began too.")
-    return found
+def halves(trial: Trial) -> str:
+    """Whether the two halves of the customers agree."""
+    return (
+        "Both halves of the customers, taken alone, point the same way."
+        if trial.same_direction
+        else "The two halves of the customers point in opposite ways."
+    )
 
 
 def test(trial: Trial, result: RunResult) -> Markup:
@@ -249,8 +292,7 @@ def test(trial: Trial, result: RunResult) -> Markup:
         return Markup("")
     adjusted = ""
     if trial.p_adjusted is not None:
-        tested = sum(each.p_adjusted is not None for each in result.trials)
-        adjusted = f", adjusted for {count(tested, 'test')} in this run {probability(trial.p_adjusted, 'p')}"
+        adjusted = f", adjusted{_for_many(trial, result)} {probability(trial.p_adjusted, 'p')}"
     return Markup(
         "From {} to {} the share back changes by {} and the mean cycle by a factor of {}. If the groups did not matter, "
         "differences as large would come about with {}{}. The largest of the scores below counts; how large it gets by "
@@ -324,6 +366,14 @@ def method(result: RunResult) -> list[str]:
     return [HOW_TESTED, HOW_DECIDED + limits, HOW_ESTIMATED]
 
 
+def _for_many(trial: Trial, result: RunResult) -> str:
+    """How many tests the p of a trial is adjusted for, by the ledger."""
+    for entry in result.ledger:
+        if (entry.segment, entry.split) == (trial.segment, trial.split) and entry.stage != "discovery":
+            return f" for {count(entry.of, 'test')} in this run"
+    return ""
+
+
 def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
     if not trials:
         return escape(NOTHING_SEPARATES if tested else "Nothing is known to separate, for nothing could be tested.")
@@ -339,8 +389,8 @@ def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
 def _tells(trial: Trial) -> str:
     """Which of the two effects the split shows."""
     pair = verdict_pair(trial)
-    sooner = pair is not None and _excludes(pair.ratio, 1.0)
-    more = pair is not None and _excludes(pair.share_difference, 0.0)
+    sooner = pair is not None and excludes(pair.ratio, 1.0)
+    more = pair is not None and excludes(pair.share_difference, 0.0)
     if sooner and not more:
         return "how soon customers come back"
     return "how many customers come back" if more and not sooner else "who comes back, and how soon"
@@ -366,7 +416,7 @@ def _what_is_open(trials: Sequence[Trial]) -> Markup:
     unknown = [trial for trial in trials if trial.verdict == "inconclusive"]
     if unknown:
         found = [Markup("<strong>{}</strong> matters{}").format(name(trial.split), _needed(trial)) for trial in unknown]
-        sentences.append(Markup("It cannot be told yet whether {}.").format(listed(_few(found), "or whether")))
+        sentences.append(Markup("It cannot be told yet whether {}.").format(listed(few(found), "or whether")))
     untested = [trial for trial in trials if trial.verdict == "untestable"]
     if untested:
         sentences.append(Markup("{} could not be tested; see below how to ask again.").format(_splits(untested)))
@@ -376,12 +426,7 @@ def _what_is_open(trials: Sequence[Trial]) -> Markup:
 def _splits(trials: Sequence[Trial]) -> Markup:
     first, *others = [trial.split for trial in trials]
     named = [heading(first), *(name(other) for other in others)]
-    return listed(_few([Markup("<strong>{}</strong>").format(each) for each in named]))
-
-
-def _few(parts: Sequence[Markup]) -> list[Markup]:
-    """Parts of a sentence that can still be read: the first, and how many more there are."""
-    return [*parts] if len(parts) <= 6 else [*parts[:5], Markup("{} more").format(count(len(parts) - 5))]
+    return listed(few([Markup("<strong>{}</strong>").format(each) for each in named]))
 
 
 def _effect(trial: Trial) -> Markup:
@@ -390,22 +435,27 @@ def _effect(trial: Trial) -> Markup:
         return Markup("its groups differ")
     groups = [group for group in trial.groups if group.name in (pair.first, pair.second)]
     first, second = (
-        Markup("{} of {}{}{}").format(quantity(_share(group), PERCENT), name(group.name), verb, _after(group))
+        Markup("{} of {}{}{}").format(quantity(_share(group), PERCENT), name(group.name), verb, _after(group, trial))
         for group, verb in zip(groups, (" are back", ""), strict=True)
     )
-    return Markup("within {}, {}, and {}").format(quantity(trial.horizon_days, DAYS), first, second)
+    start = since(trial)
+    return Markup("within {}{}, {}, and {}").format(
+        quantity(trial.horizon_days, DAYS), f" of {start}" if start else "", first, second
+    )
 
 
-def _after(group: GroupEffect) -> str:
+def _after(group: GroupEffect, trial: Trial) -> str:
     if group.mean_cycle_days is None or group.mean_cycle_days.estimate is None:
         return ""
-    return f", after {quantity(group.mean_cycle_days.estimate, DAYS)} on average"
+    days = f"{quantity(group.mean_cycle_days.estimate, DAYS)} on average"
+    return f", with cycles of {days} since" if since(trial) else f", after {days}"
 
 
 def _needed(trial: Trial) -> str:
     if trial.customers_needed is None:
         return ""
-    return f" (about {count(trial.customers_needed, 'customer')} in all would decide it)"
+    months = f", about {count(trial.months_needed, 'month')} more" if trial.months_needed is not None else ""
+    return f" (about {count(trial.customers_needed, 'customer')} in all{months} would decide it)"
 
 
 def _margins(result: RunResult) -> str:
@@ -413,13 +463,6 @@ def _margins(result: RunResult) -> str:
     if not isinstance(effect, float) or not isinstance(share, float):
         return ""
     return f", to within {quantity(effect, PERCENT)} of the cycle and {quantity(share, POINTS)} of the share back"
-
-
-def _excludes(interval: Interval, value: float) -> bool:
-    """Whether an interval leaves a value out."""
-    if interval.ci_low is None or interval.ci_high is None:
-        return False
-    return not interval.ci_low <= value <= interval.ci_high
 
 
 def _share(group: GroupEffect) -> float:

@@ -1,4 +1,8 @@
-"""Results as runs would leave them: a detergent shop, one where nothing separates, one that cannot be tested, a hostile one."""
+"""Results as runs would leave them.
+
+A detergent shop, one whose splits were found or known until a date, one where nothing separates, one that cannot be tested, and a
+hostile one.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,20 @@ import pytest
 
 from segmentor.report import render_report
 from segmentor.result import (
+    CohortCount,
     Comparability,
+    Crossover,
+    CrossoverCell,
     CrossSellRule,
     Curve,
+    Cutpoint,
     CycleSummary,
+    DealtLabels,
     GroupEffect,
+    Habit,
     InputQuality,
     Interval,
+    LedgerEntry,
     PairEffect,
     Quality,
     Rule,
@@ -25,6 +36,7 @@ from segmentor.result import (
     Segment,
     ShareBack,
     SplitTest,
+    Subset,
     Trial,
     Verdict,
 )
@@ -53,11 +65,50 @@ def laundry() -> RunResult:
         config=config("category = 'LAUNDRY DETERGENTS'"),
         quality=quality(("1.2 % of the quantities are zero; such lines count as purchases.",)),
         trials=(_form(), _brand(), _size(), _circular()),
-        ledger=(),
+        ledger=(
+            LedgerEntry("all", "package size", "declared", "Holm", 0.00031, 1, 3, 0.00093, "significant"),
+            LedgerEntry("all", "brand", "declared", "Holm", 0.083, 2, 3, 0.17, "not significant"),
+            LedgerEntry("all", "form", "declared", "Holm", 0.71, 3, 3, 0.71, "not significant"),
+            LedgerEntry("all", "only small packages", "declared", "Holm", None, None, 3, None, "not tested"),
+        ),
         segments=_segments(),
         rules=_rules(),
         min_cell=10,
         versions={"duckdb": "2.0.1", "python": "3.11.9", "segmentor": "0.1.0"},
+    )
+
+
+@pytest.fixture(scope="session")
+def discovered(laundry: RunResult) -> RunResult:
+    """A shop with a threshold, merged regions, an "ever bought" label and groups that began at different times."""
+    return replace(
+        laundry,
+        experiment="discovered",
+        title="What the data suggested",
+        trials=(_basket(), *_regions(), _ever(), _campaign()),
+        ledger=(
+            LedgerEntry("all", "samples before July", "declared", "Holm", 0.004, 1, 2, 0.008, "significant"),
+            LedgerEntry("all", "region", "declared", "Holm", 0.02, 2, 2, 0.02, "significant"),
+            LedgerEntry("all", "campaign", "declared", "Holm", None, None, 2, None, "not tested"),
+            LedgerEntry("all", "first basket", "discovery", "min-P", 0.0009, 1, 213, 0.021, "promoted"),
+            LedgerEntry("all", "region, merged", "discovery", "min-P", 0.0011, 2, 213, 0.03, "promoted"),
+            *(
+                LedgerEntry(
+                    "all",
+                    f"threshold {place}",
+                    "discovery",
+                    "min-P",
+                    0.01 + place / 400,
+                    place,
+                    213,
+                    0.9,
+                    "not promoted",
+                )
+                for place in range(3, 214)
+            ),
+            LedgerEntry("all", "first basket", "confirmation", "Holm", 0.006, 1, 2, 0.012, "significant"),
+            LedgerEntry("all", "region, merged", "confirmation", "Holm", 0.019, 2, 2, 0.019, "significant"),
+        ),
     )
 
 
@@ -69,6 +120,7 @@ def nothing_separates(laundry: RunResult) -> RunResult:
         experiment="eggs",
         title="Eggs: Large against X-Large",
         trials=(replace(_form(), split="grade"),),
+        ledger=(LedgerEntry("all", "grade", "declared", "Holm", 0.71, 1, 1, 0.71, "not significant"),),
         segments=(everyone(),),
         rules=(),
     )
@@ -82,6 +134,7 @@ def untestable(laundry: RunResult) -> RunResult:
         experiment="loyal",
         title="Do loyal customers come back sooner?",
         trials=(_circular(),),
+        ledger=(),
         segments=(everyone(),),
         rules=None,
     )
@@ -100,7 +153,25 @@ def hostile(laundry: RunResult) -> RunResult:
         definition=tuple((text, text) for text in HOSTILE),
         groups=groups,
         pairs=(replace(_size().pairs[0], first=HOSTILE[0], second=HOSTILE[1]),),
-        known=HOSTILE[0],
+        known=f"until: {HOSTILE[0]}",
+        restated="\n".join(HOSTILE),
+        merged_from=HOSTILE[1],
+        cutpoint=Cutpoint(HOSTILE[0], 40.5, 212, 3.8, 31.0, 44.0, 0.34),
+        p_discovery_adjusted=0.02,
+        comparability=Comparability(
+            0.9,
+            tuple(CohortCount(text, (20, 30, *(0,) * (len(HOSTILE) - 2))) for text in HOSTILE),
+            (90.0,) * len(HOSTILE),
+        ),
+        habits=tuple(
+            replace(habit, name=text, unit=text, first=HOSTILE[0], second=HOSTILE[1], means=(1.0,) * len(HOSTILE))
+            for text, habit in zip(HOSTILE, _habits() * 2, strict=False)
+        ),
+        crossover=crossover(tuple(HOSTILE), [[30] * len(HOSTILE)] * len(HOSTILE)),
+        robustness=tuple(
+            Subset(text, text, 300, around(1.2, 0.1), around(0.1, 0.05), 0.01, agrees=True) for text in HOSTILE
+        ),
+        dealt=DealtLabels(20, 18, 1.1, 0.05),
     )
     rule = _rules()[0]
     return replace(
@@ -114,6 +185,7 @@ def hostile(laundry: RunResult) -> RunResult:
             for i, text in enumerate(HOSTILE)
         ),
         rules=tuple(replace(rule, antecedent=(text, HOSTILE[1]), consequent=text, segment=text) for text in HOSTILE),
+        ledger=tuple(LedgerEntry(text, text, text, text, 0.01, 1, 8, 0.08, text) for text in HOSTILE),
         quality=replace(
             quality(tuple(HOSTILE)), inputs={HOSTILE[0]: InputQuality(3, 1, 1, 1, {HOSTILE[1]: 1}, HOSTILE[2])}
         ),
@@ -123,10 +195,16 @@ def hostile(laundry: RunResult) -> RunResult:
 
 @pytest.fixture(scope="session")
 def pages(
-    laundry: RunResult, nothing_separates: RunResult, untestable: RunResult, hostile: RunResult
+    laundry: RunResult, discovered: RunResult, nothing_separates: RunResult, untestable: RunResult, hostile: RunResult
 ) -> dict[str, str]:
     """The page of each shop, by its name."""
-    shops = {"laundry": laundry, "nothing separates": nothing_separates, "untestable": untestable, "hostile": hostile}
+    shops = {
+        "laundry": laundry,
+        "discovered": discovered,
+        "nothing separates": nothing_separates,
+        "untestable": untestable,
+        "hostile": hostile,
+    }
     return {name: render_report(shop) for name, shop in shops.items()}
 
 
@@ -176,6 +254,25 @@ def curve(share: float, mean_days: float) -> Curve:
 def around(estimate: float, half: float) -> Interval:
     """An interval of so much to each side."""
     return Interval(estimate, estimate - half, estimate + half)
+
+
+def crossover(groups: tuple[str, ...], rows: list[list[int]]) -> Crossover:
+    """Customers by first and next label, with what follows from them."""
+    total = sum(map(sum, rows))
+    cells = tuple(
+        CrossoverCell(
+            first,
+            second,
+            rows[i][j],
+            around(rows[i][j] / sum(rows[i]), 0.04),
+            rows[i][j] / sum(rows[i]) / (sum(row[j] for row in rows) / total),
+        )
+        for i, first in enumerate(groups)
+        for j, second in enumerate(groups)
+    )
+    same = sum(rows[i][i] for i in range(len(groups))) / total
+    expected = sum(sum(rows[i]) * sum(row[i] for row in rows) for i in range(len(groups))) / total**2
+    return Crossover(1, total, cells, same, expected, around((same - expected) / (1 - expected), 0.05), 1e-12)
 
 
 def _group(name: str, share: float, mean_days: float, customers: int) -> GroupEffect:
@@ -240,7 +337,30 @@ def _size() -> Trial:
         reasons=("significant and large enough",),
         sentence="Customers who start with small packages come back more often and sooner than those who start with large ones.",
         no_follow_up=4,
-        comparability=Comparability(0.97, (), ()),
+        comparability=Comparability(
+            0.985,
+            tuple(
+                CohortCount(f"2017-{month:02}", customers)
+                for month, customers in enumerate(
+                    [
+                        (181, 152),
+                        (96, 70),
+                        (71, 54),
+                        (60, 51),
+                        (52, 44),
+                        (41, 40),
+                        (33, 27),
+                        (28, 24),
+                        (19, 17),
+                        (14, 13),
+                        (10, 6),
+                        (7, 0),
+                    ],
+                    start=1,
+                )
+            ),
+            (241.0, 236.0),
+        ),
         horizon_days=HORIZON_DAYS,
         tau_days=HORIZON_DAYS,
         pairs=(_pair(small, large, separated=True, equivalent=False, half=0.068),),
@@ -249,6 +369,155 @@ def _size() -> Trial:
         p_adjusted=0.00093,
         same_direction=True,
         other_seeds=_seeds("separates", "separates", "separates", "inconclusive", "separates"),
+        habits=_habits(),
+        crossover=crossover(("small", "large"), [[310, 92], [74, 181]]),
+        robustness=_subsets(),
+    )
+
+
+def _habits() -> tuple[Habit, ...]:
+    def habit(name: str, unit: str, means: tuple[float, float], half: float, p_adjusted: float) -> Habit:
+        first, second = means
+        difference = around(second - first, half)
+        return Habit(
+            name,
+            unit,
+            1_098,
+            means,
+            "small",
+            "large",
+            difference,
+            around((second - first) / half / 9, 0.12),
+            p_adjusted / 9,
+            p_adjusted,
+        )
+
+    return (
+        habit("order value", "money", (18.42, 27.9), 2.1, 2e-7),
+        habit("items per order", "items", (2.4, 3.1), 0.3, 0.0004),
+        habit("region: north", "share", (0.31, 0.42), 0.06, 0.012),
+        habit("region: islands", "share", (0.009, 0.042), 0.02, 0.03),
+        habit("weekend share", "share", (0.29, 0.31), 0.05, 0.62),
+        habit("discount share", "share", (0.22, 0.21), 0.04, 0.8),
+    )
+
+
+def _subsets() -> tuple[Subset, ...]:
+    def subset(kind: str, name: str, customers: int, ratio: float, half: float) -> Subset:
+        return Subset(
+            kind, name, customers, around(ratio, half), around(-0.1 * (ratio - 1) / 0.18, half), 0.04, ratio > 1
+        )
+
+    return (
+        subset("cohort", "2017-Q1", 624, 1.21, 0.11),
+        subset("cohort", "2017-Q2", 288, 1.14, 0.16),
+        subset("cohort", "2017-Q3", 148, 0.97, 0.24),
+        Subset("cohort", "2017-Q4", 50, None, None, None, None),
+        subset("season", "winter", 410, 1.2, 0.13),
+        subset("season", "summer", 520, 1.15, 0.12),
+        subset("region", "north", 610, 1.17, 0.1),
+        subset("region", "south", 494, 1.19, 0.12),
+        subset("region", "islands", 6, 3.2, 2.1),
+        subset("half of customers", "discovery", 560, 1.16, 0.1),
+        subset("half of customers", "confirmation", 550, 1.19, 0.1),
+        subset("largest customers", "without the 10 largest", 1_100, 1.17, 0.08),
+    )
+
+
+def _basket() -> Trial:
+    low, high = _group("<= 40.5", 0.58, 52.0, 640), _group("> 40.5", 0.68, 44.0, 470)
+    return replace(
+        _size(),
+        split="first basket",
+        definition=(("<= 40.5", "order_amount <= 40.5"), ("> 40.5", "order_amount > 40.5")),
+        groups=(low, high),
+        pairs=(_pair(low, high, separated=True, equivalent=False, half=0.07),),
+        sentence="Customers with a larger first basket come back more often and sooner.",
+        cutpoint=Cutpoint("order_amount", 40.5, 212, 3.8, 31.0, 44.25, 0.34),
+        test=_test(0.006, 0.0001, "exact"),
+        p_discovery_adjusted=0.021,
+        p_adjusted=0.012,
+        habits=(),
+        crossover=None,
+        robustness=(),
+    )
+
+
+def _regions() -> tuple[Trial, Trial]:
+    places = [_group("north", 0.64, 45.0, 402), _group("east", 0.63, 45.5, 398), _group("islands", 0.5, 56.0, 310)]
+    merged = [_group("north + east", 0.635, 45.2, 800), places[2]]
+    region = replace(
+        _size(),
+        split="region",
+        known="entry",
+        definition=(("by", "region"),),
+        groups=tuple(places),
+        pairs=tuple(
+            _pair(places[i], places[j], separated=j == 2, equivalent=j < 2, half=0.06)
+            for i, j in ((0, 1), (0, 2), (1, 2))
+        ),
+        verdict_pair=1,
+        test=_test(0.02, 0.001, "chi-square", 2),
+        p_adjusted=0.02,
+        habits=(),
+        crossover=None,
+        robustness=(),
+        comparability=Comparability(0.995, (), ()),
+    )
+    return region, replace(
+        region,
+        split="region, merged",
+        definition=(("north + east", "region = north or region = east"), ("islands", "region = islands")),
+        groups=tuple(merged),
+        pairs=(_pair(merged[0], merged[1], separated=True, equivalent=False, half=0.06),),
+        verdict_pair=0,
+        merged_from="region",
+        test=_test(0.019, 0.001),
+        p_discovery_adjusted=0.03,
+        p_adjusted=0.019,
+    )
+
+
+def _ever() -> Trial:
+    only, others = _group("only samples", 0.41, 39.0, 260), _group("full sizes too", 0.62, 33.0, 710)
+    return replace(
+        _size(),
+        split="samples before July",
+        known="until: 2017-06-30",
+        definition=(("only samples", "all: size = 'sample'"), ("full sizes too", "size = 'full'")),
+        groups=(only, others),
+        pairs=(_pair(only, others, separated=True, equivalent=False, half=0.06),),
+        sentence="Who had only bought samples before July came back less often after it.",
+        test=_test(0.004, 1e-9),
+        p_adjusted=0.008,
+        crossover=None,
+        dealt=DealtLabels(20, 18, 0.88, 0.12),
+        comparability=Comparability(1.0, (CohortCount("all", (260, 710)),), (184.0, 184.0)),
+    )
+
+
+def _campaign() -> Trial:
+    return Trial(
+        segment="all",
+        split="campaign",
+        source="declared",
+        known="entry",
+        definition=(("by", "campaign"),),
+        groups=(GroupEffect("spring", 420, 900), GroupEffect("autumn", 380, 410)),
+        not_known=0,
+        verdict="untestable",
+        reasons=("not comparable",),
+        sentence="The campaigns ran at different times: season or tenure cannot be told from the split.",
+        comparability=Comparability(
+            0.11,
+            (
+                CohortCount("2017-03", (260, 0)),
+                CohortCount("2017-04", (112, 4)),
+                CohortCount("2017-05", (48, 41)),
+                CohortCount("2017-09", (0, 335)),
+            ),
+            (270.0, 95.5),
+        ),
     )
 
 
@@ -267,6 +536,9 @@ def _form() -> Trial:
         pairs=(_pair(liquid, powder, separated=False, equivalent=True, half=0.03),),
         test=_test(0.71, 0.012),
         p_adjusted=0.71,
+        habits=(),
+        crossover=crossover(("liquid", "powder"), [[700, 8], [60, 300]]),
+        comparability=Comparability(0.995, (), ()),
         other_seeds=_seeds("equivalent", "equivalent", "equivalent", "equivalent", "equivalent"),
     )
 
@@ -295,6 +567,11 @@ def _brand() -> Trial:
         test=_test(0.083, 0.0004, "permutation", 7),
         p_adjusted=0.17,
         customers_needed=5_400,
+        months_needed=14,
+        habits=(),
+        crossover=None,
+        robustness=(),
+        comparability=Comparability(0.97, (), ()),
         same_direction=False,
         other_seeds=_seeds("inconclusive", "inconclusive", "inconclusive", "equivalent", "inconclusive"),
     )
@@ -313,6 +590,7 @@ def _circular() -> Trial:
         reasons=("circular",),
         sentence="Who has only ever bought small packages is known only afterwards, and follows from how often they bought.",
         restate="Ask with `known: first_purchase`, or with `known: {until: 2017-06-30}`.",
+        restated='- name: only small packages\n  known: first_purchase\n  groups:\n    always small: {all: "loads < 32"}\n    others: "loads >= 32"\n',
     )
 
 

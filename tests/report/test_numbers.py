@@ -1,10 +1,8 @@
-"""Numbers for people: rounded, with units, small counts hidden."""
+"""Numbers for people: rounded, with units."""
 
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from segmentor.report.numbers import (
     DAYS,
@@ -19,8 +17,6 @@ from segmentor.report.numbers import (
     estimate,
     probability,
     quantity,
-    shown_count,
-    shown_counts,
     span,
 )
 from segmentor.result import Interval
@@ -86,23 +82,3 @@ def test_counts_and_days_are_written_out() -> None:
     assert count(1_248, "customer") == "1,248\N{NO-BREAK SPACE}customers"
     assert count(1, "customer") == "1\N{NO-BREAK SPACE}customer"
     assert day("2017-12-31").replace("\N{NO-BREAK SPACE}", " ") == "31 December 2017"
-
-
-@pytest.mark.parametrize(("number", "written"), [(0, "0"), (1, "fewer than 10"), (9, "fewer than 10"), (10, "10")])
-def test_a_small_count_is_hidden(number: int, written: str) -> None:
-    """Counts from 1 to 9 are hidden; that there is nobody is not."""
-    assert shown_count(number, 10) == written
-
-
-def test_a_lone_small_count_cannot_be_had_from_the_total() -> None:
-    """Beside one hidden count the smallest other is rounded."""
-    assert shown_counts([501, 3, 905, 0], 10) == ["about 500", "fewer than 10", "905", "0"]
-    assert shown_counts([501, 3, 7, 0], 10) == ["501", "fewer than 10", "fewer than 10", "0"]
-    assert shown_counts([12, 3], 10) == ["about 20", "fewer than 10"]
-
-
-@given(st.lists(st.integers(0, 3_000), min_size=1, max_size=8), st.integers(0, 20))
-def test_never_is_exactly_one_count_hidden_beside_others(counts: list[int], min_cell: int) -> None:
-    """Counts are all exact, or two or more are not, or only one is above zero."""
-    hidden = sum(not shown.replace(",", "").isdigit() for shown in shown_counts(counts, min_cell))
-    assert hidden != 1 or sum(number > 0 for number in counts) == 1

@@ -19,7 +19,7 @@ import pytest
 from segmentor.report import render_report
 from segmentor.result import RunResult, to_json
 
-SHOPS = ["laundry", "nothing separates", "untestable", "hostile"]
+SHOPS = ["laundry", "discovered", "nothing separates", "untestable", "hostile"]
 
 
 @dataclass
@@ -77,9 +77,9 @@ def any_page(request: pytest.FixtureRequest, pages: dict[str, str]) -> str:
 
 
 def test_every_section_is_present_in_order(pages: dict[str, str]) -> None:
-    """The answer comes before the splits, and these before segments, rules, data and method."""
+    """The answer comes before the splits, and these before segments, rules, data, the ledger and method."""
     found = [attributes["id"] for tag, attributes in read(pages["laundry"]).tags if tag == "section"]
-    assert found == ["answer", "splits", "segments", "cross-sell", "quality", "method"]
+    assert found == ["answer", "splits", "segments", "cross-sell", "quality", "ledger", "method"]
 
 
 def test_a_run_without_cross_sell_has_no_such_section(pages: dict[str, str]) -> None:
@@ -93,7 +93,7 @@ def test_the_answer_names_what_separates_what_does_not_and_what_is_open(pages: d
     assert "Package size tells who comes back, and how soon: within 120 days, 64 % of small are back" in text
     assert "after 46 days on average, and 51 % of large , after 54 days on average." in text
     assert "Form does not matter: customers of its groups come back alike, to within 10 % of the cycle" in text
-    assert "whether brand matters (about 5,400 customers in all would decide it)" in text
+    assert "whether brand matters (about 5,400 customers in all, about 14 months more would decide it)" in text
 
 
 def test_splits_stand_in_order_of_verdict(pages: dict[str, str]) -> None:
@@ -192,7 +192,7 @@ def test_the_page_is_one_file_that_loads_nothing(any_page: str) -> None:
     assert "@import" not in style[0]
 
 
-@pytest.mark.parametrize("shop", ["laundry", "nothing separates", "untestable"])
+@pytest.mark.parametrize("shop", ["laundry", "discovered", "nothing separates", "untestable"])
 def test_no_address_is_on_the_page(shop: str, pages: dict[str, str]) -> None:
     """The page holds no URL at all."""
     assert not re.findall("https?:|//", pages[shop])

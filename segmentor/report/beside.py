@@ -1,0 +1,534 @@
+"""What stands beside a verdict, as sentences and rows of tables.
+
+How a split was found, whether its groups can be compared, what else differs between them, who comes back for what, and where the
+effect holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from markupsafe import Markup, escape
+
+from segmentor.report.figures import interval_mark
+from segmentor.report.names import listed, name, names
+from segmentor.report.numbers import (
+    DAYS,
+    DEVIATIONS,
+    ITEMS,
+    MONEY,
+    NOTHING,
+    PERCENT,
+    RATIO,
+    SIGNED_ITEMS,
+    SIGNED_MONEY,
+    SIGNED_POINTS,
+    TIMES,
+    count,
+    estimate,
+    plain,
+    probability,
+    quantity,
+    span,
+)
+from segmentor.report.small_cells import is_exact, shown_count, shown_counts, shown_table
+from segmentor.report.vocabulary import PARTS
+from segmentor.report.words import excludes, few, level, verdict_pair
+from segmentor.result import (
+    Comparability,
+    Crossover,
+    CrossoverCell,
+    DealtLabels,
+    Habit,
+    Interval,
+    RunResult,
+    Subset,
+    Trial,
+)
+
+MOST_COLUMNS = 8
+"""Groups that have a column of their own; of more, the largest have."""
+
+_UNITS = {"money": (MONEY, SIGNED_MONEY), "items": (ITEMS, SIGNED_ITEMS), "share": (PERCENT, SIGNED_POINTS)}
+_AGREES = {True: "same way", False: "other way", None: "cannot be told"}
+
+
+@dataclass(frozen=True, slots=True)
+class CohortRow:
+    """One cohort: customers of each group that has a column, and whether it holds two groups."""
+
+    name: str
+    customers: list[str]
+    shared: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HabitRow:
+    """One habit: means of some groups, the difference of the two furthest apart, and how sure it is."""
+
+    name: str
+    means: list[tuple[str, str]]
+    pair: tuple[str, str]
+    difference: Markup
+    standardised: Markup
+    p_adjusted: str
+
+
+@dataclass(frozen=True, slots=True)
+class CrossoverShown:
+    """Customers with one label first and another next; share and lift only where the count is shown."""
+
+    second: str
+    customers: str
+    share: Markup
+    lift: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The effect in some of the customers or of the time.
+
+    Attributes:
+        name: Which part.
+        customers: How many are in it.
+        ratio: Of the pair that carries the verdict.
+        share_difference: Of the same pair.
+        mark: The interval as a drawing; empty where there is none.
+        says: Whether it points the same way as the whole.
+    """
+
+    name: str
+    customers: str
+    ratio: Markup
+    share_difference: Markup
+    mark: str
+    says: str
+
+
+def was_found(trial: Trial) -> bool:
+    """Whether data had a say in the split, so that it was chosen in one half of the customers and tested in the other."""
+    return trial.source != "declared" or trial.cutpoint is not None or trial.merged_from is not None
+
+
+def how_found(trial: Trial, result: RunResult) -> list[Markup]:
+    """How the data chose the split, and what was held against the choice."""
+    said = []
+    if trial.merged_from is not None:
+        said.append(_merged(trial, result.trials))
+    if trial.cutpoint is not None:
+        cutpoint = trial.cutpoint
+        said.append(
+            Markup(
+                "The data chose where to cut {}: of {} tried in one half of the customers, {} parted their cycles most. Over resamples "
+                "of that half the choice falls between {} and {} in 8 of 10 cases, and on this very value in {}."
+            ).format(
+                name(cutpoint.column),
+                count(cutpoint.tried, "threshold"),
+                plain(cutpoint.threshold),
+                plain(cutpoint.low),
+                plain(cutpoint.high),
+                quantity(cutpoint.chosen_again, PERCENT),
+            )
+        )
+    if trial.p_discovery_adjusted is not None:
+        chosen = f"Chosen in one half of the customers ({probability(trial.p_discovery_adjusted, 'p')}, adjusted for all that was tried there)"
+        said.append(
+            Markup("{} and not sure enough there to be tested in the other half.").format(chosen)
+            if trial.p_adjusted is None
+            else Markup(
+                "{} and tested once in the other, which had no part in the choice ({}, adjusted for all that was tested there). "
+                "The effects are those of the other half."
+            ).format(chosen, probability(trial.p_adjusted, "p"))
+        )
+    return said
+
+
+def dealt(found: DealtLabels, result: RunResult) -> Markup:
+    """What the label would show if products meant nothing."""
+    typical = ""
+    if found.ratio is not None and found.share_difference is not None:
+        typical = (
+            f"; a typical deal gives a ratio of {quantity(found.ratio, RATIO)} and {quantity(found.share_difference, SIGNED_POINTS)} "
+            "of the share back"
+        )
+    return Markup(
+        "With products dealt at random among the orders before the date, so that they mean nothing, the label alone would still have been "
+        "significant in {} of {}{}. {}"
+    ).format(
+        found.significant,
+        count(found.deals, "deal"),
+        typical,
+        "Having ever bought something separates by itself: who orders often has bought everything. Read the effect as what goes "
+        "beyond that."
+        if separates_by_itself(found, result)
+        else "So the label does not separate by itself.",
+    )
+
+
+def separates_by_itself(found: DealtLabels, result: RunResult) -> bool:
+    """Whether dealt labels are significant more often than chance would have it."""
+    return found.significant > max(1.0, 3 * level(result) * found.deals)
+
+
+def comparable(trial: Trial, min_cell: int) -> Markup:
+    """How many customers can be compared with others who began when they did."""
+    found = trial.comparability
+    if found is None:
+        return Markup("")
+    labelled = sum(group.customers for group in trial.groups)
+    share = quantity(found.share, PERCENT) + " of the customers"
+    if 0 < labelled * (1 - found.share) < min_cell:
+        share = "All but a few customers"
+    elif 0 < labelled * found.share < min_cell:
+        share = "Only a few customers"
+    shared = [cohort for cohort in found.cohorts if _holds_two(cohort.customers)]
+    of_them = f", in {len(shared)} of {count(len(found.cohorts), _period(found))}" if len(found.cohorts) > 1 else ""
+    return Markup("{} began when customers of another group began too{}. Groups are compared only there.").format(
+        share, of_them
+    )
+
+
+def where_comparable(trial: Trial) -> Markup:
+    """The cohorts in which groups that are not comparable could be compared."""
+    found = trial.comparability
+    if found is None or not found.cohorts:
+        return Markup("")
+    shared = [name(cohort.name) for cohort in found.cohorts if _holds_two(cohort.customers)]
+    if not shared:
+        return Markup(
+            "In no {} did customers of two groups begin: there is no time in which they could be compared."
+        ).format(_period(found))
+    return Markup("Customers of two groups began in {} only: limit the question to customers who began then.").format(
+        listed(few(shared))
+    )
+
+
+def columns(trial: Trial) -> list[int]:
+    """Places of the groups that have a column of their own: all of a few, the largest of many."""
+    largest = sorted(range(len(trial.groups)), key=lambda place: -trial.groups[place].customers)[:MOST_COLUMNS]
+    return sorted(largest)
+
+
+def cohort_rows(trial: Trial, min_cell: int) -> list[CohortRow]:
+    """Customers by cohort and group, small counts hidden; their totals are known from elsewhere."""
+    if trial.comparability is None or not trial.comparability.cohorts:
+        return []
+    cohorts = trial.comparability.cohorts
+    shown = shown_table([cohort.customers for cohort in cohorts], min_cell)
+    return [
+        CohortRow(cohort.name, [cells[place] for place in columns(trial)], _holds_two(cohort.customers))
+        for cohort, cells in zip(cohorts, shown, strict=True)
+    ]
+
+
+def follow_up(trial: Trial, min_cell: int) -> list[str]:
+    """Median follow-up of each group that has a column; empty where it is not known."""
+    if trial.comparability is None or not trial.comparability.follow_up_days:
+        return []
+    days = trial.comparability.follow_up_days
+    return [
+        quantity(days[place] if trial.groups[place].customers >= min_cell else None, DAYS) for place in columns(trial)
+    ]
+
+
+def differing(trial: Trial, result: RunResult) -> list[Habit]:
+    """Habits in which the groups surely differ, the surest first."""
+    return [habit for habit in trial.habits if habit.p_adjusted <= level(result)]
+
+
+def habits_answer(trial: Trial, result: RunResult) -> Markup:
+    """How many habits differ, and which are the surest."""
+    found = differing(trial, result)
+    if not found:
+        return Markup("None of {} differs").format(count(len(trial.habits), "habit"))
+    surest = few([name(habit.name) for habit in found], most=3)
+    verb = "differs" if len(found) == 1 else "differ"
+    return Markup("{} of {} {}: {}").format(len(found), count(len(trial.habits), "habit"), verb, listed(surest))
+
+
+def alike(trial: Trial, result: RunResult) -> Markup:
+    """Habits that were looked at and not shown to differ."""
+    surely = differing(trial, result)
+    others = [name(habit.name) for habit in trial.habits if habit not in surely]
+    return Markup("Not shown to differ: {}.").format(listed(few(others))) if others else Markup("")
+
+
+def habit_rows(trial: Trial, result: RunResult) -> list[HabitRow]:
+    """Habits that differ, the surest first; means that would tell of few customers are hidden."""
+    veiled = {group.name: _veiled_means(trial, place, result.min_cell) for place, group in enumerate(trial.groups)}
+    places = range(len(trial.groups)) if len(trial.groups) <= 3 else ()
+    rows = []
+    for habit in differing(trial, result):
+        unit, signed = _UNITS.get(habit.unit, (MONEY, SIGNED_MONEY))
+        pair = (habit.first, habit.second)
+        told = [
+            (group.name, veiled[group.name].get(habit.name) or quantity(habit.means[place], unit))
+            for place, group in enumerate(trial.groups)
+            if place in places or group.name in pair
+        ]
+        hidden = any(veiled.get(each, {}).get(habit.name) for each in pair)
+        rows.append(
+            HabitRow(
+                habit.name,
+                told,
+                pair,
+                estimate(None if hidden else habit.difference, signed),
+                estimate(None if hidden else habit.standardised, DEVIATIONS),
+                probability(habit.p_adjusted),
+            )
+        )
+    return rows
+
+
+def crossover_rows(trial: Trial, min_cell: int) -> list[tuple[str, list[CrossoverShown]]]:
+    """Next labels of the customers with each label, for groups that have a column; small counts hidden.
+
+    Customers without a next label count as a column that is not shown: how many they are can be had from the group's size.
+    """
+    shown, cells = _crossover_counts(trial, min_cell), _cells(trial.crossover)
+    rows = []
+    for i in columns(trial):
+        first = trial.groups[i].name
+        row = []
+        for j in columns(trial):
+            second = trial.groups[j].name
+            cell = cells.get((first, second))
+            visible = cell if cell is not None and is_exact(shown[i][j]) else None
+            row.append(
+                CrossoverShown(
+                    second,
+                    shown[i][j],
+                    estimate(visible.share if visible else None, PERCENT),
+                    quantity(visible.lift, TIMES) if visible and visible.lift is not None else "",
+                    i == j,
+                )
+            )
+        rows.append((first, row))
+    return rows
+
+
+def crossover_answer(trial: Trial, min_cell: int) -> Markup:
+    """Whether buyers of one come back for the other: the change of label that is made most often, and against chance."""
+    shown, cells = _crossover_counts(trial, min_cell), _cells(trial.crossover)
+    changes = [
+        cell
+        for i, first in enumerate(trial.groups)
+        for j, second in enumerate(trial.groups)
+        if i != j and is_exact(shown[i][j]) and (cell := cells.get((first.name, second.name))) is not None
+    ]
+    told = [cell for cell in changes if cell.share.estimate is not None]
+    if trial.crossover is None or not told:
+        return Markup("Too few customers changed from one group to another to say more.")
+    most = max(told, key=lambda cell: cell.share.estimate or 0.0)
+    bounds = span(most.share, PERCENT)
+    against = (
+        f", {quantity(most.lift, TIMES)} as often as all customers are in that group next"
+        if most.lift is not None
+        else ""
+    )
+    return Markup("Do customers who begin in {} come back in {}? {} do{}{}.").format(
+        name(most.first),
+        name(most.second),
+        quantity(most.share.estimate, PERCENT),
+        f" ({bounds})" if bounds else "",
+        against,
+    )
+
+
+def stickiness(trial: Trial, min_cell: int) -> Markup:
+    """How much of the label stays."""
+    found = trial.crossover
+    if found is None:
+        return Markup("")
+    kept = found.stickiness
+    if not all(is_exact(text) for row in _crossover_counts(trial, min_cell) for text in row):
+        return Markup("{}.").format(_sticks(kept))
+    bounds = span(kept, RATIO)
+    return Markup(
+        "{}: {} are in the same group next, where {} would be if what comes next did not depend on what came first "
+        "(stickiness {}{}; 0 is no memory, 1 is never changing)."
+    ).format(
+        _sticks(kept),
+        quantity(found.same_share, PERCENT),
+        quantity(found.expected_same_share, PERCENT),
+        quantity(kept.estimate, RATIO),
+        f", {bounds}" if bounds else "",
+    )
+
+
+def parts(trial: Trial, min_cell: int) -> list[tuple[Markup, list[Part]]]:
+    """The effect in parts of the customers and of the time, by kind of part; of small parts nothing is shown."""
+    labelled = sum(group.customers for group in trial.groups)
+    found = []
+    for kind, of_kind in groupby(trial.robustness, key=lambda subset: subset.kind):
+        subsets = list(of_kind)
+        sizes = [subset.customers for subset in subsets]
+        shown = shown_counts([*sizes, max(labelled - sum(sizes), 0)], min_cell)
+        rows = [
+            _part(trial, subset if subset.customers >= min_cell else _veiled(subset), customers, min_cell=min_cell)
+            for subset, customers in zip(subsets, shown, strict=False)
+        ]
+        found.append((escape(PARTS[kind]) if kind in PARTS else name(kind), rows))
+    return found
+
+
+def whole(trial: Trial, min_cell: int) -> Part | None:
+    """The effect among all customers, to be compared with its parts."""
+    pair = verdict_pair(trial)
+    if pair is None:
+        return None
+    customers = sum(group.customers for group in trial.groups)
+    everybody = Subset("", "All customers", customers, pair.ratio, pair.share_difference, None, agrees=None)
+    return replace(_part(trial, everybody, shown_count(customers, min_cell), min_cell=min_cell), says="")
+
+
+def parts_answer(trial: Trial, result: RunResult) -> Markup:
+    """Whether the effect holds in all parts; where there is none, whether it shows in some of them."""
+    visible = [subset for subset in trial.robustness if subset.customers >= result.min_cell]
+    if trial.verdict != "separates":
+        tested = [subset.p_value for subset in visible if subset.p_value is not None]
+        alone = sum(p_value <= level(result) for p_value in tested)
+        return Markup("Taken alone, {} of {} would be significant; chance makes about 1 in {:.0f} so").format(
+            alone, count(len(tested), "part"), 1 / level(result)
+        )
+    agree = [subset.agrees for subset in visible if subset.agrees is not None]
+    unknown = len(trial.robustness) - len(agree)
+    rest = f"; in {unknown} more it cannot be told" if unknown else ""
+    return Markup("The effect points the same way in {} of {}{}").format(sum(agree), count(len(agree), "part"), rest)
+
+
+def _merged(trial: Trial, trials: Sequence[Trial]) -> Markup:
+    """Which groups of which split could not be told apart."""
+    origin = next((each for each in trials if each.split == trial.merged_from and each.segment == trial.segment), None)
+    known = {group.name for group in origin.groups} if origin else set()
+    alike_groups = [
+        names(members)
+        for group in trial.groups
+        if len(members := group.name.split(" + ")) > 1 and group.name not in known and known.issuperset(members)
+    ]
+    if not alike_groups:
+        return Markup("Groups of {} that could not be told apart were merged.").format(name(trial.merged_from or ""))
+    told = Markup("; ").join(
+        Markup("{} could not be told apart and were merged").format(group) for group in alike_groups
+    )
+    return Markup("Of {}, {}.").format(name(trial.merged_from or ""), told)
+
+
+def _holds_two(customers: Sequence[int]) -> bool:
+    return sum(number > 0 for number in customers) >= 2
+
+
+def _period(found: Comparability) -> str:
+    """What a cohort is called: a month or a quarter."""
+    first = found.cohorts[0].name
+    if "-Q" in first:
+        return "quarter"
+    return "month" if len(first) == len("2024-03") else "period"
+
+
+def _veiled_means(trial: Trial, place: int, min_cell: int) -> dict[str, str]:
+    """Habits whose mean in a group would tell of few customers, with what is said instead.
+
+    A share of the group stands for so many of its customers. Shares of one kind (``region: north``, ``region: south``) may add up
+    to all of them.
+    """
+    customers = trial.groups[place].customers
+    if customers < min_cell:
+        return {habit.name: NOTHING for habit in trial.habits}
+    veiled = {}
+    for family in _families(trial.habits):
+        known = [(habit.name, mean) for habit in family if (mean := habit.means[place]) is not None]
+        counts = [round(mean * customers) for _, mean in known]
+        shown = shown_counts([*counts, max(customers - sum(counts), 0)], min_cell)
+        for (habit, mean), number, text in zip(known, counts, shown, strict=False):
+            least = quantity(min_cell / customers, PERCENT)
+            if not is_exact(text):
+                step = 2 * min_cell
+                roughly = quantity(max(round(number / step), 1) * step / customers, PERCENT)
+                veiled[habit] = f"below {least}" if number < min_cell else f"about {roughly}"
+            elif 0 < customers * (1 - mean) < min_cell:
+                veiled[habit] = f"above {quantity(1 - min_cell / customers, PERCENT)}"
+    return veiled
+
+
+def _families(habits: Sequence[Habit]) -> Iterator[list[Habit]]:
+    """Habits that are shares, those of one kind together."""
+    shares = sorted((habit for habit in habits if habit.unit == "share"), key=_kind)
+    for _, family in groupby(shares, key=_kind):
+        yield list(family)
+
+
+def _kind(habit: Habit) -> str:
+    kind, colon, _ = habit.name.partition(": ")
+    return kind if colon else f"{habit.name}\n"
+
+
+def _cells(found: Crossover | None) -> dict[tuple[str, str], CrossoverCell]:
+    return {} if found is None else {(cell.first, cell.second): cell for cell in found.cells}
+
+
+def _crossover_counts(trial: Trial, min_cell: int) -> list[list[str]]:
+    """Customers by first and next label as they are shown, and last those without a next label."""
+    cells = _cells(trial.crossover)
+    rows = []
+    for first in trial.groups:
+        row = [
+            cells[place].customers if (place := (first.name, second.name)) in cells else 0 for second in trial.groups
+        ]
+        rows.append([*row, max(first.customers - sum(row), 0)])
+    return shown_table(rows, min_cell, diagonal=True)
+
+
+def _sticks(kept: Interval) -> str:
+    value = kept.estimate
+    if value is None or not excludes(kept, 0.0):
+        return "What comes next does not visibly depend on what came first"
+    if value < 0:
+        return "Customers tend to change groups"
+    if value < 0.2:
+        return "The label hardly sticks"
+    return "The label sticks in part" if value < 0.6 else "The label sticks"
+
+
+def _part(trial: Trial, subset: Subset, customers: str, *, min_cell: int) -> Part:
+    by_share = _carried_by_share(trial)
+    return Part(
+        subset.name,
+        customers,
+        estimate(subset.ratio, RATIO),
+        estimate(subset.share_difference, SIGNED_POINTS),
+        interval_mark(
+            subset.share_difference if by_share else subset.ratio,
+            extent=_extent(trial, min_cell, by_share=by_share),
+            ratio=not by_share,
+        ),
+        _AGREES[subset.agrees],
+    )
+
+
+def _veiled(subset: Subset) -> Subset:
+    """A part of which nothing but its name is shown."""
+    return replace(subset, ratio=None, share_difference=None, p_value=None, agrees=None)
+
+
+def _carried_by_share(trial: Trial) -> bool:
+    """Whether the share back rather than the cycle shows the effect of the pair that carries the verdict."""
+    pair = verdict_pair(trial)
+    return pair is not None and (
+        pair.ratio.estimate is None or (not excludes(pair.ratio, 1.0) and excludes(pair.share_difference, 0.0))
+    )
+
+
+def _extent(trial: Trial, min_cell: int, *, by_share: bool) -> tuple[float, float]:
+    """Smallest and largest value that the drawings of the parts have room for: every estimate, and all of the whole's interval."""
+    pair = verdict_pair(trial)
+    parts_drawn = [subset for subset in trial.robustness if subset.customers >= min_cell]
+    drawn = [subset.share_difference if by_share else subset.ratio for subset in parts_drawn]
+    values = [0.0 if by_share else 1.0, *(each.estimate for each in drawn if each and each.estimate is not None)]
+    if pair is not None:
+        of_all = pair.share_difference if by_share else pair.ratio
+        values += [value for value in (of_all.estimate, of_all.ci_low, of_all.ci_high) if value is not None]
+    return min(values), max(values)

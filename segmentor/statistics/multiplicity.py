@@ -40,3 +40,60 @@ def benjamini_yekutieli(p_values: FloatArray) -> FloatArray:
         1, np.minimum.accumulate((1 / np.arange(1, n + 1)).sum() * n / ranks * p_values[order])
     )
     return adjusted
+
+
+def min_p_step_down(seen: FloatArray, drawn: FloatArray) -> FloatArray:
+    """Single and step-down adjusted p-values of statistics that need not have a law in common.
+
+    A statistic's p-value is its rank among those of all relabellings, the labels seen being one of them; the smallest
+    p-value over the hypotheses not yet rejected is judged by its own law over the same relabellings.
+
+    Args:
+        seen: Statistics, larger ones against their hypothesis, shape (n,).
+        drawn: The same under relabelling, shape (resamples, n).
+
+    Returns:
+        Single p-values, then adjusted ones, shape (2, n).
+
+    References:
+        Westfall & Young (1993), Resampling-Based Multiple Testing, Wiley.
+    """
+    pool = np.concatenate([seen[None], drawn])
+    ascending = np.sort(pool, axis=0)
+    p_values = np.stack(
+        [
+            (len(pool) - np.searchsorted(column, own, side="left")) / len(pool)
+            for column, own in zip(ascending.T, pool.T, strict=True)
+        ],
+        axis=1,
+    )
+    return np.stack([p_values[0], _step_down(-p_values[0], -p_values)])
+
+
+def max_step_down(seen: FloatArray, drawn: FloatArray) -> FloatArray:
+    """Single, single-step and step-down adjusted p-values of statistics whose laws are alike, as two-group |z| are.
+
+    Args:
+        seen: Statistics, larger ones against their hypothesis, shape (n,).
+        drawn: The same under relabelling, shape (resamples, n).
+
+    Returns:
+        Single, single-step and step-down adjusted p-values, each a share of the relabellings, the labels seen being one
+        of them, shape (3, n).
+
+    References:
+        Westfall & Young (1993), Resampling-Based Multiple Testing, Wiley.
+    """
+    pool = np.concatenate([seen[None], drawn])
+    largest = np.sort(pool.max(axis=1))
+    single_step = (len(pool) - np.searchsorted(largest, seen, side="left")) / len(pool)
+    return np.stack([(pool >= seen).mean(axis=0), single_step, _step_down(seen, pool)])
+
+
+def _step_down(seen: FloatArray, pool: FloatArray) -> FloatArray:
+    """Adjusted p-values from the largest statistic over each hypothesis and all that are less significant."""
+    order = np.argsort(-seen, kind="stable")
+    largest = np.maximum.accumulate(pool[:, order[::-1]], axis=1)[:, ::-1]
+    adjusted = np.empty(len(seen))
+    adjusted[order] = np.maximum.accumulate((largest >= seen[order]).mean(axis=0))
+    return adjusted

@@ -18,7 +18,6 @@ _NORMAL_BELOW = 0.002
 """Skewness below which the type III tail is taken as normal; at 5 standard deviations they are within 0.1 %."""
 
 _DRAWS = 20_000
-_SEED = 20190117
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,28 +156,29 @@ def type_iii_p(z: FloatArray, skewness: FloatArray) -> FloatArray:
     return tails
 
 
-def smallest_p_value(smallest: float, law: NullLaw) -> float:
+def smallest_p_value(smallest: float, law: NullLaw, *, draws: int = _DRAWS) -> float:
     """How often the smallest of the scores' p-values is at or below `smallest` under the joint normal law.
 
     The union of the scores' tails is sampled from: a tail is drawn, a point in it, and weighed by the number of
-    tails that hold it. The relative error is the same however small the p-value (below 0.5 % with these draws, which
-    are the same ones each time).
+    tails that hold it. The draws are points of a lattice, the same ones each time; the relative error is below 0.5 %,
+    mostly 0.1 %, however small the p-value.
 
     Args:
         smallest: The smallest p-value that was seen.
         law: The null law of the split.
+        draws: Points a tail.
 
     References:
         Owen, Maximov & Chertkov (2019), Electron. J. Statist. 13, 231-254.
+        Richtmyer (1951), Report LA-1342, Los Alamos (the lattice).
     """
     degrees = [rank for rank in law.degrees_of_freedom if rank > 0]
     if len(degrees) == 1 or smallest == 0:
         return smallest
-    generator = np.random.default_rng(_SEED)
     values, vectors = np.linalg.eigh(law.covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    points = generator.standard_normal((_DRAWS, len(values))) @ root
-    shares = smallest * (1 - (np.arange(_DRAWS) + 0.5) / _DRAWS)
+    lattice = _lattice(draws, 1 + len(values))
+    shares, points = smallest * lattice[:, 0], ndtri(lattice[:, 1:]) @ root
     reached = {rank: _tail_length(rank, shares) for rank in set(degrees)}
     bounds = np.array([float(_tail_length(rank, np.float64(smallest))) for rank in degrees]) * (1 - 1e-12)
     ends = np.cumsum(degrees)
@@ -225,3 +225,15 @@ def _tail_length(rank: int, share: FloatArray | np.float64) -> FloatArray:
 def _lengths(vectors: FloatArray) -> FloatArray:
     """Length of each row."""
     return np.asarray(np.sqrt(np.square(vectors).sum(axis=-1)), dtype=np.float64)
+
+
+def _lattice(n: int, dimensions: int) -> FloatArray:
+    """Points that fill the unit cube evenly: multiples of the square roots of primes, folded, shape (n, dimensions)."""
+    primes: list[int] = []
+    candidate = 2
+    while len(primes) < dimensions:
+        if all(candidate % prime for prime in primes):
+            primes.append(candidate)
+        candidate += 1
+    folded = 1 - np.abs(2 * (np.arange(1, n + 1)[:, None] * np.sqrt(primes) % 1) - 1)
+    return np.asarray(np.clip(folded, 2.0**-52, 1 - 2.0**-52), dtype=np.float64)

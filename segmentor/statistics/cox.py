@@ -221,7 +221,7 @@ def hazard_ratios(gaps: GroupedGaps) -> HazardRatios:
 
 def _fit(counts: GroupCounts) -> FloatArray:
     """Log hazards with the largest partial likelihood, that of the first group 0, by Newton's steps."""
-    log_hazards = np.zeros(len(counts.events))
+    log_hazards: FloatArray = np.zeros(len(counts.events))
     likelihood = _log_likelihood(counts, log_hazards)
     for _ in range(_ROUNDS):
         score, information = _score_and_information(counts, log_hazards)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from segmentor.statistics.arrays import FloatArray, IntArray
-from segmentor.statistics.survival import DayValues, LifeTable, customer_sums
+from segmentor.statistics.survival import DayValues, LifeTable, customer_sums, survival, survival_influence
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 
@@ -60,6 +60,25 @@ class Shop:
     def error(self, values: DayValues) -> float:
         """Standard error clustered by customer."""
         return float(np.sqrt(np.square(self.sums(values)).sum()))
+
+    def first_gaps(self) -> Shop:
+        """The first gap of each customer."""
+        first = np.unique(self.customers, return_index=True)[1]
+        columns = (self.customers, self.ends, self.events, self.entry_ages, self.weights)
+        return Shop(*(column[first] for column in columns), self.times, self.attributes)
+
+    def restricted_mean(self, horizon: float) -> tuple[float, float]:
+        """Restricted mean and its standard error, whether or not durations are whole days.
+
+        The mean is the area under the curve, step by step, and so is a customer's influence on it.
+        """
+        table = self.table
+        places = range(int(np.searchsorted(self.times, horizon)))
+        widths = np.diff([*self.times[places], horizon])
+        influence = sum(
+            width * self.sums(survival_influence(table, place)) for place, width in zip(places, widths, strict=True)
+        )
+        return float(widths @ survival(table)[places]), float(np.sqrt(np.square(influence).sum()))
 
     def among(self, chosen: np.ndarray, factors: FloatArray | None = None) -> Shop:
         """The gaps of some customers, with their weights times a factor by customer."""
@@ -117,9 +136,9 @@ def shop() -> Callable[..., Shop]:
 
 
 @pytest.fixture(scope="session")
-def degenerate_shop() -> Callable[[str], Shop]:
-    """A shop of `degenerate.json` by name, a typical customer's weights."""
-    return cache(lambda name: weigh(_read("degenerate")["cases"][name], "typical_customer"))
+def degenerate_shop() -> Callable[..., Shop]:
+    """A shop of `degenerate.json` by name, with a typical customer's weights unless others are named."""
+    return cache(lambda name, weighting="typical_customer": weigh(_read("degenerate")["cases"][name], weighting))
 
 
 @pytest.fixture(scope="session")

@@ -15,12 +15,10 @@ from scipy.special import chdtrc
 
 from segmentor.errors import StatisticsError
 from segmentor.statistics.linear import GroupSums, linear_statistic, quadratic_form
-from segmentor.statistics.naive import naive_logrank_p
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 CASES = json.loads((REFERENCE / "permutation.json").read_text())["cases"]
 DEGENERATE = json.loads((REFERENCE / "degenerate.json").read_text())["cases"]
-LOGRANK = json.loads((REFERENCE / "logrank.json").read_text())["cases"]
 MAX_T = json.loads((REFERENCE / "multiplicity.json").read_text())["max_t"]
 TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
 UNIT = 2**40
@@ -129,25 +127,6 @@ def test_standardised_sums_equal_coin(case, shop):
         linear = linear_statistic(GroupSums.from_scores(scores, _codes(labels), cohorts))
         z = linear.deviation[0, 0] / np.sqrt(linear.covariance[0, 0, 0, 0])
         assert z == pytest.approx(expected, rel=1e-12, abs=1e-12)
-
-
-@pytest.mark.parametrize("field", ["survdiff_all_gaps", "survdiff_first_gaps"])
-@pytest.mark.parametrize(
-    "case",
-    [case for case in LOGRANK if "survdiff_all_gaps" in case],
-    ids=lambda case: f"{case['dataset']}-{case['split']}-{case['stratified_by_cohort']}",
-)
-def test_naive_logrank_equals_survdiff(case, field, shop):
-    """logrank.json `survdiff_all_gaps.p` and `survdiff_first_gaps.p` are those of the usual test, strata side by side."""
-    gaps = shop(case["dataset"], "typical_gap")
-    groups = _codes(gaps.attributes[case["split"]])[gaps.customers]
-    strata = _codes(gaps.attributes["cohort"])[gaps.customers] * case["stratified_by_cohort"]
-    chosen = np.unique(gaps.customers, return_index=True)[1] if field == "survdiff_first_gaps" else slice(None)
-    counts = np.zeros((2, max(groups) + 1, max(strata) + 1, len(gaps.times)))
-    np.add.at(counts, (gaps.events[chosen], groups[chosen], strata[chosen], gaps.ends[chosen]), 1)
-    at_risk = np.flip(np.cumsum(np.flip(counts.sum(axis=0), axis=-1), axis=-1), axis=-1)
-    p = naive_logrank_p(counts[1].reshape(len(at_risk), -1), at_risk.reshape(len(at_risk), -1))
-    assert p == pytest.approx(case[field]["p"], rel=1e-10, abs=1e-12)
 
 
 def test_moments_are_those_of_all_relabellings():

@@ -1,4 +1,8 @@
-"""A run's result as CSV tables for spreadsheets and programs: ``trials.csv`` and ``cross_sell.csv``."""
+"""A run's result as CSV tables for spreadsheets and programs: ``trials.csv``, ``habits.csv``, ``ledger.csv`` and ``cross_sell.csv``.
+
+A name that a spreadsheet could run is led by an apostrophe, also where several stand in one cell with ``|`` between: so a name reads
+the same wherever it stands.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,11 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from segmentor.result import CrossSellRule, Interval, PairEffect, RunResult, Trial
+from segmentor.result import CrossSellRule, Habit, Interval, LedgerEntry, PairEffect, RunResult, Trial
 
 Cell = str | int | float | bool | None
+Cells = Cell | tuple[Cell, ...]
+"""One value, or several with ``|`` between."""
 
 TRIAL_COLUMNS = (
     "segment",
@@ -38,6 +44,28 @@ TRIAL_COLUMNS = (
     "customers_needed",
 )
 
+HABIT_COLUMNS = (
+    "segment",
+    "split",
+    "groups",
+    "habit",
+    "unit",
+    "customers",
+    "mean_by_group",
+    "first",
+    "second",
+    "difference",
+    "difference_ci_low",
+    "difference_ci_high",
+    "standardised",
+    "standardised_ci_low",
+    "standardised_ci_high",
+    "p_value",
+    "p_adjusted",
+)
+
+LEDGER_COLUMNS = ("segment", "split", "stage", "correction", "p_value", "place", "of", "p_adjusted", "outcome")
+
 CROSS_SELL_COLUMNS = (
     "antecedent",
     "consequent",
@@ -59,8 +87,18 @@ CROSS_SELL_COLUMNS = (
 
 
 def trials_csv(result: RunResult) -> str:
-    """One row per trial, in the order of the ledger; effects are those of the pair that carries the verdict."""
+    """One row per trial, in the order of the config; effects are those of the pair that carries the verdict."""
     return _csv(TRIAL_COLUMNS, (_trial_row(trial) for trial in result.trials))
+
+
+def habits_csv(result: RunResult) -> str:
+    """One row per split and habit, the surest of each split first; only the header where none was looked at."""
+    return _csv(HABIT_COLUMNS, (_habit_row(trial, habit) for trial in result.trials for habit in trial.habits))
+
+
+def ledger_csv(result: RunResult) -> str:
+    """One row per test of the run with its place in the correction, by stage and then by p."""
+    return _csv(LEDGER_COLUMNS, (_ledger_row(entry) for entry in result.ledger))
 
 
 def cross_sell_csv(result: RunResult) -> str:
@@ -81,43 +119,65 @@ def assigned_csv(rows: Iterable[Sequence[Cell]]) -> str:
     return text.getvalue()
 
 
-def _trial_row(trial: Trial) -> dict[str, Cell]:
+def _trial_row(trial: Trial) -> dict[str, Cells]:
     groups = trial.groups
     return {
         "segment": trial.segment,
         "split": trial.split,
         "source": trial.source,
         "known": trial.known,
-        "groups": _joined(group.name for group in groups),
+        "groups": tuple(group.name for group in groups),
         "customers": sum(group.customers for group in groups),
-        "customers_by_group": _joined(group.customers for group in groups),
+        "customers_by_group": tuple(group.customers for group in groups),
         "verdict": trial.verdict,
         "reason": "; ".join(trial.reasons),
         **_effect_cells(None if trial.verdict_pair is None else trial.pairs[trial.verdict_pair]),
-        "mean_cycle_days_by_group": _joined_estimates([group.mean_cycle_days for group in groups]),
-        "share_back_by_group": _joined_estimates([group.share_back for group in groups]),
+        "mean_cycle_days_by_group": _estimates([group.mean_cycle_days for group in groups]),
+        "share_back_by_group": _estimates([group.share_back for group in groups]),
         "horizon_days": trial.horizon_days,
         "p_value": None if trial.test is None else trial.test.p_value,
-        "p_discovery_adjusted": None,
+        "p_discovery_adjusted": trial.p_discovery_adjusted,
         "p_confirmation_adjusted": trial.p_adjusted,
         "customers_needed": trial.customers_needed,
     }
 
 
-def _effect_cells(pair: PairEffect | None) -> dict[str, Cell]:
+def _effect_cells(pair: PairEffect | None) -> dict[str, Cells]:
     if pair is None:
         return {}
     return {
-        "verdict_groups": _joined((pair.first, pair.second)),
+        "verdict_groups": (pair.first, pair.second),
         **_interval_cells("ratio", pair.ratio),
         "difference_days": pair.difference_days.estimate,
         **_interval_cells("share_difference", pair.share_difference),
     }
 
 
-def _rule_row(rule: CrossSellRule) -> dict[str, Cell]:
+def _habit_row(trial: Trial, habit: Habit) -> dict[str, Cells]:
     return {
-        "antecedent": _joined(rule.antecedent),
+        "segment": trial.segment,
+        "split": trial.split,
+        "groups": tuple(group.name for group in trial.groups),
+        "habit": habit.name,
+        "unit": habit.unit,
+        "customers": habit.customers,
+        "mean_by_group": habit.means,
+        "first": habit.first,
+        "second": habit.second,
+        **_interval_cells("difference", habit.difference),
+        **_interval_cells("standardised", habit.standardised),
+        "p_value": habit.p_value,
+        "p_adjusted": habit.p_adjusted,
+    }
+
+
+def _ledger_row(entry: LedgerEntry) -> dict[str, Cells]:
+    return {column: getattr(entry, column) for column in LEDGER_COLUMNS}
+
+
+def _rule_row(rule: CrossSellRule) -> dict[str, Cells]:
+    return {
+        "antecedent": rule.antecedent,
         "consequent": rule.consequent,
         "kind": rule.kind,
         "mode": rule.mode,
@@ -134,31 +194,33 @@ def _rule_row(rule: CrossSellRule) -> dict[str, Cell]:
     }
 
 
-def _interval_cells(name: str, interval: Interval) -> dict[str, Cell]:
+def _interval_cells(name: str, interval: Interval) -> dict[str, Cells]:
     return {name: interval.estimate, f"{name}_ci_low": interval.ci_low, f"{name}_ci_high": interval.ci_high}
 
 
-def _joined_estimates(intervals: Sequence[Interval | None]) -> str | None:
+def _estimates(intervals: Sequence[Interval | None]) -> tuple[Cell, ...] | None:
     if all(interval is None for interval in intervals):
         return None
-    return _joined(None if interval is None else interval.estimate for interval in intervals)
+    return tuple(None if interval is None else interval.estimate for interval in intervals)
 
 
-def _joined(values: Iterable[Cell]) -> str:
-    return "|".join(_plain(value) for value in values)
-
-
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> str:
+def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cells]]) -> str:
     lines = [",".join(columns)]
     lines += [",".join(_cell(row.get(column)) for column in columns) for row in rows]
     return "\n".join(lines) + "\n"
 
 
-def _cell(value: Cell) -> str:
-    if not isinstance(value, str):
-        return _plain(value)
-    text = f"'{value}" if _FORMULA.match(value) else value
+def _cell(value: Cells) -> str:
+    values = value if isinstance(value, tuple) else (value,)
+    text = "|".join(_inert(each) if isinstance(each, str) else _plain(each) for each in values)
+    if not any(isinstance(each, str) for each in values):
+        return text
     return text if _NEEDS_NO_QUOTES.fullmatch(text) else '"' + text.replace('"', '""') + '"'
+
+
+def _inert(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _plain(value: Cell) -> str:

@@ -1,4 +1,4 @@
-"""``trials.csv`` and ``cross_sell.csv``: the columns of the contract, in order, and cells that no spreadsheet runs."""
+"""``trials.csv``, ``habits.csv``, ``ledger.csv`` and ``cross_sell.csv``: the columns of the contract, in order, and cells that no spreadsheet runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from segmentor.result import (
     CrossSellRule,
     CycleSummary,
     GroupEffect,
+    Habit,
     Interval,
+    LedgerEntry,
     PairEffect,
     Quality,
     RunResult,
@@ -20,7 +22,7 @@ from segmentor.result import (
     SplitTest,
     Trial,
 )
-from segmentor.tables import cross_sell_csv, trials_csv
+from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
 
 NONE = Interval(None, None, None)
 TESTED = Trial(
@@ -154,3 +156,64 @@ def test_a_separator_of_another_locale_stays_inside_its_cell() -> None:
 def test_negative_numbers_stay_numbers() -> None:
     """Only text is led by an apostrophe."""
     assert rows(trials_csv(result(TESTED)))[0]["share_difference"] == "-0.1"
+
+
+def test_the_screening_p_of_a_found_split_stands_beside_the_confirmed_one() -> None:
+    """A found split has both of its adjusted p; a declared one has only that of its one test."""
+    found = replace(TESTED, p_discovery_adjusted=0.02, p_adjusted=0.04)
+    row, declared = rows(trials_csv(result(found, TESTED)))
+    assert (row["p_discovery_adjusted"], row["p_confirmation_adjusted"]) == ("0.02", "0.04")
+    assert declared["p_discovery_adjusted"] == ""
+
+
+def test_a_name_reads_the_same_in_every_cell() -> None:
+    """A group that a spreadsheet could run is led by an apostrophe wherever it stands, first in its cell or not."""
+    first, second = "=SUM(A1)", "@x"
+    groups = (
+        replace(TESTED.groups[0], name="plain"),
+        replace(TESTED.groups[1], name=first),
+        replace(TESTED.groups[2], name=second),
+    )
+    pairs = (
+        replace(TESTED.pairs[0], first="plain", second=first),
+        replace(TESTED.pairs[1], first=first, second=second),
+    )
+    both = [replace(TESTED, groups=groups, pairs=pairs, verdict_pair=place) for place in (0, 1)]
+    listed = rows(trials_csv(result(*both)))
+    assert listed[0]["groups"] == "plain|'=SUM(A1)|'@x"
+    assert [row["verdict_groups"] for row in listed] == ["plain|'=SUM(A1)", "'=SUM(A1)|'@x"]
+    assert {name for row in listed for name in row["verdict_groups"].split("|")} <= set(listed[0]["groups"].split("|"))
+
+
+def test_a_habit_is_one_row_with_its_means_by_group() -> None:
+    """Means stand in the order of the groups, unknown ones empty, negative ones as numbers."""
+    habit = Habit(
+        "order value",
+        "money",
+        120,
+        (-12.5, 18.0, None),
+        "small",
+        "large",
+        Interval(30.5, 20.0, 41.0),
+        NONE,
+        0.001,
+        0.008,
+    )
+    assert habits_csv(result(replace(TESTED, habits=(habit,)), UNTESTED)) == (
+        "segment,split,groups,habit,unit,customers,mean_by_group,first,second,difference,difference_ci_low,difference_ci_high,"
+        "standardised,standardised_ci_low,standardised_ci_high,p_value,p_adjusted\n"
+        "all,size,small|large|huge,order value,money,120,-12.5|18.0|,small,large,30.5,20.0,41.0,,,,0.001,0.008\n"
+    )
+
+
+def test_the_ledger_has_a_row_a_test() -> None:
+    """Each test stands with its place; what was not tested has empty cells."""
+    entries = (
+        LedgerEntry("all", "=1", "discovery", "min-P", 0.001, 1, 212, 0.02, "promoted"),
+        LedgerEntry("all", "habit", "declared", "Holm", None, None, 3, None, "not tested"),
+    )
+    assert ledger_csv(replace(result(), ledger=entries)) == (
+        "segment,split,stage,correction,p_value,place,of,p_adjusted,outcome\n"
+        'all,"\'=1",discovery,min-P,0.001,1,212,0.02,promoted\n'
+        "all,habit,declared,Holm,,,3,,not tested\n"
+    )

@@ -35,14 +35,13 @@ from segmentor.report.numbers import (
 )
 from segmentor.report.small_cells import is_exact, shown_count, shown_counts, shown_table
 from segmentor.report.vocabulary import PARTS
-from segmentor.report.words import excludes, few, level, verdict_pair
+from segmentor.report.words import excludes, few, level, trial_counts, verdict_pair
 from segmentor.result import (
     Comparability,
     Crossover,
     CrossoverCell,
     DealtLabels,
     Habit,
-    Interval,
     RunResult,
     Subset,
     Trial,
@@ -173,11 +172,11 @@ def separates_by_itself(found: DealtLabels, result: RunResult) -> bool:
     return found.significant > max(1.0, 3 * level(result) * found.deals)
 
 
-def comparable(trial: Trial, min_cell: int) -> Markup:
+def comparable(trial: Trial, min_cell: int) -> str:
     """How many customers can be compared with others who began when they did."""
     found = trial.comparability
     if found is None:
-        return Markup("")
+        return ""
     labelled = sum(group.customers for group in trial.groups)
     share = quantity(found.share, PERCENT) + " of the customers"
     if 0 < labelled * (1 - found.share) < min_cell:
@@ -186,9 +185,7 @@ def comparable(trial: Trial, min_cell: int) -> Markup:
         share = "Only a few customers"
     shared = [cohort for cohort in found.cohorts if _holds_two(cohort.customers)]
     of_them = f", in {len(shared)} of {count(len(found.cohorts), _period(found))}" if len(found.cohorts) > 1 else ""
-    return Markup("{} began when customers of another group began too{}. Groups are compared only there.").format(
-        share, of_them
-    )
+    return f"{share} began when customers of another group began too{of_them}"
 
 
 def where_comparable(trial: Trial) -> Markup:
@@ -217,10 +214,16 @@ def cohort_rows(trial: Trial, min_cell: int) -> list[CohortRow]:
     if trial.comparability is None or not trial.comparability.cohorts:
         return []
     cohorts = trial.comparability.cohorts
-    shown = shown_table([cohort.customers for cohort in cohorts], min_cell)
+    # A group's size that is said roughly must not be had as the total of its column.
+    rough = [0 if is_exact(text) else 1 for text in trial_counts(trial, min_cell)[: len(trial.groups)]]
+    shown = shown_table([*(cohort.customers for cohort in cohorts), rough], min_cell)
     return [
-        CohortRow(cohort.name, [cells[place] for place in columns(trial)], _holds_two(cohort.customers))
-        for cohort, cells in zip(cohorts, shown, strict=True)
+        CohortRow(
+            "the whole period" if cohort.name == "all" else cohort.name,
+            [cells[place] for place in columns(trial)],
+            _holds_two(cohort.customers),
+        )
+        for cohort, cells in zip(cohorts, shown, strict=False)
     ]
 
 
@@ -338,20 +341,17 @@ def crossover_answer(trial: Trial, min_cell: int) -> Markup:
     )
 
 
-def stickiness(trial: Trial, min_cell: int) -> Markup:
-    """How much of the label stays."""
+def stickiness(trial: Trial, min_cell: int) -> str:
+    """How much of the label stays, in numbers; empty where a count that is hidden could be had from them."""
     found = trial.crossover
-    if found is None:
-        return Markup("")
+    if found is None or not all(is_exact(text) for row in _crossover_counts(trial, min_cell) for text in row):
+        return ""
     kept = found.stickiness
-    if not all(is_exact(text) for row in _crossover_counts(trial, min_cell) for text in row):
-        return Markup("{}.").format(_sticks(kept))
     bounds = span(kept, RATIO)
-    return Markup(
-        "{}: {} are in the same group next, where {} would be if what comes next did not depend on what came first "
+    return (
+        "{} are in the same group next, where {} would be if what comes next did not depend on what came first "
         "(stickiness {}{}; 0 is no memory, 1 is never changing)."
     ).format(
-        _sticks(kept),
         quantity(found.same_share, PERCENT),
         quantity(found.expected_same_share, PERCENT),
         quantity(kept.estimate, RATIO),
@@ -362,11 +362,12 @@ def stickiness(trial: Trial, min_cell: int) -> Markup:
 def parts(trial: Trial, min_cell: int) -> list[tuple[Markup, list[Part]]]:
     """The effect in parts of the customers and of the time, by kind of part; of small parts nothing is shown."""
     labelled = sum(group.customers for group in trial.groups)
+    rough = 0 if _labelled_are_exact(trial, min_cell) else 1
     found = []
     for kind, of_kind in groupby(trial.robustness, key=lambda subset: subset.kind):
         subsets = list(of_kind)
         sizes = [subset.customers for subset in subsets]
-        shown = shown_counts([*sizes, max(labelled - sum(sizes), 0)], min_cell)
+        shown = shown_counts([*sizes, max(labelled - sum(sizes), 0), rough], min_cell)
         rows = [
             _part(trial, subset if subset.customers >= min_cell else _veiled(subset), customers, min_cell=min_cell)
             for subset, customers in zip(subsets, shown, strict=False)
@@ -382,7 +383,8 @@ def whole(trial: Trial, min_cell: int) -> Part | None:
         return None
     customers = sum(group.customers for group in trial.groups)
     everybody = Subset("", "All customers", customers, pair.ratio, pair.share_difference, None, agrees=None)
-    return replace(_part(trial, everybody, shown_count(customers, min_cell), min_cell=min_cell), says="")
+    shown = shown_counts([customers, 0 if _labelled_are_exact(trial, min_cell) else 1], min_cell)[0]
+    return replace(_part(trial, everybody, shown, min_cell=min_cell), says="")
 
 
 def parts_answer(trial: Trial, result: RunResult) -> Markup:
@@ -440,18 +442,25 @@ def _veiled_means(trial: Trial, place: int, min_cell: int) -> dict[str, str]:
         return {habit.name: NOTHING for habit in trial.habits}
     veiled = {}
     for family in _families(trial.habits):
-        known = [(habit.name, mean) for habit in family if (mean := habit.means[place]) is not None]
-        counts = [round(mean * customers) for _, mean in known]
-        shown = shown_counts([*counts, max(customers - sum(counts), 0)], min_cell)
-        for (habit, mean), number, text in zip(known, counts, shown, strict=False):
-            least = quantity(min_cell / customers, PERCENT)
+        known = [(habit.name, round(mean * customers)) for habit in family if (mean := habit.means[place]) is not None]
+        counts = [number for _, number in known]
+        rest = max(customers - sum(counts), 0)
+        whole_known = rest < min_cell
+        shown = shown_counts([*counts, rest], min_cell) if whole_known else [shown_count(n, min_cell) for n in counts]
+        for (habit, number), text in zip(known, shown, strict=False):
             if not is_exact(text):
-                step = 2 * min_cell
-                roughly = quantity(max(round(number / step), 1) * step / customers, PERCENT)
-                veiled[habit] = f"below {least}" if number < min_cell else f"about {roughly}"
-            elif 0 < customers * (1 - mean) < min_cell:
-                veiled[habit] = f"above {quantity(1 - min_cell / customers, PERCENT)}"
+                veiled[habit] = _roughly(number, customers, min_cell)
     return veiled
+
+
+def _roughly(number: int, customers: int, min_cell: int) -> str:
+    """A share of a group's customers, said so that neither they nor the others can be counted when they are few."""
+    least = min_cell / customers
+    if number < min_cell:
+        return f"below {quantity(least, PERCENT)}"
+    if customers - number < min_cell:
+        return f"above {quantity(1 - least, PERCENT)}"
+    return f"about {quantity(max(round(number / customers / least / 2), 1) * 2 * least, PERCENT)}"
 
 
 def _families(habits: Sequence[Habit]) -> Iterator[list[Habit]]:
@@ -482,7 +491,9 @@ def _crossover_counts(trial: Trial, min_cell: int) -> list[list[str]]:
     return shown_table(rows, min_cell, diagonal=True)
 
 
-def _sticks(kept: Interval) -> str:
+def sticks(found: Crossover) -> str:
+    """How much of the label stays, in words."""
+    kept = found.stickiness
     value = kept.estimate
     if value is None or not excludes(kept, 0.0):
         return "What comes next does not visibly depend on what came first"
@@ -507,6 +518,11 @@ def _part(trial: Trial, subset: Subset, customers: str, *, min_cell: int) -> Par
         ),
         _AGREES[subset.agrees],
     )
+
+
+def _labelled_are_exact(trial: Trial, min_cell: int) -> bool:
+    """Whether the customers of all groups may be told, so that the total of parts of them may be too."""
+    return all(is_exact(text) for text in trial_counts(trial, min_cell)[: len(trial.groups)])
 
 
 def _veiled(subset: Subset) -> Subset:

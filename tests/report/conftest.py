@@ -179,7 +179,7 @@ def hostile(laundry: RunResult) -> RunResult:
         title=HOSTILE[0],
         experiment=HOSTILE[1],
         config={"cycle": {"purchase": HOSTILE[1]}, HOSTILE[0]: list(HOSTILE)},
-        trials=(attacked, *(replace(attacked, split=text, groups=groups[:2]) for text in HOSTILE[1:])),
+        trials=(attacked, *(replace(attacked, split=text) for text in HOSTILE[1:])),
         segments=tuple(
             Segment(f"s{i}", text, "all", (Rule(text, text, text, text),), 500, 0.5, 40.0, 120, (20, 60), text)
             for i, text in enumerate(HOSTILE)
@@ -449,6 +449,7 @@ def _regions() -> tuple[Trial, Trial]:
     region = replace(
         _size(),
         split="region",
+        sentence="Customers of the islands come back less often and later.",
         known="entry",
         definition=(("by", "region"),),
         groups=tuple(places),
@@ -491,6 +492,7 @@ def _ever() -> Trial:
         test=_test(0.004, 1e-9),
         p_adjusted=0.008,
         crossover=None,
+        robustness=(),
         dealt=DealtLabels(20, 18, 0.88, 0.12),
         comparability=Comparability(1.0, (CohortCount("all", (260, 710)),), (184.0, 184.0)),
     )

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 SCREENING_RESAMPLES = 2_000
 
+OTHER_RESAMPLES = 500
+"""For the other seeds of the halves, of which only the verdict is looked at."""
+
 STABILITY_RESAMPLES = 200
 
 
@@ -135,7 +138,9 @@ def _cut(
 ) -> list[Suggestion | None]:
     """The best threshold of each number, all tested with the same relabellings of customers."""
     scores, numbers, cohorts = _numbers(engine, config, splits, population)
-    screen = threshold_screen(scores, numbers, cohorts, resamples=SCREENING_RESAMPLES, seed=seed)
+    screen = threshold_screen(
+        scores, numbers, cohorts, resamples=SCREENING_RESAMPLES if describe else OTHER_RESAMPLES, seed=seed
+    )
     found: list[Suggestion | None] = [None] * len(splits)
     for j in np.flatnonzero(screen.tried).tolist():
         threshold = float(screen.thresholds[j])

@@ -92,12 +92,15 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, style
 
 
 def show_verdicts(result: RunResult) -> None:
-    """Print a row a trial, and how many segments and rules came of them."""
+    """Print a row a trial, a line for what was found, merged or not decided, and how many segments and rules came of them."""
     say(result.title)
     header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
     show_table(
         header, [_verdict_row(trial) for trial in result.trials], styles=[_STYLES[t.verdict] for t in result.trials]
     )
+    for trial in result.trials:
+        for remark in _remarks(trial):
+            say(remark)
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
     say(f"{len(result.segments)} segment{'s' * (len(result.segments) != 1)}{rules}")
     _show_warnings(result.quality)
@@ -158,6 +161,38 @@ def _verdict_row(trial: Trial) -> tuple[object, ...]:
         _interval(pair.share_difference, "{:+.1f}", scale=100),
         p_value,
     )
+
+
+def _remarks(trial: Trial) -> Iterator[str]:
+    """What a row of the table cannot say: how a split was found, and what would decide it or let it be tested."""
+    if trial.cutpoint is not None:
+        cut = trial.cutpoint
+        yield (
+            f"found: {trial.split}: {cut.column} cut at {cut.threshold:,.10g}, the best of {cut.tried:,} thresholds in one half of the "
+            f"customers (again so in {cut.chosen_again:.0%} of its resamples){_halves(trial)}"
+        )
+    elif trial.merged_from is not None:
+        groups = " | ".join(group.name for group in trial.groups)
+        yield f"found: {trial.split}: groups of {trial.merged_from} that could not be told apart as one: {groups}{_halves(trial)}"
+    elif trial.source != "declared":
+        yield f"found: {trial.split}{_halves(trial)}"
+    if trial.verdict == "inconclusive" and trial.customers_needed is not None:
+        more = (
+            ""
+            if trial.months_needed is None
+            else f", or {trial.months_needed:,} month{'s' * (trial.months_needed != 1)} more"
+        )
+        yield f"not decided: {trial.split}: about {trial.customers_needed:,} customers in all{more}"
+    if trial.restated is not None:
+        yield f"cannot be tested as it stands: {trial.split}: the report holds it restated, to be copied into the config"
+
+
+def _halves(trial: Trial) -> str:
+    """What the half that chose and the half that tested say."""
+    if trial.p_discovery_adjusted is None:
+        return ""
+    tested = "not tested" if trial.p_adjusted is None else f"{trial.p_adjusted:.2g}"
+    return f"; adjusted p: {trial.p_discovery_adjusted:.2g} there, {tested} in the other half"
 
 
 def _interval(interval: Interval, form: str, *, scale: float = 1) -> str:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
 from segmentor.errors import InputError
 from segmentor.result import (
+    CohortCount,
     Comparability,
+    Crossover,
+    CrossoverCell,
     CrossSellRule,
     Curve,
+    Cutpoint,
     CycleSummary,
+    DealtLabels,
     GroupEffect,
+    Habit,
     InputQuality,
     Interval,
+    LedgerEntry,
     PairEffect,
     Quality,
     Rule,
@@ -25,6 +32,7 @@ from segmentor.result import (
     Segment,
     ShareBack,
     SplitTest,
+    Subset,
     Trial,
     from_json,
     to_json,
@@ -50,17 +58,26 @@ def result() -> RunResult:
         reasons=("why",),
         sentence="They differ.",
         restate="Ask again.",
+        restated="- name: size\n  known: first_purchase\n",
+        merged_from="sizes",
+        cutpoint=Cutpoint("size", 1.0, 12, 3.4, 0.5, 1.5, 0.4),
         no_follow_up=1,
-        comparability=Comparability(0.97, (), ()),
+        comparability=Comparability(0.97, (CohortCount("2017-03", (7, 5)),), (90.5, None)),
         horizon_days=120,
         tau_days=118,
         pairs=(PairEffect("small", "b", interval, interval, interval, share, separated=True, equivalent=False),),
         verdict_pair=0,
         test=SplitTest((ScoreTest("typical_gap Gehan", 3.2, 1, 0.07),), 0.01, "type III", 1e-9),
+        p_discovery_adjusted=0.01,
         p_adjusted=0.02,
         customers_needed=4_000,
+        months_needed=8,
         same_direction=True,
         other_seeds=(SeedVerdict(2, "inconclusive"),),
+        habits=(Habit("order value", "money", 20, (8.5, None), "small", "b", interval, interval, 0.01, 0.2),),
+        crossover=Crossover(1, 9, (CrossoverCell("small", "b", 9, interval, None),), 0.4, 0.3, interval, None),
+        robustness=(Subset("season", "winter", 11, interval, None, 0.3, agrees=False),),
+        dealt=DealtLabels(20, 3, 1.1, None),
     )
     rule = CrossSellRule(
         antecedent=("a", "b"),
@@ -91,7 +108,7 @@ def result() -> RunResult:
             warnings=("Look.",),
         ),
         trials=(trial,),
-        ledger=(),
+        ledger=(LedgerEntry("all", "size", "confirmation", "Holm", 0.01, 1, 2, 0.02, "significant"),),
         segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), "why"),),
         rules=(rule,),
         min_cell=10,
@@ -146,3 +163,11 @@ def test_a_damaged_result_is_refused_with_the_place(result: RunResult) -> None:
     document["trials"][0]["verdict"] = "perhaps"
     with pytest.raises(InputError, match=r"trials\.0\.verdict"):
         from_json(json.dumps(document))
+
+
+def test_every_field_is_filled(result: RunResult) -> None:
+    """The result that is written and read back leaves no record at its defaults, so that none can be forgotten on the way."""
+    trial = result.trials[0]
+    defaults = {field.name: field.default for field in fields(Trial)}
+    assert not [name for name, default in defaults.items() if getattr(trial, name) in (default, ())]
+    assert result.ledger

@@ -1,0 +1,111 @@
+"""What the commands show in a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from segmentor import console
+from segmentor.result import (
+    Cutpoint,
+    CycleSummary,
+    GroupEffect,
+    Interval,
+    PairEffect,
+    Quality,
+    RunResult,
+    Segment,
+    Trial,
+)
+
+EVERYBODY = Segment("all", "all", None, (), 120)
+BASKET = Trial(
+    segment="all",
+    split="first basket",
+    source="declared",
+    known="first_purchase",
+    definition=(),
+    groups=(GroupEffect("<= 40.5", 70, 90), GroupEffect("> 40.5", 50, 80)),
+    not_known=0,
+    verdict="separates",
+    reasons=("significant and larger than the minimum effect",),
+    sentence="They differ.",
+    pairs=(
+        PairEffect(
+            "<= 40.5",
+            "> 40.5",
+            Interval(0.84, 0.75, 0.95),
+            Interval(-8.0, -14.0, -2.0),
+            Interval(0.1, 0.02, 0.18),
+            (),
+            separated=True,
+            equivalent=False,
+        ),
+    ),
+    verdict_pair=0,
+    p_adjusted=0.012,
+)
+
+
+def shown(capsys: pytest.CaptureFixture[str], *trials: Trial) -> list[str]:
+    """Lines that a run of these trials ends with."""
+    quality = Quality({}, CycleSummary(120, 300, 180, 120, 0, "2017-01-01", "2017-12-31", 20))
+    console.show_verdicts(RunResult("x", "A shop", "en", 1, {}, quality, trials, (), (EVERYBODY,), None, 10))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_split_as_declared_has_its_row_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """A declared split that was decided needs no line of its own."""
+    lines = shown(capsys, BASKET)
+    assert [line.split()[0] for line in lines if line] == ["A", "verdict", "separates", "1"]
+    assert "0.84 (0.75 to 0.95)" in lines[-2]
+
+
+def test_a_threshold_is_told_with_how_often_it_was_chosen_and_both_halves(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a found threshold one line tells the cut, out of how many, how stable it is, and the p of both halves."""
+    cut = Cutpoint("order_amount", 1040.5, 212, 3.8, 31.0, 44.0, 0.34)
+    assert (
+        "found: first basket: order_amount cut at 1,040.5, the best of 212 thresholds in one half of the customers "
+        "(again so in 34% of its resamples); adjusted p: 0.021 there, 0.012 in the other half"
+    ) in shown(capsys, replace(BASKET, cutpoint=cut, p_discovery_adjusted=0.021))
+
+
+def test_merged_groups_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of merged groups one line tells of which split they are, and that they were not promoted."""
+    groups = (GroupEffect("north + east", 70, 90), GroupEffect("islands", 50, 80))
+    merged = replace(
+        BASKET, split="region, merged", merged_from="region", groups=groups, p_discovery_adjusted=0.2, p_adjusted=None
+    )
+    assert (
+        "found: region, merged: groups of region that could not be told apart as one: north + east | islands; "
+        "adjusted p: 0.2 there, not tested in the other half"
+    ) in shown(capsys, merged)
+
+
+@pytest.mark.parametrize(("months", "said"), [(None, ""), (1, ", or 1 month more"), (14, ", or 14 months more")])
+def test_what_would_decide_an_open_split_is_told(
+    months: int | None, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An open split has a line with the customers in all, and the months where they are known, that would decide it."""
+    trial = replace(BASKET, verdict="inconclusive", customers_needed=5_400, months_needed=months)
+    assert f"not decided: first basket: about 5,400 customers in all{said}" in shown(capsys, trial)
+
+
+def test_a_restated_split_is_pointed_to(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the report holds a split restated, the terminal says so."""
+    trial = Trial(
+        "all", "habit", "declared", "lifetime", (), (), 0, "untestable", ("circular",), "", restated="- name: x"
+    )
+    assert (
+        "cannot be tested as it stands: habit: the report holds it restated, to be copied into the config"
+    ) in shown(capsys, trial)
+
+
+def test_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """No control character of a name reaches the terminal, neither in the table nor in the lines below."""
+    wild = "a\x1b]0;\x07\n"
+    groups = tuple(replace(group, name=wild) for group in BASKET.groups)
+    lines = shown(capsys, replace(BASKET, split=wild, merged_from=wild, groups=groups, restated=wild))
+    assert not [line for line in lines if set(line) & {"\x1b", "\x07"}]
+    assert sum(line.startswith("found: ") for line in lines) == 1

@@ -49,6 +49,7 @@ def _power_sums(scores, groups, cohorts):
 def _assert_test(scores, groups, cohorts, expected):
     """The linear statistic, its moments, quadratic form, degrees of freedom and p are coin's."""
     linear = linear_statistic(GroupSums.from_scores(np.array([scores]), _codes(groups), cohorts))
+    assert np.unique(groups).tolist() == expected["levels"]
     shown = slice(0, 1) if len(expected["levels"]) == 2 else slice(None)
     np.testing.assert_allclose(linear.statistic[0, shown], expected["linear_statistic"], **TOLERANCE)
     np.testing.assert_allclose(linear.expectation[0, shown], expected["expectation"], **TOLERANCE)
@@ -67,7 +68,7 @@ def _assert_test(scores, groups, cohorts, expected):
 @pytest.mark.parametrize("stratified", ["plain", "within_cohorts"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case['dataset']}-{case['weighting']}")
 def test_permutation_moments_equal_coin(case, stratified, split, shop):
-    """permutation.json `cases[].group|kind.plain|within_cohorts` hold the statistic, its moments, df and p."""
+    """permutation.json `group` and `kind`, `plain` and `within_cohorts`: `levels`, `linear_statistic`, `expectation`, `covariance`, `statistic`, `df`, `p`."""
     attributes = shop(case["dataset"], case["weighting"]).attributes
     cohorts = _codes(attributes["cohort"]) * (stratified == "within_cohorts")
     _assert_test(case["scores"], attributes[split], cohorts, case[split][stratified])
@@ -77,7 +78,7 @@ def test_permutation_moments_equal_coin(case, stratified, split, shop):
     "case", [case for case in CASES if "sums_within_cohorts" in case["group"]], ids=lambda case: case["dataset"]
 )
 def test_group_sums_equal_the_reference(case, shop):
-    """permutation.json `cases[].group.sums_within_cohorts` are the sums by group and stratum."""
+    """permutation.json `sums_within_cohorts`: `n`, `sum` by `group` and `stratum`, and each stratum's sums of `sum_of_squares`."""
     attributes, expected = shop(case["dataset"]).attributes, case["group"]["sums_within_cohorts"]
     scores = np.array([case["scores"]])
     sums = GroupSums.from_scores(scores, _codes(attributes["group"]), _codes(attributes["cohort"]))
@@ -93,7 +94,10 @@ def test_group_sums_equal_the_reference(case, shop):
 @pytest.mark.parametrize("name", DEGENERATE)
 @pytest.mark.parametrize("field", ["permutation", "permutation_within_cohorts"])
 def test_degenerate_splits_equal_coin_or_are_refused(name, field, degenerate_shop):
-    """degenerate.json `expected.permutation*` is reproduced; where coin stops, so does the test, or it leaves out what it may."""
+    """degenerate.json `permutation` and `permutation_within_cohorts`: `levels`, `linear_statistic`, `expectation`, `covariance`, `statistic`, `df`, `p`.
+
+    Where coin stops with a `failure`, so does the test, or it leaves out what it may.
+    """
     case, expected = DEGENERATE[name], DEGENERATE[name]["expected"]
     attributes = degenerate_shop(name).attributes
     cohorts = _codes(attributes["cohort"]) * (field == "permutation_within_cohorts")
@@ -114,6 +118,36 @@ def test_degenerate_splits_equal_coin_or_are_refused(name, field, degenerate_sho
     assert case["about"].startswith(("one customer", "all customers in a"))
     with pytest.raises(StatisticsError, match="no cohort holds two groups"):
         quadratic_form(linear.deviation[0], linear.covariance[0, 0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name, case in DEGENERATE.items() if "permutation_within_cohorts_of_two_or_more" in case["expected"]],
+)
+def test_cohorts_of_one_left_out_equal_coin(name, degenerate_shop):
+    """degenerate.json `permutation_within_cohorts_of_two_or_more`: `levels`, `linear_statistic`, `expectation`, `covariance`, `statistic`, `df`, `p`."""
+    expected, attributes = DEGENERATE[name]["expected"], degenerate_shop(name).attributes
+    cohorts = _codes(attributes["cohort"])
+    kept = np.bincount(cohorts)[cohorts] > 1
+    assert not kept.all()
+    _assert_test(
+        np.array(expected["scores"])[kept],
+        attributes["group"][kept],
+        _codes(cohorts[kept]),
+        expected["permutation_within_cohorts_of_two_or_more"],
+    )
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if "coin_logrank_test_z" in case["group"]], ids=lambda case: case["dataset"]
+)
+def test_standardised_sum_is_the_logrank_test_of_coin(case, shop):
+    """permutation.json `group.coin_logrank_test_z` is the standardised sum of single gaps, with the sign of H - d."""
+    attributes = shop(case["dataset"], case["weighting"]).attributes
+    scores, cohorts = np.array([case["scores"]]), np.zeros(len(case["scores"]), dtype=int)
+    linear = linear_statistic(GroupSums.from_scores(scores, _codes(attributes["group"]), cohorts))
+    z = linear.deviation[0, 0] / np.sqrt(linear.covariance[0, 0, 0, 0])
+    assert -z == pytest.approx(case["group"]["coin_logrank_test_z"], rel=1e-12)
 
 
 @pytest.mark.parametrize("case", MAX_T, ids=lambda case: f"{case['dataset']}-{case['within_cohorts']}")

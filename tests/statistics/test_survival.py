@@ -50,7 +50,7 @@ def _gaps_of(case, shop):
 
 @pytest.mark.parametrize("case", CASES, ids=_name_of)
 def test_counts_and_curve_on_given_days_equal_survfit(case, shop, numbers):
-    """survival.json `cases[].n_customers` to `last_time` and `at.*` are those of the table, as far as the data reach."""
+    """survival.json `n_customers`, `n_gaps`, `weighted_events`, `last_time` and `at.*` are those of the table, as far as the data reach."""
     gaps, at = _gaps_of(case, shop), case["at"]
     table = gaps.table
     places = [gaps.place(day) for day in at["days"] if day <= case["last_time"]]
@@ -72,7 +72,7 @@ def test_counts_and_curve_on_given_days_equal_survfit(case, shop, numbers):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case["dataset"] != "continuous_150"], ids=_name_of)
 def test_means_and_quantiles_equal_survfit(case, shop):
-    """survival.json `restricted_mean`, `restricted_mean_se`, `median`, its interval and both quartiles are reproduced."""
+    """survival.json `restricted_mean`, `restricted_mean_se`, `median` with its interval, `quartile_25` and `quartile_75` are reproduced."""
     gaps = _gaps_of(case, shop)
     table = gaps.table
     curve, horizon = survival(table), case["horizon_days"]
@@ -90,15 +90,37 @@ def test_means_and_quantiles_equal_survfit(case, shop):
         assert (float(reached[0]) if reached.size else None) == case[bound]
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case["dataset"] == "continuous_150"], ids=_name_of)
+def test_durations_that_are_no_whole_days_equal_survfit(case, shop):
+    """survival.json `restricted_mean`, `restricted_mean_se`, `quartile_25`, `median`, `quartile_75`, `median_ci_low`, `median_ci_high` of `continuous_150`."""
+    gaps = _gaps_of(case, shop)
+    table = gaps.table
+    curve, known = survival(table), last_day(table) + 1
+    assert gaps.restricted_mean(case["horizon_days"]) == pytest.approx(
+        (case["restricted_mean"], case["restricted_mean_se"]), rel=1e-12
+    )
+    quantiles = [gaps.times[int(quantile_day(curve, share))] for share in (0.25, 0.5, 0.75)]
+    assert quantiles == [case["quartile_25"], case["median"], case["quartile_75"]]
+    errors = np.array([gaps.error(survival_influence(table, place)) for place in range(known)])
+    reached = [gaps.times[np.flatnonzero(band <= 0.5)[0]] for band in survival_band(curve[:known], errors)]
+    assert reached == [case["median_ci_low"], case["median_ci_high"]]
+
+
 @pytest.mark.parametrize("case", [case for case in CASES if "curve" in case], ids=_name_of)
 def test_whole_curve_equals_survfit(case, shop, numbers):
-    """survival.json `curve.*` is reproduced at every distinct time."""
-    _assert_curve(_gaps_of(case, shop), case["curve"], numbers)
+    """survival.json `curve`: `at_risk`, `events`, `survival`, `survival_se`, `cumulative_hazard`, `cumulative_hazard_se` at every distinct `time`."""
+    gaps = _gaps_of(case, shop)
+    ends = gaps.times[np.unique(gaps.ends[gaps.ends > 0])]
+    np.testing.assert_allclose(case["curve"]["time"], ends, rtol=1e-12)
+    _assert_curve(gaps, case["curve"], numbers)
 
 
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_degenerate_curves_equal_survfit(name, degenerate_shop, numbers):
-    """degenerate.json `expected.n_gaps_used`, `weights`, `scores`, `median` and `curve` are reproduced."""
+    """degenerate.json `expected`: `n_gaps_used`, `weights`, `scores`, `median` and `curve` are reproduced.
+
+    Of the curve `at_risk`, `events`, `survival`, `survival_se`, `cumulative_hazard`, `cumulative_hazard_se` at every `time`.
+    """
     gaps, expected = degenerate_shop(name), DEGENERATE[name]["expected"]
     assert len(gaps.ends) == expected["n_gaps_used"]
     np.testing.assert_allclose(gaps.weights, expected["weights"], **TOLERANCE)
@@ -109,7 +131,7 @@ def test_degenerate_curves_equal_survfit(name, degenerate_shop, numbers):
 
 @pytest.mark.parametrize("name", DEGENERATE)
 def test_degenerate_restricted_means_are_never_extended(name, degenerate_shop):
-    """degenerate.json `expected.restricted_mean` and `_se` are reproduced where the data reach the horizon, else refused."""
+    """degenerate.json `expected.restricted_mean` and `restricted_mean_se` are reproduced where the data reach the horizon, else refused."""
     gaps, case = degenerate_shop(name), DEGENERATE[name]
     table, horizon = gaps.table, case["horizon_days"]
     curve = survival(table)

@@ -46,19 +46,42 @@ CUSTOMER_KINDS: tuple[CustomerKind, ...] = ("region", "channel")
 LINE_KINDS: tuple[LineKind, ...] = ("category", "region", "channel")
 
 
+OCCASIONS = "habit_occasions"
+"""Table of a row an occasion, with what was bought on it in whole numbers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A habit that each customer who came back has as a number.
+    """A habit that each customer has as a number: the mean of a number of each occasion, or a share.
 
     Attributes:
         name: Of the habit.
         unit: ``money``, ``items`` or ``share``.
-        worth: What a score of 1 means in the unit.
+        parts: SQL over the rows of ``OCCASIONS``: what is summed.
+        whole: SQL aggregate over them: what the sum is divided by.
+        bounded: Whether what an occasion counts has a bound.
+        worth: What a score of 1 means in the unit; of what has a bound, what 1 in ``parts`` means.
     """
 
     name: str
     unit: str
-    worth: float
+    parts: str = ""
+    whole: str = ""
+    bounded: bool = False
+    worth: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class HabitSources:
+    """What habits can be made of.
+
+    Attributes:
+        measures: What is summed over the occasions of ``OCCASIONS``.
+        attributes: What is fixed for customers, by kind.
+    """
+
+    measures: tuple[Measure, ...]
+    attributes: tuple[tuple[str, Attribute], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,36 +100,66 @@ class HabitScores:
     attributes: tuple[tuple[str, Attribute], ...]
 
 
-def score_habits(engine: Engine, config: ExperimentConfig, columns: Columns, zero: TimeZero) -> HabitScores:
-    """Makes ``habits_<suffix>``: what customers do on the occasions after time zero.
+def prepare_habits(engine: Engine, config: ExperimentConfig, columns: Columns) -> HabitSources:
+    """Makes ``OCCASIONS`` and the tables of attributes, once for all time zeros.
 
-    A label that is made of the first purchases is thereby not tested on itself; and a habit is one of those who came back.
-    Money and pieces of an occasion above their 99th percentile, or five times their median where that is more, count as
-    that much: one wholesale order must not make a mean. Where a channel or a region is not fixed for customers and stands
-    on the lines, its shares of the later lines are habits, like those of the largest categories.
+    Where a channel or a region is not fixed for customers and stands on the lines, its shares of the lines are habits, like
+    those of the largest categories.
 
     Args:
         engine: Holds the tables of ``cycles``.
         config: The experiment.
         columns: Columns of its tables.
-        zero: When labels are known.
     """
     attributes, line_kinds = [], [*LINE_KINDS]
     for kind in CUSTOMER_KINDS:
         if (attribute := customer_attribute(engine, config, columns, kind)) is not None:
             attributes.append((kind, attribute))
             line_kinds.remove(kind)
-    mixes = list(_mixes(engine, config, columns, line_kinds))
-    _sum_occasions(engine, config, columns, zero, mixes)
-    measures, scores = zip(*_scores(engine, config, columns, mixes), strict=True)
-    table = f"habits_{zero.suffix}"
-    listed = ",\n  ".join(f"{score} as h{number}" for number, score in enumerate(scores))
+    mixes = [mix for kind in line_kinds if (mix := _mix(engine, config, columns, kind)) is not None]
+    discounted = discount_condition(config, columns)
+    _sum_occasions(engine, config, mixes, discounted or "false")
+    roles = config.data.transactions.columns
+    possible = (
+        ("amount" in roles, Measure("order value", "money", "amount", "count(amount)", bounded=True, worth=1 / MONEY)),
+        (True, Measure("items per order", "items", "pieces", "count(*)", bounded=True, worth=1 / MONEY)),
+        ("product" in roles, Measure("products per order", "items", "products", "count(*)", bounded=True)),
+        (discounted is not None, Measure("discount share", "share", "discounted", "sum(lines)")),
+        (True, Measure("weekend share", "share", "cast(weekend as integer)", "count(*)")),
+    )
+    shares = (
+        Measure(f"{mix.kind}: {value}", "share", f"{mix.kind}_{place}", f"sum({mix.kind}_known)")
+        for mix in mixes
+        for place, value in enumerate(mix.values)
+    )
+    return HabitSources((*(measure for told, measure in possible if told), *shares), tuple(attributes))
+
+
+def score_habits(engine: Engine, sources: HabitSources, zero: TimeZero) -> HabitScores:
+    """Makes ``habits_<suffix>``: what customers do on the occasions after time zero.
+
+    A label that is made of the first purchases is thereby not tested on itself; and a habit is one of those who came back.
+    Money and pieces of an occasion above their 99th percentile, or five times their median where that is more, count as
+    that much: one wholesale order must not make a mean.
+
+    Args:
+        engine: Holds the tables that ``prepare_habits`` made.
+        sources: What it said.
+        zero: When labels are known.
+    """
+    after = f"number > {zero.purchases}" if zero.until is None else f"start >= {zero.until}"
+    measures, scores = [], []
+    for number, measure in enumerate(sources.measures):
+        bound = _bound(engine, measure.parts, after) if measure.bounded else 1
+        parts = f"least({measure.parts}, {bound})" if measure.bounded else measure.parts
+        measures.append(replace(measure, worth=measure.worth * bound))
+        scores.append(f"{_mean(parts, measure.whole, bound)} as h{number}")
+    table, listed = f"habits_{zero.suffix}", ",\n  ".join(scores)
     engine.execute(
         f"create or replace table {table} as select e.customer_no,\n  {listed}\n"
-        "from _later l join everyone e on e.customer = l._customer group by e.customer_no"
+        f"from {OCCASIONS} o join everyone e using (customer) where {after} group by e.customer_no"
     )
-    engine.execute("drop table _later")
-    return HabitScores(table, measures, tuple(attributes))
+    return HabitScores(table, tuple(measures), sources.attributes)
 
 
 def measure_habits(
@@ -291,93 +344,84 @@ def _attributed(engine: Engine, scores: HabitScores, split: Split, n_groups: int
             counts[values.index(value), group, cohorts.index(cohort)] = count
         known = counts.sum(axis=0).astype(np.int64)
         for value, own in zip(values, counts, strict=True):
-            yield _Sums(Measure(f"{kind}: {value}", "share", 1.0), known, own, own, own, scale=1)
+            yield _Sums(Measure(f"{kind}: {value}", "share"), known, own, own, own, scale=1)
 
 
-Mix = tuple[str, str]
-"""Name of a share of lines, and SQL of whether a line is one: NULL where that is not known."""
+@dataclass(frozen=True, slots=True)
+class _Mix:
+    """A column of lines whose largest values are habits.
+
+    Attributes:
+        kind: What it says.
+        value: SQL of its value, NULL where that is not known.
+        values: The largest.
+    """
+
+    kind: str
+    value: str
+    values: tuple[str, ...]
 
 
-def _mixes(engine: Engine, config: ExperimentConfig, columns: Columns, kinds: Sequence[LineKind]) -> Iterator[Mix]:
-    """The largest values of the columns of lines of those kinds."""
-    for kind in kinds:
-        column = line_column(config, columns, kind)
-        if column is None:
-            continue
-        value = text_of(quote(column))
-        largest = engine.rows(
-            f"select {value}, count(*) from _purchases where {value} is not null\n"
-            f"group by 1 order by 2 desc, 1 limit {MAX_CATEGORIES}"
-        )
-        for name, _ in largest:
-            yield f"{kind}: {name}", f"{value} = {literal(name)}"
+def _mix(engine: Engine, config: ExperimentConfig, columns: Columns, kind: LineKind) -> _Mix | None:
+    column = line_column(config, columns, kind)
+    if column is None:
+        return None
+    value = text_of(quote(column))
+    largest = engine.rows(
+        f"select {value}, count(*) from _purchases where {value} is not null\n"
+        f"group by 1 order by 2 desc, 1 limit {MAX_CATEGORIES}"
+    )
+    return _Mix(kind, value, tuple(name for name, _ in largest))
 
 
-def _sum_occasions(
-    engine: Engine, config: ExperimentConfig, columns: Columns, zero: TimeZero, mixes: Sequence[Mix]
-) -> None:
-    """Makes ``_later``: a row an occasion after time zero, with what was bought on it in whole numbers."""
+def _sum_occasions(engine: Engine, config: ExperimentConfig, mixes: Sequence[_Mix], discounted: str) -> None:
+    """Makes ``OCCASIONS``: key (``customer``, ``number``), with ``start`` and sums over its lines.
+
+    ``amount`` and ``pieces`` are in fixed point (``MONEY`` is 1); a line of an unknown quantity has one piece. For every mix the
+    lines of each value, and those of which it is known.
+    """
     roles = config.data.transactions.columns
     amount, pieces = (
         f"cast(round(cast({quote(roles[role])} as double) * {MONEY}) as bigint)" if role in roles else "null"
         for role in ("amount", "quantity")
     )
-    discounted = discount_condition(config, columns) or "false"
-    flags = "".join(f", {condition} as m{number}" for number, (_, condition) in enumerate(mixes))
-    kept = "".join(
-        f", count(m{number}) as k{number}, count(*) filter (m{number}) as m{number}" for number in range(len(mixes))
-    )
-    summed = "".join(
-        f", cast(sum({part}{number}) as bigint) as {part}{number}" for number in range(len(mixes)) for part in "km"
-    )
-    # Most shops count the day itself as the occasion, which joins faster than the last one begun.
-    merged = config.cycle.merge_within_days > 1
-    begun = (
-        "asof join _occasions o on o._customer = s._customer and s._day >= o._start"
-        if merged
-        else ("join _occasions o on o._customer = s._customer and s._day = o._start")
-    )
-    after = f"o._number > {zero.purchases}" if zero.until is None else f"o._start >= {zero.until}"
+    flags = {
+        name: condition
+        for mix in mixes
+        for name, condition in (
+            (f"{mix.kind}_known", f"{mix.value} is not null"),
+            *((f"{mix.kind}_{place}", f"{mix.value} = {literal(value)}") for place, value in enumerate(mix.values)),
+        )
+    }
+    told = "".join(f",\n    {condition} as {name}" for name, condition in flags.items())
+    counted = "".join(f", count(*) filter (s.{name}) as {name}" for name in flags)
+    summed = "".join(f", cast(sum({name}) as bigint) as {name}" for name in flags)
+    # Where the day itself is the occasion, as in most shops, it joins faster than the last one begun.
+    begun, join = (">=", "asof join") if config.cycle.merge_within_days > 1 else ("=", "join")
     engine.execute(
-        "create or replace temp table _later as with sold as (\n"
-        f"  select _customer, _day, _product, {amount} as amount, {pieces} as pieces, {discounted} as discounted{flags}\n"
+        f"create or replace table {OCCASIONS} as with sold as (\n"
+        f"  select _customer, _day, _product, {amount} as amount, {pieces} as pieces, {discounted} as discounted{told}\n"
         "  from _purchases),\n"
         "bought as (\n"
-        "  select s._customer, o._number, o._start, s._product, count(*) as lines, sum(s.amount) as amount,\n"
-        f"    sum(greatest(coalesce(s.pieces, {MONEY}), 0)) as pieces, count(*) filter (s.discounted) as discounted{kept}\n"
-        f"  from sold s {begun}\n  where {after} group by s._customer, o._number, o._start, s._product)\n"
-        "select _customer, _number, (_start + 4) % 7 in (0, 6) as weekend, count(*) filter (_product <> '') as products,\n"
+        "  select o._customer as customer, o._number as number, o._start as start, s._product as product, count(*) as lines,\n"
+        f"    sum(s.amount) as amount, sum(greatest(coalesce(s.pieces, {MONEY}), 0)) as pieces,\n"
+        f"    count(*) filter (s.discounted) as discounted{counted}\n"
+        f"  from sold s {join} _occasions o on o._customer = s._customer and s._day {begun} o._start\n"
+        "  group by o._customer, o._number, o._start, s._product)\n"
+        "select customer, number, start, (start + 4) % 7 in (0, 6) as weekend, count(*) filter (product <> '') as products,\n"
         "  cast(sum(lines) as bigint) as lines, cast(sum(amount) as hugeint) as amount, cast(sum(pieces) as hugeint) as pieces,\n"
         f"  cast(sum(discounted) as bigint) as discounted{summed}\n"
-        "from bought group by _customer, _number, _start"
+        "from bought group by customer, number, start"
     )
 
 
-def _scores(
-    engine: Engine, config: ExperimentConfig, columns: Columns, mixes: Sequence[Mix]
-) -> Iterator[tuple[Measure, str]]:
-    """Each measure with the SQL of a customer's score from its rows of ``_later``."""
-    roles = config.data.transactions.columns
-    sums = [("order value", "money", "amount", MONEY), ("items per order", "items", "pieces", MONEY)]
-    for name, unit, column, worth in [*sums, ("products per order", "items", "products", 1)]:
-        role = {"amount": "amount", "products": "product"}.get(column)
-        if role is None or role in roles:
-            bound = _bound(engine, column)
-            yield Measure(name, unit, bound / worth), _mean(f"least({column}, {bound})", f"count({column})", bound)
-    if discount_condition(config, columns) is not None:
-        yield Measure("discount share", "share", 1.0), _mean("discounted", "sum(lines)", 1)
-    yield Measure("weekend share", "share", 1.0), _mean("cast(weekend as integer)", "count(*)", 1)
-    for number, (name, _) in enumerate(mixes):
-        yield Measure(name, "share", 1.0), _mean(f"m{number}", f"sum(k{number})", 1)
-
-
-def _bound(engine: Engine, column: str) -> int:
+def _bound(engine: Engine, parts: str, after: str) -> int:
     """What an occasion counts at most."""
-    quantiles = f"quantile_disc({column}, 0.99), 5 * quantile_disc({column}, 0.5)"
-    return max(1, *(int(value or 0) for value in engine.rows(f"select {quantiles} from _later")[0]))
+    quantiles = f"quantile_disc({parts}, 0.99), 5 * quantile_disc({parts}, 0.5)"
+    return max(1, *(int(value or 0) for value in engine.rows(f"select {quantiles} from {OCCASIONS} where {after}")[0]))
 
 
-def _mean(values: str, number: str, bound: int) -> str:
-    """SQL of the sum of values over their number, as a share of the bound in fixed point, rounded; NULL where there are none."""
-    numerator, denominator = f"cast(sum({values}) as hugeint) * {UNIT}", f"(cast({number} as hugeint) * {bound})"
+def _mean(parts: str, whole: str, bound: int) -> str:
+    """SQL of a sum over its number, as a share of the bound in fixed point, rounded; NULL where there is none."""
+    numerator, denominator = f"cast(sum({parts}) as hugeint) * {UNIT}", f"(cast({whole} as hugeint) * {bound})"
     return f"cast((2 * {numerator} + {denominator}) // nullif(2 * {denominator}, 0) as bigint)"

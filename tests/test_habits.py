@@ -14,7 +14,7 @@ import pytest
 from shops import TRANSACTIONS, day, engine_of_tables, read_config
 
 from segmentor.cycles import build_cycles, day_number
-from segmentor.habits import adjust_habits, measure_habits, score_habits
+from segmentor.habits import adjust_habits, measure_habits, prepare_habits, score_habits
 from segmentor.labelling import label_customers
 from segmentor.populations import prepare_population
 from segmentor.result import Habit, Interval, Trial
@@ -105,7 +105,8 @@ def measured(
         until = day_number(datetime.date.fromisoformat(summary.observed_until))
         zeros = {split.time_zero for split in declared}
         populations = {zero: prepare_population(engine, config, zero, observed_until=until) for zero in zeros}
-        scores = {zero: score_habits(engine, config, columns, zero) for zero in zeros}
+        sources = prepare_habits(engine, config, columns)
+        scores = {zero: score_habits(engine, sources, zero) for zero in zeros}
         found = []
         for split in declared:
             groups = label_customers(engine, config, split, populations[split.time_zero]).groups

@@ -10,8 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import chdtrc
+from scipy.stats import hypergeom
 
 from segmentor.statistics.association import Lift, RuleCounts, clustered_lift, lift_beyond_habit, relative_rates
+from segmentor.statistics.two_sample import cramers_v
 
 # Counted in base R 4.2.2; log_lift_se_by_customer is the root of the sum over customers of the squared sums of
 # 1{xy}/n_xy - 1{x}/n_x - 1{y}/n_y + 1/n, and lift_within_months is n_xy over the sum over months of n_x n_y / n.
@@ -54,9 +57,96 @@ def heavy_buyers(rng: np.random.Generator, customers: int) -> tuple[np.ndarray, 
     return customer, rng.random(customer.size) < share, rng.random(customer.size) < share
 
 
+def _table_of(rule: dict[str, Any]) -> np.ndarray:
+    """Occasions with the antecedent and without, by consequent and not."""
+    n, n_x, n_y, n_xy = (rule[field] for field in ("n", "n_antecedent", "n_consequent", "n_both"))
+    return np.array([[n_xy, n_x - n_xy], [n_y - n_xy, n - n_x - n_y + n_xy]])
+
+
+def _number(value: float | str | None) -> float:
+    return math.nan if value is None else float(value)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_counts_are_those_of_the_baskets(name: str) -> None:
+    """association_rules.json `n`, `n_antecedent`, `n_consequent`, `n_both`, `n_customers_with_both` are recounted from the baskets."""
+    table = REFERENCE[name]
+    baskets = list(zip(table["customer"], map(set, map(str.split, table["items"])), strict=True))
+    for rule in table["rules"]:
+        with_x = [(who, items) for who, items in baskets if items.issuperset(rule["antecedent"])]
+        with_both = [who for who, items in with_x if rule["consequent"] in items]
+        assert rule["n"] == len(baskets)
+        assert rule["n_antecedent"] == len(with_x)
+        assert rule["n_consequent"] == sum(rule["consequent"] in items for _, items in baskets)
+        assert rule["n_both"] == len(with_both)
+        assert rule["n_customers_with_both"] == len(set(with_both))
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_tests_of_four_cells_equal_those_of_r(name: str) -> None:
+    """association_rules.json `chi_square`, `chi_square_p` are those of V's test, `odds_ratio`, `fisher_p_greater` follow from the counts."""
+    for rule in REFERENCE[name]["rules"]:
+        table = _table_of(rule)
+        test = cramers_v(table)
+        assert test.statistic == pytest.approx(_number(rule["chi_square"]), rel=1e-12, abs=1e-12, nan_ok=True)
+        assert test.p_value == pytest.approx(_number(rule["chi_square_p"]), rel=1e-12, abs=1e-12, nan_ok=True)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            odds_ratio = np.float64(table[0, 0] * table[1, 1]) / (table[0, 1] * table[1, 0])
+        assert odds_ratio == pytest.approx(_number(rule["odds_ratio"]), rel=1e-12, nan_ok=True)
+        tail = hypergeom.sf(rule["n_both"] - 1, rule["n"], rule["n_antecedent"], rule["n_consequent"])
+        assert tail == pytest.approx(rule["fisher_p_greater"], rel=1e-10)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_ratios_that_the_package_does_without_equal_those_of_r(name: str) -> None:
+    """association_rules.json `leverage` and `conviction` follow from support and confidence."""
+    for rule in REFERENCE[name]["rules"]:
+        counts = RuleCounts(rule["n"], rule["n_antecedent"], rule["n_consequent"], rule["n_both"])
+        share = rule["n_consequent"] / rule["n"]
+        leverage = counts.support - rule["n_antecedent"] / rule["n"] * share
+        assert leverage == pytest.approx(rule["leverage"], rel=1e-12, abs=1e-12)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            conviction = np.float64(1 - share) / (1 - counts.confidence)
+        assert conviction == pytest.approx(_number(rule["conviction"]), rel=1e-12, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_stratified_tables_equal_mantelhaen_test(name: str) -> None:
+    """association_rules.json `mantel_haenszel_odds_ratio`, `mantel_haenszel_statistic`, `mantel_haenszel_p` over months in which both vary.
+
+    R: `mantelhaen.test(correct = FALSE)`.
+    """
+    for rule in REFERENCE[name]["rules"]:
+        tables = np.array(
+            [table for table in _tables_by_month(name, rule) if table.sum(axis=0).all() and table.sum(axis=1).all()]
+        )
+        if len(tables) < 2:
+            assert rule["mantel_haenszel_p"] is None
+            continue
+        n = tables.sum(axis=(1, 2))
+        x, y = tables.sum(axis=2), tables.sum(axis=1)
+        variance = (x.prod(axis=1) * y.prod(axis=1) / (n**2 * (n - 1))).sum()
+        statistic = (tables[:, 0, 0] - x[:, 0] * y[:, 0] / n).sum() ** 2 / variance
+        assert statistic == pytest.approx(rule["mantel_haenszel_statistic"], rel=1e-11, abs=1e-12)
+        assert chdtrc(1, statistic) == pytest.approx(rule["mantel_haenszel_p"], rel=1e-11)
+        concordant, discordant = tables[:, 0, 0] * tables[:, 1, 1] / n, tables[:, 0, 1] * tables[:, 1, 0] / n
+        with np.errstate(divide="ignore"):
+            common = concordant.sum() / discordant.sum()
+        assert common == pytest.approx(_number(rule["mantel_haenszel_odds_ratio"]), rel=1e-11)
+
+
+def _tables_by_month(name: str, rule: dict[str, Any]) -> list[np.ndarray]:
+    """The four cells of a rule in each month."""
+    table = REFERENCE[name]
+    tables = {month: np.zeros((2, 2)) for month in sorted(set(table["month"]))}
+    for month, items in zip(table["month"], map(str.split, table["items"]), strict=True):
+        tables[month][int(not set(rule["antecedent"]) <= set(items)), int(rule["consequent"] not in items)] += 1
+    return list(tables.values())
+
+
 @pytest.mark.parametrize("name", REFERENCE)
 def test_ratios_equal_those_of_r(name: str) -> None:
-    """Support, confidence and lift of every rule are R's."""
+    """association_rules.json `support`, `confidence` and `lift` of every rule are R's."""
     for rule in REFERENCE[name]["rules"]:
         counts = RuleCounts(rule["n"], rule["n_antecedent"], rule["n_consequent"], rule["n_both"])
         assert counts.support == pytest.approx(rule["support"], rel=1e-12)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
-from segmentor.statistics.arrays import FloatArray
+from segmentor.statistics.arrays import FloatArray, IntArray
 
 
 def holm(p_values: FloatArray) -> FloatArray:
@@ -67,15 +69,19 @@ def min_p_step_down(seen: FloatArray, drawn: FloatArray) -> FloatArray:
         ],
         axis=1,
     )
-    return np.stack([p_values[0], _step_down(-p_values[0], -p_values)])
+    order = np.argsort(p_values[0], kind="stable")
+    smallest = -_largest_of_the_rest(-p_values, order)
+    adjusted = np.empty(len(seen))
+    adjusted[order] = np.maximum.accumulate((smallest <= p_values[0, order]).mean(axis=0))
+    return np.stack([p_values[0], adjusted])
 
 
-def max_step_down(seen: FloatArray, drawn: FloatArray) -> FloatArray:
+def max_step_down(seen: FloatArray, drawn: Iterable[FloatArray]) -> FloatArray:
     """Single, single-step and step-down adjusted p-values of statistics whose laws are alike, as two-group |z| are.
 
     Args:
         seen: Statistics, larger ones against their hypothesis, shape (n,).
-        drawn: The same under relabelling, shape (resamples, n).
+        drawn: The same under relabelling, in blocks of shape (resamples, n).
 
     Returns:
         Single, single-step and step-down adjusted p-values, each a share of the relabellings, the labels seen being one
@@ -84,16 +90,18 @@ def max_step_down(seen: FloatArray, drawn: FloatArray) -> FloatArray:
     References:
         Westfall & Young (1993), Resampling-Based Multiple Testing, Wiley.
     """
-    pool = np.concatenate([seen[None], drawn])
-    largest = np.sort(pool.max(axis=1))
-    single_step = (len(pool) - np.searchsorted(largest, seen, side="left")) / len(pool)
-    return np.stack([(pool >= seen).mean(axis=0), single_step, _step_down(seen, pool)])
-
-
-def _step_down(seen: FloatArray, pool: FloatArray) -> FloatArray:
-    """Adjusted p-values from the largest statistic over each hypothesis and all that are less significant."""
     order = np.argsort(-seen, kind="stable")
-    largest = np.maximum.accumulate(pool[:, order[::-1]], axis=1)[:, ::-1]
-    adjusted = np.empty(len(seen))
-    adjusted[order] = np.maximum.accumulate((largest >= seen[order]).mean(axis=0))
-    return adjusted
+    as_large, resamples = np.ones((3, len(seen))), 1
+    for block in drawn:
+        resamples += len(block)
+        largest = _largest_of_the_rest(block, order)
+        as_large[0] += (block >= seen).sum(axis=0)
+        as_large[1] += len(block) - np.searchsorted(np.sort(largest[:, 0]), seen, side="left")
+        as_large[2, order] += (largest >= seen[order]).sum(axis=0)
+    as_large[2, order] = np.maximum.accumulate(as_large[2, order])
+    return as_large / resamples
+
+
+def _largest_of_the_rest(statistics: FloatArray, order: IntArray) -> FloatArray:
+    """Largest statistic of each hypothesis in this order and all that come after it, shape (resamples, n)."""
+    return np.asarray(np.maximum.accumulate(statistics[:, order[::-1]], axis=1)[:, ::-1], dtype=np.float64)

@@ -177,8 +177,8 @@ def smallest_p_value(smallest: float, law: NullLaw, *, draws: int = _DRAWS) -> f
         return smallest
     values, vectors = np.linalg.eigh(law.covariance)
     root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    lattice = _lattice(draws, 1 + len(values))
-    shares, points = smallest * lattice[:, 0], ndtri(lattice[:, 1:]) @ root
+    places = lattice(draws, 1 + len(values))
+    shares, points = smallest * places[:, 0], ndtri(places[:, 1:]) @ root
     reached = {rank: _tail_length(rank, shares) for rank in set(degrees)}
     bounds = np.array([float(_tail_length(rank, np.float64(smallest))) for rank in degrees]) * (1 - 1e-12)
     ends = np.cumsum(degrees)
@@ -190,6 +190,18 @@ def smallest_p_value(smallest: float, law: NullLaw, *, draws: int = _DRAWS) -> f
         lengths = np.stack([_lengths(part) for part in np.split(moved, ends[:-1], axis=1)], axis=1)
         tails += float((1 / np.maximum((lengths >= bounds).sum(axis=1), 1)).mean())
     return min(1.0, smallest * tails)
+
+
+def lattice(n: int, dimensions: int) -> FloatArray:
+    """Points that fill the unit cube evenly: multiples of the square roots of primes, folded, shape (n, dimensions)."""
+    primes: list[int] = []
+    candidate = 2
+    while len(primes) < dimensions:
+        if all(candidate % prime for prime in primes):
+            primes.append(candidate)
+        candidate += 1
+    folded = 1 - np.abs(2 * (np.arange(1, n + 1)[:, None] * np.sqrt(primes) % 1) - 1)
+    return np.asarray(np.clip(folded, 2.0**-52, 1 - 2.0**-52), dtype=np.float64)
 
 
 def needs_permutation(sums: GroupSums, tests: ScoreTests) -> bool:
@@ -225,15 +237,3 @@ def _tail_length(rank: int, share: FloatArray | np.float64) -> FloatArray:
 def _lengths(vectors: FloatArray) -> FloatArray:
     """Length of each row."""
     return np.asarray(np.sqrt(np.square(vectors).sum(axis=-1)), dtype=np.float64)
-
-
-def _lattice(n: int, dimensions: int) -> FloatArray:
-    """Points that fill the unit cube evenly: multiples of the square roots of primes, folded, shape (n, dimensions)."""
-    primes: list[int] = []
-    candidate = 2
-    while len(primes) < dimensions:
-        if all(candidate % prime for prime in primes):
-            primes.append(candidate)
-        candidate += 1
-    folded = 1 - np.abs(2 * (np.arange(1, n + 1)[:, None] * np.sqrt(primes) % 1) - 1)
-    return np.asarray(np.clip(folded, 2.0**-52, 1 - 2.0**-52), dtype=np.float64)

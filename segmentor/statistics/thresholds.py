@@ -141,7 +141,7 @@ def threshold_screen(
     if usable:
         generator = np.random.default_rng(seed)
         drawn = np.empty((resamples, len(usable)))
-        for row, places in enumerate(_shuffles(cohorts, resamples, generator)):
+        for row, places in enumerate(shuffles(cohorts, resamples, generator)):
             drawn[row] = [tracks[number].largest(places) for number in usable]
         found[2:, usable] = min_p_step_down(found[1, usable], drawn + _TIE)
     return ThresholdScreen(
@@ -178,6 +178,32 @@ def cutpoint_stability(
         if scan.thresholds.size:
             chosen.append(scan.thresholds[scan.best])
     return np.array(chosen, dtype=np.float64)
+
+
+def shuffles(cohorts: IntArray, resamples: int, generator: np.random.Generator) -> Iterator[IntArray]:
+    """Random relabellings of customers in order of cohort: one array, shuffled again and again within cohorts."""
+    places = np.arange(len(cohorts))
+    parts = np.split(places, np.flatnonzero(np.diff(cohorts)) + 1)
+    for _ in range(resamples):
+        for part in parts:
+            generator.shuffle(part)
+        yield places
+
+
+def returned(places: IntArray, known: np.ndarray, members: IntArray) -> IntArray:
+    """Where a relabelling takes customers with a value when it is followed until it meets one with a value.
+
+    Of a random relabelling of all customers this is a random relabelling of those with a value.
+
+    Args:
+        places: The relabelling, shape (n_customers,).
+        known: Whether the customer has a value, shape (n_customers,).
+        members: Customers with a value, in any order.
+    """
+    source = places[members]
+    while (elsewhere := np.flatnonzero(~known[source])).size:
+        source[elsewhere] = places[source[elsewhere]]
+    return source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -223,9 +249,7 @@ class _Track:
 
     def largest(self, places: IntArray) -> float:
         """Largest absolute statistic when the customer at a place has the scores of another."""
-        source = places[self.ranked]
-        while (elsewhere := np.flatnonzero(~self.known[source])).size:
-            source[elsewhere] = places[source[elsewhere]]
+        source = returned(places, self.known, self.ranked)
         largest = 0.0
         for row, spread in zip(self.centred, self.spreads, strict=True):
             np.take(row, source, out=self.sums, mode="clip")
@@ -268,13 +292,3 @@ def _spreads(centred: FloatArray, cohorts: IntArray, ends: IntArray) -> FloatArr
         cut = running > _CONFOUNDED * running.max(initial=0.0)
         own[:] = np.where(cut, np.sqrt(np.maximum(running, 0)), np.inf)
     return spreads
-
-
-def _shuffles(cohorts: IntArray, resamples: int, generator: np.random.Generator) -> Iterator[IntArray]:
-    """Random relabellings of customers in order of cohort: one array, shuffled again and again within cohorts."""
-    places = np.arange(len(cohorts))
-    parts = np.split(places, np.flatnonzero(np.diff(cohorts)) + 1)
-    for _ in range(resamples):
-        for part in parts:
-            generator.shuffle(part)
-        yield places

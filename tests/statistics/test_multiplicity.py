@@ -63,7 +63,7 @@ def test_step_down_is_that_of_the_definition(statistics):
     single, adjusted = min_p_step_down(seen, drawn)
     np.testing.assert_allclose(single, (statistics >= seen).mean(axis=0))
     np.testing.assert_allclose(adjusted, _by_definition(seen, drawn, by_rank=True))
-    alone, single_step, step_down = max_step_down(seen, drawn)
+    alone, single_step, step_down = max_step_down(seen, [drawn[:5], drawn[5:]])
     np.testing.assert_allclose(alone, single)
     np.testing.assert_allclose(single_step, [(statistics.max(axis=1) >= own).mean() for own in seen])
     np.testing.assert_allclose(step_down, _by_definition(seen, drawn, by_rank=False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 from itertools import permutations
+from math import comb, prod
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,21 @@ def test_standardised_sum_is_the_logrank_test_of_coin(case, shop):
     linear = linear_statistic(GroupSums.from_scores(scores, _codes(attributes["group"]), cohorts))
     z = linear.deviation[0, 0] / np.sqrt(linear.covariance[0, 0, 0, 0])
     assert -z == pytest.approx(case["group"]["coin_logrank_test_z"], rel=1e-12)
+
+
+@pytest.mark.parametrize("field", ["plain_exact", "within_cohorts_exact"])
+@pytest.mark.parametrize(
+    "case",
+    [case for case in CASES if {"plain_exact", "within_cohorts_exact"} & set(case["group"])],
+    ids=lambda case: case["dataset"],
+)
+def test_arrangements_are_counted_by_cohort(case, field, shop):
+    """permutation.json `plain_exact.arrangements` and `within_cohorts_exact.arrangements` are products of binomial coefficients."""
+    attributes = shop(case["dataset"], case["weighting"]).attributes
+    cohorts = _codes(attributes["cohort"]) * (field == "within_cohorts_exact")
+    sums = GroupSums.from_scores(np.array([case["scores"]]), _codes(attributes["group"]), cohorts)
+    number = prod(comb(int(both.sum()), int(both[0])) for both in sums.customers.T)
+    assert field not in case["group"] or number == case["group"][field]["arrangements"]
 
 
 @pytest.mark.parametrize("case", MAX_T, ids=lambda case: f"{case['dataset']}-{case['within_cohorts']}")

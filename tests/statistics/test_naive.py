@@ -83,7 +83,10 @@ def test_logrank_equals_survdiff(case, field, shop):
     "name", [name for name, case in DEGENERATE.items() if "survdiff_first_gaps" in case["expected"]]
 )
 def test_degenerate_first_gaps_equal_survdiff_or_are_refused(name, degenerate_shop):
-    """degenerate.json `expected.survdiff_first_gaps` is reproduced; with a `failure` or without a statistic there is no test."""
+    """degenerate.json `survdiff_first_gaps`: `levels`, `observed`, `expected`, `covariance`, `statistic`, `df`, `p`.
+
+    With a `failure` or without a statistic there is no test.
+    """
     expected, gaps = DEGENERATE[name]["expected"]["survdiff_first_gaps"], degenerate_shop(name, "typical_gap")
     groups = _codes(gaps.attributes["group"])
     gaps = gaps.first_gaps()
@@ -92,6 +95,7 @@ def test_degenerate_first_gaps_equal_survdiff_or_are_refused(name, degenerate_sh
         with pytest.raises(StatisticsError):
             naive_logrank(events, at_risk)
         return
+    assert np.unique(gaps.attributes["group"]).tolist() == expected["levels"]
     _assert_survdiff(events, at_risk, expected)
 
 

@@ -133,7 +133,8 @@ def how_found(trial: Trial, result: RunResult) -> list[Markup]:
             )
         )
     if trial.p_discovery_adjusted is not None:
-        chosen = f"Chosen in one half of the customers ({probability(trial.p_discovery_adjusted, 'p')}, adjusted for all that was tried there)"
+        searched = "" if trial.merged_from is not None else ", adjusted for all that was tried there"
+        chosen = f"Chosen in one half of the customers ({probability(trial.p_discovery_adjusted, 'p')}{searched})"
         said.append(
             Markup("{} and not sure enough there to be tested in the other half.").format(chosen)
             if trial.p_adjusted is None
@@ -154,14 +155,13 @@ def dealt(found: DealtLabels, result: RunResult) -> Markup:
             "of the share back"
         )
     return Markup(
-        "With products dealt at random among the orders before the date, so that they mean nothing, the label alone would still have been "
+        "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have been "
         "significant in {} of {}{}. {}"
     ).format(
         found.significant,
         count(found.deals, "deal"),
         typical,
-        "Having ever bought something separates by itself: who orders often has bought everything. Read the effect as what goes "
-        "beyond that."
+        "Such a label separates by itself: who orders often has bought everything. Read the effect as what goes beyond that."
         if separates_by_itself(found, result)
         else "So the label does not separate by itself.",
     )
@@ -169,7 +169,7 @@ def dealt(found: DealtLabels, result: RunResult) -> Markup:
 
 def separates_by_itself(found: DealtLabels, result: RunResult) -> bool:
     """Whether dealt labels are significant more often than chance would have it."""
-    return found.significant > max(1.0, 3 * level(result) * found.deals)
+    return found.significant > max(1.0, 4 * level(result) * found.deals)
 
 
 def comparable(trial: Trial, min_cell: int) -> str:

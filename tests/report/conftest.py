@@ -167,7 +167,7 @@ def hostile(laundry: RunResult) -> RunResult:
             replace(habit, name=text, unit=text, first=HOSTILE[0], second=HOSTILE[1], means=(1.0,) * len(HOSTILE))
             for text, habit in zip(HOSTILE, _habits() * 2, strict=False)
         ),
-        crossover=crossover(tuple(HOSTILE), [[30] * len(HOSTILE)] * len(HOSTILE)),
+        crossover=_crossover(tuple(HOSTILE), [[30] * len(HOSTILE)] * len(HOSTILE)),
         robustness=tuple(
             Subset(text, text, 300, around(1.2, 0.1), around(0.1, 0.05), 0.01, agrees=True) for text in HOSTILE
         ),
@@ -256,7 +256,7 @@ def around(estimate: float, half: float) -> Interval:
     return Interval(estimate, estimate - half, estimate + half)
 
 
-def crossover(groups: tuple[str, ...], rows: list[list[int]]) -> Crossover:
+def _crossover(groups: tuple[str, ...], rows: list[list[int]]) -> Crossover:
     """Customers by first and next label, with what follows from them."""
     total = sum(map(sum, rows))
     cells = tuple(
@@ -370,7 +370,7 @@ def _size() -> Trial:
         same_direction=True,
         other_seeds=_seeds("separates", "separates", "separates", "inconclusive", "separates"),
         habits=_habits(),
-        crossover=crossover(("small", "large"), [[310, 92], [74, 181]]),
+        crossover=_crossover(("small", "large"), [[310, 92], [74, 181]]),
         robustness=_subsets(),
     )
 
@@ -539,7 +539,7 @@ def _form() -> Trial:
         test=_test(0.71, 0.012),
         p_adjusted=0.71,
         habits=(),
-        crossover=crossover(("liquid", "powder"), [[700, 8], [60, 300]]),
+        crossover=_crossover(("liquid", "powder"), [[700, 8], [60, 300]]),
         comparability=Comparability(0.995, (), ()),
         other_seeds=_seeds("equivalent", "equivalent", "equivalent", "equivalent", "equivalent"),
     )

@@ -8,8 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from segmentor.report.figures import MOST_TOGETHER, return_curves
-from segmentor.result import Curve, GroupEffect
+from segmentor.report.figures import MOST_TOGETHER, interval_mark, return_curves
+from segmentor.result import Curve, GroupEffect, Interval
 
 
 def group(name: str, *, share: float = 0.5, days: int = 60) -> GroupEffect:
@@ -93,3 +93,31 @@ def test_a_curve_of_no_return_can_be_drawn() -> None:
 def test_a_curve_of_one_day_can_be_drawn() -> None:
     """A horizon of one day is a figure still."""
     assert "<svg" in return_curves([group("a", days=1), group("b", days=1)], since="the last purchase")[0].svg
+
+
+def test_days_are_counted_from_what_is_said() -> None:
+    """The axis names the day that the days are counted from."""
+    assert "days since 30 June 2017" in return_curves([group("all")], since="30 June 2017")[0].svg
+
+
+def test_an_interval_is_drawn_to_scale() -> None:
+    """Ratios of two and of a half are as far from no difference, and what lies beyond the room is cut."""
+
+    def numbers(svg: str, name: str) -> list[float]:
+        found = re.search(f'class="{name}" d="([^"]*)"', svg)
+        assert found
+        return [float(number) for number in re.findall(r"-?[\d.]+", found[1])]
+
+    extent = (0.5, 2.0)
+    half, twice = (interval_mark(Interval(ratio, 0.01, 90.0), extent=extent, ratio=True) for ratio in (0.5, 2.0))
+    none = numbers(half, "none")[0]
+    at = [numbers(svg, "point")[0] + 3 for svg in (half, twice)]
+    assert none - at[0] == pytest.approx(at[1] - none)
+    assert at[0] < none < at[1]
+    assert numbers(half, "whisker")[::2] == [0.0, 120.0]
+
+
+@pytest.mark.parametrize("interval", [None, Interval(None, 0.1, 0.2)])
+def test_nothing_is_drawn_where_nothing_is_known(interval: Interval | None) -> None:
+    """Without an estimate there is no drawing."""
+    assert interval_mark(interval, extent=(0.5, 2.0), ratio=True) == ""

@@ -283,3 +283,70 @@ def test_a_result_without_trials_reads_as_a_result(laundry: RunResult) -> None:
     """A run that was asked nothing says so."""
     text = read(render_report(replace(laundry, trials=(), segments=laundry.segments[:1]))).text
     assert "No split of customers was asked about." in text
+
+
+def test_a_found_split_says_that_it_was_found(pages: dict[str, str]) -> None:
+    """Cards of thresholds and merged groups open with how they came about; that of a declared split does not."""
+    cards = re.split(r"<article", pages["discovered"])[1:6]
+    assert ["Found, not declared." in card for card in cards] == [True, False, True, False, False]
+    assert "every way of dealing the groups out" in cards[0]
+    assert "a chi-square law" in cards[1]
+
+
+def test_a_label_until_a_date_says_what_is_counted_from_when(pages: dict[str, str]) -> None:
+    """Its curve is the wait from the date, its ratio of the cycles begun after it: table, caption and answer say so."""
+    text = read(pages["discovered"]).text
+    for said in (
+        "Back within 120 days of 30 June 2017",
+        "Mean cycle begun since 30 June 2017",
+        "The curves are the wait from 30 June 2017 to the next purchase, one a customer",
+        "mean cycle and ratio are of the cycles begun from that day on",
+        "days since 30 June 2017",
+        "A check of the label. With baskets dealt at random",
+    ):
+        assert said in text
+    assert "since the last purchase" in text
+    assert "30 June" not in read(pages["laundry"]).text
+
+
+def test_what_stands_beside_a_verdict_is_on_demand(pages: dict[str, str]) -> None:
+    """Crossover, habits, parts and comparability are folded away under a line that already answers."""
+    page = read(pages["laundry"])
+    summaries = re.findall(r"<details>\s*<summary>(.*?)</summary>", pages["laundry"], re.DOTALL)
+    told = [re.sub("<[^>]*>", "", summary).replace("\N{NO-BREAK SPACE}", " ") for summary in summaries]
+    assert told[:4] == [
+        "Who comes back for what? The label sticks in part",
+        "Other habits: 4 of 6 habits differ: order value, items per order and 2 more",
+        "Does it hold everywhere? The effect points the same way in 9 of 10 parts; in 2 more it cannot be told",
+        "Can the groups be compared? 98 % of the customers began when customers of another group began too, in 11 of 12 months",
+    ]
+    assert "2017-11 about 20 fewer than 10 yes" in page.text
+    assert "Followed, median 241 days 236 days" in page.text
+
+
+def test_groups_that_are_not_comparable_show_their_cohorts_at_once(pages: dict[str, str]) -> None:
+    """Where comparability is the obstacle its table stands open, with where a comparison could be made."""
+    assert re.search(r"<details open>\s*<summary>Can the groups be compared\? 11", pages["discovered"])
+    assert "Customers of two groups began in 2017-04 and 2017-05 only" in read(pages["discovered"]).text
+
+
+def test_a_restated_split_can_be_copied_as_it_is(pages: dict[str, str], laundry: RunResult) -> None:
+    """The YAML of a restated split stands whole in one block."""
+    restated = next(trial.restated for trial in laundry.trials if trial.restated)
+    blocks = [text for tag, text in read(pages["laundry"]).texts if tag == "pre"]
+    assert restated in blocks
+
+
+def test_the_ledger_holds_every_test_and_leads_to_its_split(pages: dict[str, str]) -> None:
+    """Every test has a row under its stage, with its place; splits with a card are links; of long lists the end is in the table."""
+    text = read(pages["discovered"]).text
+    assert "Region, merged 0.0011 2 of 213 0.030 promoted" in text
+    assert "198 more tests" in text
+    assert "The 200 with the smallest p are shown; all are in ledger.csv ." in text
+    assert '<a href="#split-1"><bdi>First basket</bdi></a>' in pages["discovered"]
+    assert "ledger" not in [attributes.get("id") for _, attributes in read(pages["untestable"]).tags]
+
+
+def test_a_found_split_is_adjusted_for_what_was_confirmed(pages: dict[str, str]) -> None:
+    """Beside the p of a confirmed split stands the number of tests of its own stage, not of all."""
+    assert "with p = 0.0060, adjusted for 2 tests in this run p = 0.012" in read(pages["discovered"]).text

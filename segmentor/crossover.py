@@ -43,7 +43,7 @@ def measure_crossover(
 
     Returns:
         The table; ``None`` for a label that is fixed at entry, known until a date or over the whole history, and where
-        fewer than ``MIN_BOTH`` customers have both.
+        fewer than ``MIN_BOTH`` customers have both or all have the same first one.
 
     Raises:
         ExpressionError: A condition cannot be computed over the next purchases.
@@ -54,11 +54,10 @@ def measure_crossover(
     if not split.source.startswith("_window") or split.time_zero.until is not None:
         return None
     counts = _counts(engine, config, split, groups)
-    customers = int(counts.sum())
-    if customers < MIN_BOTH:
+    customers, first, second = int(counts.sum()), counts.sum(axis=1), counts.sum(axis=0)
+    if customers < MIN_BOTH or np.count_nonzero(first) < 2:
         return None
     association = cramers_v(counts)
-    first, second = counts.sum(axis=1), counts.sum(axis=0)
     cells = np.count_nonzero(first) * np.count_nonzero(second)
     return Crossover(
         purchases=split.purchases,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtr
 
 from segmentor.attributes import customer_attribute, discount_condition, line_column, text_of
 from segmentor.engine.duckdb import literal, quote
@@ -15,6 +16,7 @@ from segmentor.errors import StatisticsError
 from segmentor.result import Habit, Interval
 from segmentor.statistics.arrays import IntArray
 from segmentor.statistics.cohort_means import CohortMeans, cohort_means
+from segmentor.statistics.effects import simultaneous_quantile
 from segmentor.statistics.linear import GroupSums, linear_statistic
 from segmentor.statistics.multiplicity import benjamini_yekutieli
 from segmentor.statistics.score_tests import needs_permutation, test_scores, type_iii_p
@@ -168,7 +170,8 @@ def measure_habits(
     """Tests each habit among the labelled customers of whom it is known, within cohorts, and measures the pair furthest apart.
 
     Habits in which customers of one cohort do not vary are left out, and so is an attribute of which the split is made. Groups
-    with fewer than ``MIN_KNOWN`` such customers take no part and have no mean. Means are adjusted for cohorts, as the test is.
+    with fewer than ``MIN_KNOWN`` such customers take no part and have no mean. Means are adjusted for cohorts, as the test is; intervals hold for
+    all pairs of groups at once.
 
     Args:
         engine: Holds the table ``labels`` (``customer_no``, ``group_no``, ``cohort``) of the split.
@@ -265,6 +268,9 @@ def _habit(sums: _Sums, names: Sequence[str]) -> Habit | None:
         Sample(max(2, int(found.effective[one, other])), float(found.means[one]), float(found.variances[one]))
         for one, other in ((first, second), (second, first))
     ]
+    # The pair was chosen for its distance: an interval for all pairs at once holds it too.
+    errors = np.sqrt(found.variances / part.customers.sum(axis=1))
+    level = 2 * float(ndtr(simultaneous_quantile(errors[np.isfinite(errors)], level=0.95))) - 1
     means: list[float | None] = [None] * len(names)
     for number, mean in zip(taking_part.tolist(), found.means.tolist(), strict=True):
         means[number] = mean
@@ -275,8 +281,8 @@ def _habit(sums: _Sums, names: Sequence[str]) -> Habit | None:
         means=tuple(means),
         first=names[taking_part[first]],
         second=names[taking_part[second]],
-        difference=_interval(welch_difference(*samples).difference),
-        standardised=_interval(hedges_g(*samples)),
+        difference=_interval(welch_difference(*samples, level=level).difference),
+        standardised=_interval(hedges_g(*samples, level=level)),
         p_value=p_value,
         p_adjusted=p_value,
     )

@@ -176,7 +176,7 @@ def test_a_label_that_is_no_first_purchase_has_no_crossover(tmp_path: Path, know
 
 
 def test_few_who_came_back_make_no_table(tmp_path: Path) -> None:
-    """With fewer than 50 customers who have both labels, and with nobody, there is nothing to show."""
+    """With fewer than 50 customers who have both labels, nobody at all, or one first label only, there is nothing to show."""
     once: list[Line] = [(f"c{n}", f"o{n}", day(n % 90), "pq"[n % 2], 1, 10) for n in range(200)]
     splits = "    - {name: first, known: first_purchase, by: product_id}\n"
     assert of_lines(tmp_path, once, splits) == [None]
@@ -188,6 +188,8 @@ def test_few_who_came_back_make_no_table(tmp_path: Path) -> None:
     (found,) = of_lines(tmp_path, [*once, *again[:50]], splits)
     assert found is not None
     assert (found.customers, found.same_share) == (50, 1.0)
+    nobody = "    - {name: a, known: first_purchase, groups: {z: \"product_id = 'z'\", both: \"product_id in ('p', 'q')\"}}\n"
+    assert of_lines(tmp_path, [*once, *again], nobody) == [None]
 
 
 def test_too_many_groups_for_the_law_have_no_p_value(tmp_path: Path) -> None:

@@ -397,8 +397,8 @@ def test_columns_with_the_names_of_ours_are_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("groups", [(0.5, 0.5), (0.7, 0.15, 0.15)])
 def test_labels_that_mean_nothing_are_left_in_peace(tmp_path: Path, groups: tuple[float, ...]) -> None:
-    """Over 4 shops with 12 labels each, all drawn at random, 5 % of p-values are below 0.05, and hardly an adjusted one is."""
-    raw, false = [], 0
+    """Over 4 shops with 12 labels each, all drawn at random, 5 % of p-values are below 0.05 and of intervals without 0."""
+    raw, apart, false = [], [], 0
     for seed in range(4):
         table = shop(400, seed=100 + seed)
         names = sorted({str(name) for name in table["customer_id"]})
@@ -412,8 +412,10 @@ def test_labels_that_mean_nothing_are_left_in_peace(tmp_path: Path, groups: tupl
             p_values = np.array([habit.p_value for habit in habits.values()])
             assert len(p_values) == 8
             raw += p_values.tolist()
+            apart += [not holds(habit.difference, 0) for habit in habits.values()]
             false += bool((benjamini_yekutieli(p_values) < 0.05).any())
     assert 0.03 < np.mean(np.array(raw) < 0.05) < 0.08
+    assert 0.02 < np.mean(apart) < 0.08
     assert false <= 4
 
 

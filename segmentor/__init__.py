@@ -15,6 +15,7 @@ The map, in the order in which a run passes through it:
 - `attributes`: which columns say where a customer lives, by which channel one came, what a line is.
 - `habits`: what else the groups of a split do differently once its label is known.
 - `crossover`: the label of the first purchases against that of the next.
+- `robustness`: the effect of a split again in parts of the customers and of the time.
 - `verdicts`: test and effects become a verdict with its reasons.
 - `labelling`: a split's groups among the customers of a population, and whether they can be compared.
 - `evidence`: group sums are tested, effects measured.

@@ -205,7 +205,7 @@ class _LabelledGaps:
             By group, shape (n_values, n_cohorts).
         """
         squares = {group: np.zeros((len(own), len(self.cohorts))) for group, own in values.items()}
-        for (cohort, group), (sums,) in self.gaps.sums_of_squares({"group_no": values}, by="cohort").items():
+        for (cohort, group), sums in self.gaps.sums_of_squares(values, group="group_no", by="cohort").items():
             squares[group][:, np.searchsorted(self.cohorts, cohort)] = sums
         return squares
 

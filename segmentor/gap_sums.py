@@ -10,6 +10,7 @@ import numpy as np
 
 from segmentor.cycles import WEIGHT_UNIT
 from segmentor.populations import Population
+from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.survival import DayValues
 
 if TYPE_CHECKING:
@@ -53,58 +54,86 @@ class WeightedGaps:
         )
 
     def sums_of_squares(
-        self, lookups: Mapping[str, Mapping[int, Sequence[DayValues]]], *, by: str
-    ) -> dict[tuple[int, ...], list[np.ndarray]]:
-        """Sums over customers of the square of their sum of day values, weighted.
-
-        Values are summed in fixed point, each with a power of two of its own as unit.
+        self, values: Mapping[int, Sequence[DayValues]], *, group: str, by: str
+    ) -> dict[tuple[int, int], FloatArray]:
+        """Sums over customers of the square of their weighted sum of day values.
 
         Args:
-            lookups: Columns of the labels, and for each number that stands in them the day values of its customers; the gaps of any
-                other number are left out.
+            values: By group the day values of its customers; the gaps of other groups are left out.
+            group: Column of the labels that tells the group.
+            by: Column of the labels by which customers are summed as well.
+
+        Returns:
+            By number of ``by`` and of the group: shape (n_values,).
+        """
+        length = self.last_day + 1
+        stacked = np.array([[side_by_side(value, length) for value in own] for own in values.values()])
+        fixed, units = in_fixed_point(stacked)
+        # One integer finds the values of a gap: this join is most of what a trial takes.
+        place = np.arange(2 * length, dtype=np.int32)
+        places = np.concatenate([2 * length * np.int32(number) + place for number in values])
+        columns = [f"v{k}" for k in range(fixed.shape[1])]
+        self.engine.put("influence", {"place": places} | {v: fixed[:, k].ravel() for k, v in enumerate(columns)})
+        rows = self.engine.rows(
+            f"with placed as (select g.customer_no, {self._place(group)} as place {self._joined}),\n"
+            f"{self._summed('placed', columns)}\n"
+            f"select l.{by}, l.{group}, {self._squares(columns)} group by all"
+        )
+        unit_of = dict(zip(values, units, strict=True))
+        return {(key, number): np.array(sums, dtype=np.float64) / unit_of[number] ** 2 for key, number, *sums in rows}
+
+    def place(self, by: str) -> dict[str, np.ndarray]:
+        """Makes the table ``placed`` of the gaps that count: ``customer_no``, ``place``.
+
+        A gap's place is the number of ``by`` (a column of the labels) times ``2 * (last_day + 1)``, plus the day on which it ends,
+        plus ``last_day + 1`` where it ends in a return.
+
+        Returns:
+            ``place``, how many ``gaps`` are there, and their ``weight`` in fixed point.
+        """
+        weight = str(WEIGHT_UNIT) if self.typical_gap else "l.weight"
+        self.engine.execute(
+            "create or replace temp table placed as\n"
+            f"select g.customer_no, {self._place(by)} as place, {weight} as weight\n{self._joined}"
+        )
+        return self.engine.arrays(
+            "select place, count(*) as gaps, cast(sum(weight) as bigint) as weight from placed group by place"
+        )
+
+    def squares_of_placed(self, places: IntArray, values: FloatArray, *, by: str) -> tuple[IntArray, FloatArray]:
+        """Sums over customers of the square of their weighted sum of what each place is worth.
+
+        Args:
+            places: Of ``place``, which was called before with the same ``by``, shape (n_places,).
+            values: What a gap there adds, several of them, shape (n_values, n_places).
             by: Column of the labels by which customers are summed.
 
         Returns:
-            By number of ``by`` and then of each of the columns: one array a column, shape (n_values,).
+            Numbers of ``by``, shape (n,), and sums, shape (n_values, n).
         """
-        length = self.last_day + 1
-        units, joins, sums = {}, [], []
-        for at, (column, values) in enumerate(lookups.items()):
-            stacked = np.array(
-                [[np.concatenate([v.censored[:length], v.event[:length]]) for v in own] for own in values.values()]
-            )
-            largest = np.abs(stacked).max(axis=2)
-            unit = 2.0 ** (30 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
-            fixed = np.rint(stacked * unit[:, :, None]).astype(np.int32)
-            # One integer finds the values of a gap: this join is most of what a trial takes.
-            place = np.arange(2 * length, dtype=np.int32)
-            places = np.concatenate([2 * length * np.int32(number) + place for number in values])
-            name = f"influence_{at}"
-            self.engine.put(name, {"place": places} | {f"v{k}": fixed[:, k].ravel() for k in range(fixed.shape[1])})
-            joins.append(f"join {name} i{at} on i{at}.place = p.place + {2 * length} * p.{column}")
-            sums += [f"cast(sum(i{at}.v{k}) as bigint) as x{at}_{k}" for k in range(fixed.shape[1])]
-            units[column] = dict(zip(values, unit, strict=True))
-        names = [text.rpartition(" ")[2] for text in sums]
-        columns = _listed([by, *lookups])
-        divisor = "1" if self.typical_gap else "greatest(l.cycles, 1)"
+        fixed, units = in_fixed_point(values)
+        columns = [f"v{k}" for k in range(len(values))]
+        self.engine.put("influence", {"place": places} | dict(zip(columns, fixed, strict=True)))
         rows = self.engine.rows(
-            f"with placed as (\n  select g.customer_no, {_listed(list(lookups))},\n"
-            f"    {self._day} + case when {self._returned} then {length} else 0 end as place\n  {self._joined}),\n"
-            f"summed as (select p.customer_no, {', '.join(sums)}\n"
-            f"  from placed p {' '.join(joins)} group by p.customer_no),\n"
-            f"customers as (select {columns}, {', '.join(f'{x} // {divisor} as {x}' for x in names)}\n"
-            f"  from summed join {self.labels} l using (customer_no))\n"
-            f"select {columns.replace('l.', '')}, {', '.join(f'sum(cast({x} as hugeint) * {x})' for x in names)}\n"
-            "from customers group by all"
+            f"with {self._summed('placed', columns)}\nselect l.{by}, {self._squares(columns)} group by all"
         )
-        found = {}
-        for row in rows:
-            key, squares = row[: 1 + len(lookups)], iter(row[1 + len(lookups) :])
-            found[key] = [
-                np.array([float(next(squares)) for _ in unit[number]]) / unit[number] ** 2
-                for unit, number in zip(units.values(), key[1:], strict=True)
-            ]
-        return found
+        table = np.array(rows, dtype=np.float64).T
+        return table[0].astype(np.int64), table[1:] / units[:, None] ** 2
+
+    def _place(self, number: str) -> str:
+        length = self.last_day + 1
+        return f"{2 * length} * l.{number} + {self._day} + case when {self._returned} then {length} else 0 end"
+
+    def _summed(self, placed: str, columns: Sequence[str]) -> str:
+        sums = ", ".join(f"cast(sum(i.{v}) as bigint) as {v}" for v in columns)
+        return f"summed as (select p.customer_no, {sums} from {placed} p join influence i using (place) group by 1)"
+
+    def _squares(self, columns: Sequence[str]) -> str:
+        """Each sum divided by what the customer's weight divides by, squared and summed, from ``summed``."""
+        divisor = "1" if self.typical_gap else "greatest(l.cycles, 1)"
+        shares = [f"cast(s.{v} // {divisor} as hugeint)" for v in columns]
+        squares = ", ".join(f"sum({share} * {share})" for share in shares)
+        return f"{squares}\nfrom summed s join {self.labels} l using (customer_no)"
 
     @property
     def _day(self) -> str:
@@ -118,6 +147,18 @@ class WeightedGaps:
     def _joined(self) -> str:
         kept = "true" if self.typical_gap else "(g.event_observed or l.cycles = 0)"
         return f"from {self.table} g join {self.labels} l using (customer_no) where {kept}"
+
+
+def side_by_side(values: DayValues, length: int) -> FloatArray:
+    """Values of gaps that do not end in a return on each of the first days, then of those that do, shape (2 * length,)."""
+    return np.concatenate([values.censored[:length], values.event[:length]])
+
+
+def in_fixed_point(values: FloatArray) -> tuple[np.ndarray, FloatArray]:
+    """Values as 32-bit integers, each row along the last axis with a power of two of its own as unit; the units."""
+    largest = np.abs(values).max(axis=-1)
+    units = 2.0 ** (30 - np.ceil(np.log2(np.where(largest > 0, largest, 1.0))))
+    return np.rint(values * units[..., None]).astype(np.int32), units
 
 
 def weighted_gaps(

@@ -27,7 +27,7 @@ LAYERS = (
     {"engine", "staging"},
     {
         "intake", "tables", "cycles", "splits", "populations", "gap_sums", "effects", "labelling", "evidence", "discovery", "beside", "dealing", "verdicts", "trials", "segments", "assignment", "cross_sell",
-        "attributes", "habits", "crossover", "report", "synthetic", "example",
+        "attributes", "habits", "crossover", "robustness", "report", "synthetic", "example",
     },
     {"experiment"},
     {"console"},

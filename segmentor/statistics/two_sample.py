@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import chdtrc, chndtrinc, nctdtr, ndtri, poch, stdtr, stdtrit
 
 from segmentor.statistics.arrays import FloatArray
@@ -283,4 +282,7 @@ def _noncentrality_of_t(t: float, degrees: int, below: float) -> float:
     step = spread / 8
     while nctdtr(degrees, high, t) >= below:
         high, step = high + step, 2 * step
-    return float(brentq(lambda middle: nctdtr(degrees, middle, t) - below, low, high, xtol=1e-13, rtol=1e-13))
+    while high - low > 1e-12 * max(1.0, abs(high)):
+        middle = (low + high) / 2
+        low, high = (middle, high) if nctdtr(degrees, middle, t) > below else (low, middle)
+    return high

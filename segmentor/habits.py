@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr
 
 from segmentor.attributes import customer_attribute, discount_condition, line_column, text_of
 from segmentor.engine.duckdb import literal, quote
@@ -16,7 +15,6 @@ from segmentor.errors import StatisticsError
 from segmentor.result import Habit, Interval
 from segmentor.statistics.arrays import IntArray
 from segmentor.statistics.cohort_means import CohortMeans, cohort_means
-from segmentor.statistics.effects import simultaneous_quantile
 from segmentor.statistics.linear import GroupSums, linear_statistic
 from segmentor.statistics.multiplicity import benjamini_yekutieli
 from segmentor.statistics.score_tests import needs_permutation, test_scores, type_iii_p
@@ -181,6 +179,9 @@ def measure_habits(
 
     Returns:
         The habits, the surest first; not adjusted yet (``p_adjusted`` is ``p_value``).
+
+    References:
+        Sidak (1967), J. Amer. Statist. Assoc. 62, 626-633 (intervals for all pairs).
     """
     habits = []
     for sums in (*_measured(engine, scores, len(groups)), *_attributed(engine, scores, split, len(groups))):
@@ -268,9 +269,8 @@ def _habit(sums: _Sums, names: Sequence[str]) -> Habit | None:
         Sample(max(2, int(found.effective[one, other])), float(found.means[one]), float(found.variances[one]))
         for one, other in ((first, second), (second, first))
     ]
-    # The pair was chosen for its distance: an interval for all pairs at once holds it too.
-    errors = np.sqrt(found.variances / part.customers.sum(axis=1))
-    level = 2 * float(ndtr(simultaneous_quantile(errors[np.isfinite(errors)], level=0.95))) - 1
+    # The pair was chosen for its distance: Sidak's level holds for all pairs at once.
+    level = 0.95 ** (1 / math.comb(len(taking_part), 2))
     means: list[float | None] = [None] * len(names)
     for number, mean in zip(taking_part.tolist(), found.means.tolist(), strict=True):
         means[number] = mean

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from segmentor.crossover import measure_crossover
 from segmentor.dealing import deal_labels
-from segmentor.habits import HabitScores, measure_habits, score_habits
+from segmentor.habits import HabitScores, HabitSources, measure_habits, prepare_habits, score_habits
 from segmentor.verdicts import carrying_pair
 
 if TYPE_CHECKING:
@@ -43,16 +43,24 @@ class Surroundings:
     Attributes:
         engine: Holds the tables of a run.
         config: The experiment.
-        columns: Columns of the shop's tables.
+        sources: What habits are made of.
         habits: Habits by time zero, each scored once.
         progress: Told what is being done.
     """
 
     engine: Engine
     config: ExperimentConfig
-    columns: Columns
+    sources: HabitSources
     habits: dict[TimeZero, HabitScores]
     progress: Callable[[str], None]
+
+    @classmethod
+    def of(
+        cls, engine: Engine, config: ExperimentConfig, columns: Columns, *, progress: Callable[[str], None]
+    ) -> Surroundings:
+        """What is made once for all splits."""
+        progress("habits")
+        return cls(engine, config, prepare_habits(engine, config, columns), {}, progress)
 
     def look(self, evidence: Evidence, population: Population) -> Beside:
         """Looks beside a split whose customers stand in the table ``labels``, which is another one afterwards."""
@@ -65,7 +73,7 @@ class Surroundings:
             return Beside(dealt=deal_labels(engine, config, asked, population, pair=None, progress=self.progress))
         zero = split.time_zero
         if zero not in self.habits:
-            self.habits[zero] = score_habits(engine, config, self.columns, zero)
+            self.habits[zero] = score_habits(engine, self.sources, zero)
         pair = evidence.effects.pairs[carrying_pair(evidence.effects, config)[0]]
         beside = Beside(
             habits=measure_habits(engine, self.habits[zero], split, evidence.groups),

@@ -25,7 +25,7 @@ from segmentor.result import FORMAT, Quality, RunResult, from_json, to_json
 from segmentor.segments import find_segments, segments_json, segments_sql
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.staging import staged_folder
-from segmentor.tables import cross_sell_csv, trials_csv
+from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
 from segmentor.trials import gather_sizes, run_trials
 
 if TYPE_CHECKING:
@@ -230,6 +230,8 @@ def _write(folder: Path, result: RunResult) -> None:
         "results.json": to_json(result),
         "report.html": render_report(result),
         "trials.csv": trials_csv(result),
+        "ledger.csv": ledger_csv(result),
+        "habits.csv": habits_csv(result),
         "cross_sell.csv": cross_sell_csv(result),
         "quality.json": quality_json(result.quality),
     }

@@ -80,7 +80,7 @@ def test_the_confirmation_half_cannot_touch_what_discovery_does(tmp_path: Path) 
 
 def test_a_candidate_that_was_not_promoted_says_so(tmp_path: Path) -> None:
     """Where discovery finds nothing, the verdict rests on the intervals of confirmation alone."""
-    trials = [tried(tmp_path, shop_of_baskets(1000, seed=seed), BASKET)[0] for seed in range(2)]
+    trials = [tried(tmp_path, shop_of_baskets(1500, seed=seed), BASKET)[0] for seed in range(2)]
     not_promoted = [one for one in trials if one.p_discovery_adjusted is not None and one.p_discovery_adjusted > 0.05]
     assert not_promoted
     for trial in not_promoted:

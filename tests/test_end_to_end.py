@@ -16,6 +16,7 @@ from segmentor.cli import main
 from segmentor.tables import CROSS_SELL_COLUMNS, TRIAL_COLUMNS
 
 FILES = {
+    *("ledger.csv", "habits.csv"),
     *("report.html", "trials.csv", "segments.json", "segments.sql", "cross_sell.csv", "results.json", "quality.json"),
     *("manifest.json", "quarantine/transactions.csv", "quarantine/products.csv", "quarantine/customers.csv"),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from segmentor.crossover import measure_crossover
 from segmentor.dealing import deal_labels
 from segmentor.habits import HabitScores, HabitSources, measure_habits, prepare_habits, score_habits
+from segmentor.robustness import measure_robustness
 from segmentor.verdicts import carrying_pair
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Surroundings:
         config: The experiment.
         sources: What habits are made of.
         habits: Habits by time zero, each scored once.
+        observed_until: Day number of the last day of observation.
         progress: Told what is being done.
     """
 
@@ -52,15 +54,22 @@ class Surroundings:
     config: ExperimentConfig
     sources: HabitSources
     habits: dict[TimeZero, HabitScores]
+    observed_until: int
     progress: Callable[[str], None]
 
     @classmethod
     def of(
-        cls, engine: Engine, config: ExperimentConfig, columns: Columns, *, progress: Callable[[str], None]
+        cls,
+        engine: Engine,
+        config: ExperimentConfig,
+        columns: Columns,
+        *,
+        observed_until: int,
+        progress: Callable[[str], None],
     ) -> Surroundings:
         """What is made once for all splits."""
         progress("habits")
-        return cls(engine, config, prepare_habits(engine, config, columns), {}, progress)
+        return cls(engine, config, prepare_habits(engine, config, columns), {}, observed_until, progress)
 
     def look(self, evidence: Evidence, population: Population) -> Beside:
         """Looks beside a split whose customers stand in the table ``labels``, which is another one afterwards."""
@@ -74,10 +83,22 @@ class Surroundings:
         zero = split.time_zero
         if zero not in self.habits:
             self.habits[zero] = score_habits(engine, self.sources, zero)
-        pair = evidence.effects.pairs[carrying_pair(evidence.effects, config)[0]]
+        carrying = carrying_pair(evidence.effects, config)
+        pair = evidence.effects.pairs[carrying[0]]
+        regions = dict(self.sources.attributes).get("region")
         beside = Beside(
             habits=measure_habits(engine, self.habits[zero], split, evidence.groups),
             crossover=measure_crossover(engine, config, split, evidence.groups),
+            robustness=measure_robustness(
+                engine,
+                config,
+                population,
+                evidence.groups,
+                evidence.effects,
+                carrying=carrying,
+                observed_until=self.observed_until,
+                regions=None if regions is None else regions.table,
+            ),
         )
         if not split.of_many_lines or split.threshold is not None:
             return beside

@@ -68,7 +68,7 @@ def run_trials(
         progress: Told what is being done.
     """
     populations = _Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
-    around = Surroundings.of(engine, config, columns, progress=progress)
+    around = Surroundings.of(engine, config, columns, observed_until=populations.observed_until, progress=progress)
     trials: dict[str, Trial] = {}
     declared: list[tuple[Split, Evidence]] = []
     beside: dict[str, Beside] = {}

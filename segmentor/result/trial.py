@@ -155,7 +155,8 @@ class Habit:
         name: ``order value``, ``items per order``, ``weekend share``, ``category: socks``, ``region: north``, ...
         unit: ``money``, ``items`` or ``share``.
         customers: Customers of whom it is known.
-        means: Mean over customers by group, in the order of the trial's groups; ``None`` where nobody is known.
+        means: Mean over customers by group, adjusted for cohorts, in the order of the trial's groups; ``None`` for a group with few
+            customers of whom it is known.
         first: Name of the first group of the pair that is furthest apart.
         second: Name of the second.
         difference: Second minus first with its 95 % interval, in the unit.

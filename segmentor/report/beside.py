@@ -35,7 +35,7 @@ from segmentor.report.numbers import (
 )
 from segmentor.report.small_cells import is_exact, shown_count, shown_counts, shown_table
 from segmentor.report.vocabulary import PARTS
-from segmentor.report.words import excludes, few, level, trial_counts, verdict_pair
+from segmentor.report.words import excludes, few, level, since, trial_counts, verdict_pair
 from segmentor.result import (
     Comparability,
     Crossover,
@@ -146,25 +146,25 @@ def how_found(trial: Trial, result: RunResult) -> list[Markup]:
     return said
 
 
-def dealt(found: DealtLabels, result: RunResult) -> Markup:
-    """What the label would show if products meant nothing."""
+def dealt(trial: Trial, result: RunResult) -> Markup:
+    """What the label of a split would show if products meant nothing; empty where it was not asked."""
+    found = trial.dealt
+    if found is None:
+        return Markup("")
     typical = ""
     if found.ratio is not None and found.share_difference is not None:
         typical = (
             f"; a typical deal gives a ratio of {quantity(found.ratio, RATIO)} and {quantity(found.share_difference, SIGNED_POINTS)} "
             "of the share back"
         )
+    judged = "So the label does not separate by itself."
+    if separates_by_itself(found, result):
+        judged = "Such a label separates by itself: who orders often has bought everything."
+        judged += "" if trial.verdict == "untestable" else " Read the effect as what goes beyond that."
     return Markup(
         "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have been "
         "significant in {} of {}{}. {}"
-    ).format(
-        found.significant,
-        count(found.deals, "deal"),
-        typical,
-        "Such a label separates by itself: who orders often has bought everything. Read the effect as what goes beyond that."
-        if separates_by_itself(found, result)
-        else "So the label does not separate by itself.",
-    )
+    ).format(found.significant, count(found.deals, "deal"), typical, judged)
 
 
 def separates_by_itself(found: DealtLabels, result: RunResult) -> bool:
@@ -177,6 +177,8 @@ def comparable(trial: Trial, min_cell: int) -> str:
     found = trial.comparability
     if found is None:
         return ""
+    if start := since(trial):
+        return f"All are followed from {start} on"
     labelled = sum(group.customers for group in trial.groups)
     share = quantity(found.share, PERCENT) + " of the customers"
     if 0 < labelled * (1 - found.share) < min_cell:
@@ -219,7 +221,7 @@ def cohort_rows(trial: Trial, min_cell: int) -> list[CohortRow]:
     shown = shown_table([*(cohort.customers for cohort in cohorts), rough], min_cell)
     return [
         CohortRow(
-            "the whole period" if cohort.name == "all" else cohort.name,
+            "everybody" if len(cohorts) == 1 else cohort.name,
             [cells[place] for place in columns(trial)],
             _holds_two(cohort.customers),
         )

@@ -76,8 +76,14 @@ def test_a_dealt_label_is_a_warning_where_it_is_significant_too_often(
     """Of twenty deals one is significant by chance; the warning begins well above that."""
     found = DealtLabels(20, significant, 0.9, 0.1)
     assert beside.separates_by_itself(found, laundry) == bool(warnings)
-    assert beside.dealt(found, laundry).count("separates by itself:") == warnings
-    assert f"significant in {significant} of 20 deals" in plain(beside.dealt(found, laundry))
+    tested, circular = (
+        plain(beside.dealt(replace(trial_of(laundry, split), dealt=found), laundry))
+        for split in ("package size", "only small packages")
+    )
+    assert tested.count("separates by itself:") == warnings
+    assert f"significant in {significant} of 20 deals" in tested
+    assert tested.count("Read the effect as") == warnings
+    assert "Read the effect as" not in circular
 
 
 def test_the_cohorts_in_which_groups_could_be_compared_are_named(discovered: RunResult) -> None:
@@ -106,6 +112,12 @@ def test_a_few_customers_without_others_of_their_cohort_are_not_counted(laundry:
     ]
 
 
+def test_a_label_until_a_date_is_followed_by_all_from_the_same_day(discovered: RunResult) -> None:
+    """Whose label is known on a date did not begin then: the page says from when all are followed."""
+    ever = trial_of(discovered, "samples before July")
+    assert plain(beside.comparable(ever, 10)) == "All are followed from 30 June 2017 on"
+
+
 def test_a_size_that_is_hidden_is_not_the_total_of_its_column() -> None:
     """Where a group's size is said roughly, so is a count in its column of cohorts, and the total of its parts."""
     trial = Trial(
@@ -117,7 +129,7 @@ def test_a_size_that_is_hidden_is_not_the_total_of_its_column() -> None:
         ),
     )  # fmt: skip
     row = beside.cohort_rows(trial, 10)[0]
-    assert (row.name, row.customers) == ("the whole period", ["about 260", "about 720"])
+    assert (row.name, row.customers) == ("everybody", ["about 260", "about 720"])
     assert [part.customers for part in beside.parts(trial, 10)[0][1]] == ["about 480", "490"]
 
 

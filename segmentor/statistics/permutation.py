@@ -20,6 +20,12 @@ _TIE = 1e-9
 _BLOCK = 2**18
 """Positions shuffled at a time."""
 
+_MANY = 20_000
+"""Customers above which the sums of large groups are drawn as normal, given those of the small ones."""
+
+_LARGE = 300
+"""Customers in a group whose sum is as good as normal."""
+
 _ARRANGEMENTS = 200_000
 """Distinct relabellings up to which all are looked at."""
 
@@ -49,7 +55,8 @@ def permutation_p(
 
     All distinct relabellings are counted where they are few, or one score and two groups let them be counted in
     halves; else they are drawn, until enough were as extreme. Every relabelling exchanges whole customers, so that the
-    dependence of the scores is kept. The order of the customers does not matter.
+    dependence of the scores is kept. The order of the customers does not matter. Among very many customers only small
+    groups are dealt; given these, the large ones share what is left as normal sums with the same covariance.
 
     Args:
         scores: Shape (n_scores, n_customers).
@@ -252,13 +259,51 @@ def _relabelled(
         resamples: Number of relabellings.
         generator: Of the relabellings.
     """
-    size = max(1, _BLOCK // max(_width(column) for column in customers.T))
+    large = np.flatnonzero(customers.sum(axis=1) >= _LARGE)
+    if customers.sum() <= _MANY or len(large) < 2:
+        large = large[:0]
+    dealt = _pooled(customers, large)
+    own = customers[large] / np.maximum(customers[large].sum(axis=0), 1)
+    root = _spread_of_large(parts, customers[large])
+    size = _BLOCK // max(1, *(_width(column) for column in dealt.T))
     for start in range(0, resamples, size):
         rows = min(size, resamples - start)
         deviations = np.zeros((rows, len(parts[0]), len(customers)))
-        for part, column in zip(parts, customers.T, strict=True):
-            deviations += _shuffled(part, column, rows, generator)
+        for part, column, shares in zip(parts, dealt.T, own.T, strict=True):
+            found = _shuffled(part, column, rows, generator)
+            if large.size:
+                found[:, :, large] = found[:, :, large[:1]] * shares
+            deviations += found
+        if large.size:
+            noise = generator.standard_normal((rows, len(root))) @ root
+            deviations[:, :, large] += noise.reshape(rows, -1, len(large))
         yield deviations
+
+
+def _pooled(customers: IntArray, large: IntArray) -> IntArray:
+    """Numbers of customers with those of the large groups all in the first of them, same shape."""
+    pooled = customers.copy()
+    pooled[large] = 0
+    pooled[large[:1]] = customers[large].sum(axis=0)
+    return pooled
+
+
+def _spread_of_large(parts: Sequence[FloatArray], customers: IntArray) -> FloatArray:
+    """Root of the covariance with which large groups share their pool's sum, scores by groups flat.
+
+    It is the mean over the choices of the pool: with what the small groups vary it makes the whole covariance.
+
+    Args:
+        parts: Centred scores by cohort.
+        customers: Number in each large group, shape (n_groups, n_cohorts).
+    """
+    size = len(parts[0]) * len(customers)
+    covariance = np.zeros((size, size))
+    for part, column in zip(parts, customers.T, strict=True):
+        exchanged = np.diag(column) - np.outer(column, column) / max(int(column.sum()), 1)
+        covariance += np.kron(part @ part.T / (part.shape[1] - 1), exchanged)
+    values, vectors = np.linalg.eigh(covariance)
+    return np.asarray((vectors * np.sqrt(np.maximum(values, 0))).T, dtype=np.float64)
 
 
 def _shuffled(scores: FloatArray, customers: IntArray, rows: int, generator: np.random.Generator) -> FloatArray:
@@ -267,12 +312,16 @@ def _shuffled(scores: FloatArray, customers: IntArray, rows: int, generator: np.
     The largest group is what the others leave: the scores sum to zero.
     """
     deviations = np.zeros((rows, len(scores), len(customers)))
-    dealt = _deal(customers, rows, generator)
-    largest, start = int(customers.argmax()), 0
-    for group in np.flatnonzero(np.arange(len(customers)) != largest):
-        end = start + customers[group]
-        deviations[:, :, group] = scores[:, dealt[:, start:end]].sum(axis=-1).T
-        start = end
+    largest = int(customers.argmax())
+    others = np.flatnonzero((np.arange(len(customers)) != largest) & (customers > 0))
+    if not others.size:
+        return deviations
+    ends = np.cumsum(customers[others])
+    dealt = np.ascontiguousarray(_deal(customers, rows, generator)[:, : ends[-1]])
+    taken = np.empty(dealt.shape)
+    for place, row in enumerate(scores):
+        np.take(row, dealt, out=taken, mode="clip")
+        deviations[:, place, others] = np.add.reduceat(taken, ends - customers[others], axis=1)
     deviations[:, :, largest] = -deviations.sum(axis=-1)
     return deviations
 

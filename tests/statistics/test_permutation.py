@@ -91,19 +91,19 @@ def test_three_groups_are_enumerated():
 
 
 def test_large_p_stops_early_and_keeps_its_level():
-    """Stopping after ten as extreme leaves p valid: over 2,000 null labels it is below 5 % and 20 % as often at most."""
+    """Stopping after ten as extreme leaves p valid: over 600 null labels it is below 5 % and 20 % as often at most."""
     generator = np.random.default_rng(5)
     scores, cohorts = generator.gamma(0.5, 1, (2, 60)), np.zeros(60, dtype=int)
     labels = np.repeat([0, 1, 2], [10, 20, 30])
     found = np.array(
         [
             permutation_p(scores, generator.permutation(labels), cohorts, resamples=199, enough=10, seed=seed)[0]
-            for seed in range(2000)
+            for seed in range(600)
         ]
     )
     assert set(np.unique(found[found <= 0.05] * 200).round(9)) <= set(range(1, 11))
     for level in (0.05, 0.2):
-        assert (found <= level).mean() == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 2000))
+        assert (found <= level).mean() == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 600))
 
 
 @pytest.mark.parametrize(("n", "size"), [(5000, 3), (46, 23)])
@@ -167,6 +167,24 @@ def test_order_of_customers_does_not_matter(n_groups):
     assert permutation_p(scores[:, order], groups[order], cohorts[order], resamples=500, seed=3)[0] == p
 
 
+@pytest.mark.parametrize("small", [60, 12])
+def test_large_groups_may_be_drawn_as_normal(small, monkeypatch):
+    """With one small group and two large ones the tail is the same whether large ones are dealt or drawn."""
+    generator = np.random.default_rng(7)
+    groups = np.repeat([0, 1, 2], [700, 900, small])
+    scores, cohorts = generator.gamma(0.4, 1, (2, len(groups))), generator.integers(0, 3, len(groups))
+    sums = GroupSums.from_scores(scores, groups, cohorts)
+    law = null_law(linear_statistic(sums))
+    smallest = []
+    for many in (20_000, 0):
+        monkeypatch.setattr("segmentor.statistics.permutation._MANY", many)
+        blocks = _relabelled(*_mixed(scores, cohorts, sums.customers), 60_000, generator)
+        smallest.append(np.concatenate([law.p_values(law.lengths(block)).min(axis=1) for block in blocks]))
+    for level in (0.05, 0.005):
+        dealt, drawn = ((p <= level).mean() for p in smallest)
+        assert drawn == pytest.approx(dealt, abs=4 * np.sqrt(2 * dealt / 60_000))
+
+
 def test_p_is_never_zero():
     """Where no relabelling comes near, p is 1 / (B + 1)."""
     scores = np.concatenate([np.zeros(100), np.ones(100)])[None]
@@ -181,9 +199,12 @@ def test_relabelling_without_mixed_cohorts_is_refused():
         permutation_p(np.arange(10.0)[None], groups, groups, resamples=99, seed=1)
 
 
-@pytest.mark.parametrize("shares", [(0.6, 0.3, 0.1), (0.97, 0.015, 0.015)])
-def test_groups_keep_their_sizes_in_every_cohort(shares):
-    """Relabelled group sums have the permutation mean and covariance, for large and for tiny groups."""
+@pytest.mark.parametrize("many", [20_000, 0])
+@pytest.mark.parametrize("shares", [(0.6, 0.3, 0.1), (0.97, 0.015, 0.015), (0.45, 0.1, 0.45)])
+def test_groups_keep_their_sizes_in_every_cohort(shares, many, monkeypatch):
+    """Relabelled group sums have the permutation mean and covariance, large groups dealt or drawn as normal."""
+    monkeypatch.setattr("segmentor.statistics.permutation._MANY", many)
+    monkeypatch.setattr("segmentor.statistics.permutation._LARGE", 100)
     generator = np.random.default_rng(9)
     groups, cohorts = generator.choice(3, 400, p=shares), generator.integers(0, 3, 400)
     scores = generator.gamma(1, 1, (2, 400))

@@ -209,6 +209,21 @@ def test_permutation_is_asked_for_tiny_groups_and_small_ones_of_several(sizes, s
     assert needs_permutation(sums, run_test(sums)) is wanted
 
 
+@pytest.mark.parametrize(
+    ("shape", "group", "shift", "wanted"),
+    [(0.05, 50, 0.6, True), (0.05, 50, 0.0, False), (0.05, 50, 3.0, False), (50, 50, 0.5, False), (0.05, 300, 0.2, False)],
+)  # fmt: skip
+def test_permutation_is_asked_for_skewed_sums_near_the_usual_levels(shape, group, shift, wanted):
+    """Of two groups a small one with skewed scores needs permutations, where p is between 0.001 and 0.1."""
+    generator = np.random.default_rng(3)
+    scores = generator.gamma(shape, 1, 900)
+    groups = (generator.permutation(900) < group).astype(int)
+    sums = GroupSums.from_scores(scores[None] + shift * groups * scores.std(), groups, np.zeros(900, dtype=int))
+    tests = run_test(sums)
+    assert (0.001 < tests.p_value < 0.1) == (shift in (0.2, 0.5, 0.6))
+    assert needs_permutation(sums, tests) is wanted
+
+
 @given(
     order=st.permutations(range(40)),
     factors=st.tuples(st.sampled_from([-4.0, 0.001, 1e6]), st.floats(-100, 100)),

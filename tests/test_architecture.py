@@ -29,7 +29,7 @@ LAYERS = (
         "intake", "tables", "cycles", "splits", "populations", "gap_sums", "effects", "labelling", "evidence", "discovery", "beside", "dealing", "verdicts", "trials", "segments", "assignment", "cross_sell",
         "attributes", "habits", "crossover", "robustness", "report", "synthetic", "example",
     },
-    {"experiment"},
+    {"experiment", "selftest"},
     {"console"},
     {"cli"},
     {"__main__"},

@@ -6,6 +6,7 @@
 ``contacts``   who is written to
 ``truth``      what a run should find
 ``shop``       tables and files
+``renewal``    shops of a few figures and nothing else, drawn by the thousand
 """
 
 from segmentor.synthetic.shop import FragranceShop, simulate_fragrance, write_fragrance

@@ -137,6 +137,11 @@ def show_splits(splits: Sequence[CheckedSplit]) -> None:
     """Print the splits of a config with their groups and whether they can be tried."""
     rows = [(split.name, split.known, _groups(split), split.note) for split in splits]
     show_table(("split", "known", "customers by group", ""), rows)
+    for split in splits:
+        if split.restated is not None:
+            say(f"{split.name} can be asked so:")
+            for line in split.restated.splitlines():
+                say(line)
 
 
 def _groups(split: CheckedSplit) -> str:

@@ -127,6 +127,15 @@ def closest_groups(sums: GroupSums, *, level: float) -> tuple[tuple[int, ...], .
     return tuple(parts)
 
 
+def check_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> None:
+    """Reads the numbers of a split that is to be cut.
+
+    Raises:
+        ExpressionError: A value is no number.
+    """
+    _make_numbers(engine, config, split, "numbers_0")
+
+
 def _cut(
     engine: Engine,
     config: ExperimentConfig,
@@ -179,8 +188,7 @@ def _numbers(
     """Scores, the splits' numbers (``nan`` where unknown) and cohorts of the population's customers, in their order."""
     joins, values = [], []
     for number, split in enumerate(splits):
-        with told_of(config, f"splits.declared: {split.name!r}: {split.by}"):
-            engine.execute(f"create or replace table numbers_{number} as {split.labels}")
+        _make_numbers(engine, config, split, f"numbers_{number}")
         values.append(f"cast(n{number}.segment_group as double) as x{number}")
         joins.append(f"left join numbers_{number} n{number} on n{number}.customer = e.customer")
     names = [f"s{i}" for i in range(len(population.scores))]
@@ -191,6 +199,11 @@ def _numbers(
     scores = np.stack([table[name] / SCORE_UNIT for name in names])
     numbers = np.stack([np.ma.filled(table[f"x{number}"], np.nan) for number in range(len(splits))])
     return scores, numbers.astype(np.float64), np.unique(table["cohort"], return_inverse=True)[1]
+
+
+def _make_numbers(engine: Engine, config: ExperimentConfig, split: Split, table: str) -> None:
+    with told_of(config, f"{split.by!r} of the split {split.name!r}"):
+        engine.execute(f"create or replace table {table} as {split.labels}")
 
 
 def _merge(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Suggestion | None:

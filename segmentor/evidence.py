@@ -106,8 +106,8 @@ def gather(
             obstacle=(
                 "too few customers",
                 (
-                    f"fewer than two groups hold {MIN_AT_RISK} customers in the months of first purchase that the groups share; "
-                    "use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
+                    f"fewer than two groups hold {MIN_AT_RISK} customers, and as many who came back, in the months of first purchase "
+                    "that the groups share; use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
                 ),
             ),
         )

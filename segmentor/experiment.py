@@ -105,12 +105,14 @@ class CheckedSplit:
         known: When it is known.
         groups: Names and customers of its groups.
         note: Whether it can be tried, and how to restate it if not.
+        restated: It as YAML that can be tried, where it cannot as it stands; ``None`` where there is no such text.
     """
 
     name: str
     known: str
     groups: tuple[tuple[str, int], ...]
     note: str
+    restated: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +139,19 @@ def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckR
         for split, groups, obstacle in gather_sizes(
             engine, config, splits, observed_until=cycle.observed_until, progress=progress
         ):
-            note = "can be tried" if obstacle is None else f"{obstacle[0]}: {obstacle[1]}"
+            possible = (
+                "a threshold is chosen in one half of the customers and tested in the other"
+                if split.to_cut
+                else "can be tried"
+            )
             found.append(
-                CheckedSplit(split.name, split.known, tuple((group.name, group.customers) for group in groups), note)
+                CheckedSplit(
+                    split.name,
+                    split.known,
+                    tuple((group.name, group.customers) for group in groups),
+                    possible if obstacle is None else f"{obstacle[0]}: {obstacle[1]}",
+                    split.restated,
+                )
             )
     return CheckResult(Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))), tuple(found))
 

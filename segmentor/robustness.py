@@ -36,6 +36,9 @@ MIN_LASTING = 10
 MIN_TESTED = 30
 """Customers in a group, below which closed forms are too rough for its p."""
 
+DRAWS = 2_000
+"""For the joint law of the scores in a part: p within 2 % is near enough for a table."""
+
 LARGEST = 10
 """Customers who are left out for being the largest."""
 
@@ -490,7 +493,7 @@ def _leave_one_out(cells: _Cells) -> Subset:
 
 def _joint_p(smallest: tuple[float, NullLaw] | None) -> float | None:
     """Of the split's test."""
-    return None if smallest is None else smallest_p_value(*smallest)
+    return None if smallest is None else smallest_p_value(*smallest, draws=DRAWS)
 
 
 def _intervals(measured: Measured, measure: str, level: float) -> PairIntervals | None:

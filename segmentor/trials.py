@@ -11,7 +11,7 @@ import numpy as np
 
 from segmentor.beside import Beside, Surroundings
 from segmentor.cycles import OTHER_SEEDS, Columns, TimeZero, day_number, seeds
-from segmentor.discovery import Suggestion, suggest
+from segmentor.discovery import Suggestion, check_numbers, suggest
 from segmentor.evidence import Evidence, gather
 from segmentor.habits import adjust_habits
 from segmentor.labelling import Labelled, label_customers
@@ -123,6 +123,7 @@ def gather_sizes(
     for split in splits:
         progress(f"groups of {split.name}")
         if split.to_cut:
+            check_numbers(engine, config, split)
             yield split, (), split.untestable
         else:
             labelled = label_customers(engine, config, split, populations.whole(split.time_zero))

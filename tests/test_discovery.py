@@ -13,6 +13,7 @@ from shops import Line, day
 from test_trials import UNTIL, shop, tried
 
 from segmentor.discovery import closest_groups
+from segmentor.errors import ExpressionError
 from segmentor.statistics.linear import GroupSums
 
 BASKET = "    - {name: basket, known: first_purchase, by: order_amount, thresholds: auto}\n"
@@ -122,3 +123,9 @@ def test_like_groups_are_taken_together_whatever_their_order(seed: int, order: l
     assert sorted(sorted(order[place] for place in part) for part in parts) == [[0, 2], [1, 3]]
     assert closest_groups(sums_of([0.0] * 4, 1200, seed), level=1e-6) == ((0, 1, 2, 3),)
     assert len(closest_groups(sums_of([0.0, 2.0, 4.0, 6.0], 1200, seed), level=0.05)) == 4
+
+
+def test_a_column_of_words_cannot_be_cut_and_is_named(tmp_path: Path) -> None:
+    """A value that is no number is the user's to mend: column, split and the cast are named."""
+    with pytest.raises(ExpressionError, match=r"'product_id' of the split 'basket': .*try_cast\(column as double\)"):
+        tried(tmp_path, shop(120), BASKET.replace("order_amount", "product_id"))

@@ -191,3 +191,11 @@ def test_names_and_texts_are_quoted(engine: Engine) -> None:
     odd = """a"b'; DROP TABLE t; --"""
     engine.execute(f"CREATE TABLE {quote(odd)} AS SELECT {literal(odd)} AS {quote(odd)}")
     assert engine.rows(f"SELECT {quote(odd)} FROM {quote(odd)}") == [(odd,)]
+
+
+def test_a_scalar_leaves_the_connection_free(engine: Engine) -> None:
+    """A table can be put right after a single value was read."""
+    assert engine.scalar("select 1") == 1
+    assert engine.scalar("select 1 where false") is None
+    engine.put("numbers", {"n": np.array([1, 2])})
+    assert engine.scalar("select count(*) from numbers") == 2

@@ -44,8 +44,8 @@ class Engine:
     def scalar(self, sql: str, parameters: Sequence[object] = ()) -> Any:
         """The first value of the first row; ``None`` where there is no row."""
         with _errors_of(sql):
-            row = self._connection.execute(sql, parameters).fetchone()
-        return None if row is None else row[0]
+            rows = self._connection.execute(sql, parameters).fetchall()
+        return rows[0][0] if rows else None
 
     def arrays(self, sql: str, *, limit: int = MAX_FETCHED_ROWS) -> dict[str, np.ndarray]:
         """The result as one array a column, masked where it holds NULL.

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         except (KeyboardInterrupt, click.Abort, SegmentorError, click.ClickException, OSError, MemoryError) as error:
             if received or isinstance(error, KeyboardInterrupt | click.Abort):
-                click.echo("interrupted: nothing was written", err=True)
+                click.echo("interrupted: no result was left half written", err=True)
                 return SIGNALLED + (received or [signal.SIGINT])[0]
             return _explain(error)
     return code or 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import math
 import os
 import re
@@ -1017,3 +1018,10 @@ def test_full_config_fits_the_schema() -> None:
 def test_package_has_the_published_configs() -> None:
     """The five experiments of the documentation are there."""
     assert [path.stem for path in CONFIGS] == ["eggs", "fragrance", "household", "ketchup", "laundry"]
+
+
+def test_a_config_error_passes_between_processes() -> None:
+    """Its problems and its text are the same after a journey through pickle."""
+    error = ConfigError(["a.yaml:1: one; mend it", "a.yaml:2: two; mend it"])
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (again.problems, str(again)) == (error.problems, str(error))

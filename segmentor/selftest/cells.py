@@ -189,7 +189,7 @@ def _coverage() -> Iterator[Cell]:
 def _power() -> Iterator[Cell]:
     """Planted ratios of gaps, in shops of three sizes."""
     for factor in (1.1, 1.2, 1.35, 1.5):
-        for customers, runs, quick in ((600, 100, 10), (3_000, 100, 10), (20_000, 50, 2)):
+        for customers, runs, quick in ((600, 100, 10), (3_000, 100, 10), (20_000, 30, 2)):
             yield Cell(
                 name=f"power: gaps x {factor:g}, {customers:,} customers",
                 kind="power",
@@ -210,10 +210,10 @@ def _verdict() -> Iterator[Cell]:
         both = replace(world, days=540, entry_days=180, factor=factor, buys_once=buys_once)
         at_share, at_both = (f"cycle.horizon_days={horizon}" for horizon in (SHARE_HORIZON, BOTH_HORIZON))
         cells: Sequence[tuple[str, RenewalWorld, int, tuple[str, ...], tuple[tuple[str, Target], ...]]] = (
-            ("nothing differs", world, 100, (), shown),
-            ("gaps x 1.05", replace(world, factor=1.05), 50, (), ()),
-            ("share back at the margin", replace(world, factor=SHARE_MARGIN[rate_sd]), 200, (at_share,), not_shown),
-            ("share back and ratio at the margin", both, 200, (at_both,), not_shown),
+            ("nothing differs", world, 60, (), shown),
+            ("gaps x 1.05", replace(world, factor=1.05), 40, (), ()),
+            ("share back at the margin", replace(world, factor=SHARE_MARGIN[rate_sd]), 100, (at_share,), not_shown),
+            ("share back and ratio at the margin", both, 100, (at_both,), not_shown),
         )
         for name, truth, runs, settings, targets in cells:
             yield Cell(
@@ -230,7 +230,7 @@ def _verdict() -> Iterator[Cell]:
         name="verdict: half once, others' gaps x 1.35",
         kind="verdict",
         world=RenewalWorld(buys_once=0.5, factor=1.35),
-        runs=100,
+        runs=60,
         quick=3,
         customers=20_000,
         targets=(("equivalent", NEVER),),

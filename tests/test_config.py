@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import pickle
 import math
 import os
+import pickle
 import re
 import subprocess
 import sys

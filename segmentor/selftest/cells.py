@@ -119,13 +119,14 @@ def _worlds() -> Iterator[tuple[str, RenewalWorld]]:
     }
     for law, world in laws.items():
         for follow_up, entry_days in (("equal", 1), ("unequal", 270)):
-            for rate_sd in RATE_SDS:
+            # Equal customers make the easiest of worlds: one gap law stands for all.
+            for rate_sd in RATE_SDS if law == "gamma" else RATE_SDS[1:]:
                 name = f"{law}, {follow_up}, sd {rate_sd:g}"
                 yield name, replace(world, entry_days=entry_days, rate_sd=rate_sd)
 
 
 def _null() -> Iterator[Cell]:
-    """Nothing separates: 48 cells of a world and a size of the group, then what makes it harder."""
+    """Nothing separates: 40 cells of a world and a size of the group, then what makes it harder."""
     small, half = Labels("5 %", (0.95, 0.05)), Labels("50 %")
     base = RenewalWorld(rate_sd=1.0)
     hard = (
@@ -244,7 +245,7 @@ def _lifetime() -> Iterator[Cell]:
             name=f"lifetime: {name}",
             kind="lifetime",
             world=world,
-            runs=5,
+            runs=3,
             quick=1,
             targets=(("refused", ALWAYS), ("restated: answered", ALWAYS)),
         )

@@ -18,7 +18,7 @@ from segmentor.selftest.shops import opened
 from segmentor.statistics.cox import GroupedGaps, clustered_logrank
 from segmentor.statistics.linear import GroupSums, centre, linear_statistic
 from segmentor.statistics.naive import greenwood_errors, naive_logrank_p
-from segmentor.statistics.permutation import permutation_p
+from segmentor.statistics.permutation import drawn_p, permutation_p
 from segmentor.statistics.score_tests import needs_permutation, null_law, test_scores
 from segmentor.statistics.survival import LifeTable, survival, survival_band
 from segmentor.synthetic.renewal import draw_shop, true_curves
@@ -118,14 +118,21 @@ def _tried(
     smallest = np.nanmin(law.p_values(law.lengths(deviations)), axis=-1)
     order = np.argsort(smallest, kind="stable")
     closed = law.skewness is not None and sums.customers.sum(axis=1).min() >= 30
-    return (
-        _DrawnTests(
-            smallest[order],
-            len(scored.scores) if closed else None,
-            cache(lambda place: _p_value(scored, drawn[order[place]])),
-        ),
-        drawn,
-    )
+    possible = int(np.searchsorted(smallest[order], max(LEVELS.values()), side="right")) if closed else len(drawn)
+
+    @cache
+    def relabelled() -> list[float]:
+        """p-values by permutation of the draws that may count, from one set of relabellings: all have the same group sizes."""
+        several = list(drawn[order[:possible]])
+        return drawn_p(scored.scores, several, scored.cohort, resamples=RESAMPLES, seed=1)
+
+    @cache
+    def p_of(place: int) -> float:
+        sums = GroupSums.from_scores(scored.scores, drawn[order[place]], scored.cohort)
+        test = test_scores(sums)
+        return relabelled()[place] if needs_permutation(sums, test) else test.p_value
+
+    return _DrawnTests(smallest[order], len(scored.scores) if closed else None, p_of), drawn
 
 
 def _tested_one_by_one(scored: ScoredCustomers, drawn: IntArray) -> _DrawnTests:

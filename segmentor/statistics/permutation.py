@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import comb, prod
@@ -93,14 +93,54 @@ def permutation_p(
         everything = law.lengths(_all_deviations(parts, customers))
         return float((everything >= bounds).any(axis=-1).mean()), "exact"
     generator = np.random.default_rng(seed)
-    drawn = as_small = 0
-    for deviations in _relabelled(parts, customers, resamples, generator):
-        as_extreme = np.flatnonzero((law.lengths(deviations) >= bounds).any(axis=-1))
+    drawn = (law.lengths(deviations) for deviations in _relabelled(parts, customers, resamples, generator))
+    return _counted(drawn, bounds, enough), "permutation"
+
+
+def drawn_p(
+    scores: FloatArray,
+    several_groups: Sequence[IntArray],
+    cohorts: IntArray,
+    *,
+    resamples: int = 10_000,
+    enough: int = 400,
+    seed: int,
+) -> list[float]:
+    """What `permutation_p` draws for several labels with the same group sizes in every cohort, from one set of relabellings.
+
+    Args:
+        scores: Shape (n_scores, n_customers).
+        several_groups: Labels, each of shape (n_customers,).
+        cohorts: Number of the customer's cohort, 0 first, shape (n_customers,).
+        resamples: As in `permutation_p`.
+        enough: As in `permutation_p`.
+        seed: As in `permutation_p`.
+    """
+    bounds, law = [], None
+    for groups in several_groups:
+        sums = GroupSums.from_scores(scores, groups, cohorts)
+        linear = linear_statistic(sums)
+        law = null_law(linear)
+        lengths = law.lengths(linear.deviation)
+        bounds.append(law.lengths_at(float(np.nanmin(law.p_values(lengths)))) - _TIE)
+    if law is None:
+        return []
+    parts, customers = _mixed(scores, cohorts, sums.customers)
+    generator = np.random.default_rng(seed)
+    drawn = [law.lengths(deviations) for deviations in _relabelled(parts, customers, resamples, generator)]
+    return [_counted(drawn, bound, enough) for bound in bounds]
+
+
+def _counted(drawn: Iterable[FloatArray], bounds: FloatArray, enough: int) -> float:
+    """Share of blocks of drawn lengths, (n, n_scores), that reach a bound; no more are looked at than it takes for enough."""
+    seen = as_small = 0
+    for lengths in drawn:
+        as_extreme = np.flatnonzero((lengths >= bounds).any(axis=-1))
         if as_small + len(as_extreme) >= enough:
-            return enough / (drawn + int(as_extreme[enough - as_small - 1]) + 1), "permutation"
+            return enough / (seen + int(as_extreme[enough - as_small - 1]) + 1)
         as_small += len(as_extreme)
-        drawn += len(deviations)
-    return (as_small + 1) / (resamples + 1), "permutation"
+        seen += len(lengths)
+    return (as_small + 1) / (seen + 1)
 
 
 def exact_tails(scores: FloatArray, chosen: IntArray, cohorts: IntArray) -> ExactTails:

@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from segmentor.errors import StatisticsError
 from segmentor.statistics.linear import GroupSums, linear_statistic
-from segmentor.statistics.permutation import _mixed, _relabelled, exact_tails, permutation_p
+from segmentor.statistics.permutation import _mixed, _relabelled, drawn_p, exact_tails, permutation_p
 from segmentor.statistics.score_tests import null_law
 from segmentor.statistics.score_tests import test_scores as run_test
 
@@ -216,3 +216,22 @@ def test_groups_keep_their_sizes_in_every_cohort(shares, many, monkeypatch):
     covariance = np.einsum("nkg,nlh->klgh", drawn, drawn) / len(drawn)
     scale = spread[:, None, :, None] * spread[None, :, None, :]
     np.testing.assert_allclose(covariance / scale, linear.covariance / scale, atol=0.04)
+
+
+def test_several_labels_share_one_set_of_relabellings():
+    """Labels with the same group sizes have the p-values that each has alone, to the last bit."""
+    generator = np.random.default_rng(3)
+    cohorts = generator.integers(3, size=300)
+    scores = generator.gamma(0.3, size=(2, 300))
+    first = (generator.random(300) < 0.2).astype(int)
+    several = [first]
+    for _ in range(4):
+        other = first.copy()
+        for cohort in range(3):
+            own = cohorts == cohort
+            other[own] = generator.permutation(first[own])
+        several.append(other)
+    alone = [permutation_p(scores, groups, cohorts, resamples=2000, enough=100, seed=7) for groups in several]
+    assert {tail for _, tail in alone} == {"permutation"}
+    assert drawn_p(scores, several, cohorts, resamples=2000, enough=100, seed=7) == [p for p, _ in alone]
+    assert len(set(alone)) > 1

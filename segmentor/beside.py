@@ -75,7 +75,7 @@ class Surroundings:
         """Looks beside a split whose customers stand in the table ``labels``, which is another one afterwards."""
         engine, config, split = self.engine, self.config, evidence.split
         if evidence.test is None or evidence.effects is None:
-            if split.untestable is None or not split.of_many_lines or split.to_cut:
+            if split.untestable is None or not split.of_many_lines:
                 return Beside()
             # A label over the whole history is described, and dealt to show why.
             asked = replace(split, untestable=None)

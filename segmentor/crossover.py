@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.cycles import told_of
+from segmentor.cycles import lines_of_occasions, told_of
 from segmentor.result import Crossover, CrossoverCell, Interval
 from segmentor.statistics.arrays import IntArray
 from segmentor.statistics.two_sample import cramers_v, kappa, wilson_interval
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
     from segmentor.result import GroupEffect
     from segmentor.splits import Split
-    from segmentor.statistics.two_sample import Estimate
 
 MIN_BOTH = 50
 """Customers with both labels below whom there is no table."""
@@ -57,17 +55,17 @@ def measure_crossover(
     customers, first, second = int(counts.sum()), counts.sum(axis=1), counts.sum(axis=0)
     if customers < MIN_BOTH or np.count_nonzero(first) < 2:
         return None
-    association = cramers_v(counts)
+    p_value = cramers_v(counts).p_value
     cells = np.count_nonzero(first) * np.count_nonzero(second)
     return Crossover(
-        purchases=split.purchases,
+        purchases=split.time_zero.purchases,
         customers=customers,
         cells=tuple(
             CrossoverCell(
                 first=group.name,
                 second=other.name,
                 customers=int(counts[row, column]),
-                share=_interval(wilson_interval(int(counts[row, column]), int(first[row]))),
+                share=Interval.of(*wilson_interval(int(counts[row, column]), int(first[row]))),
                 lift=_lift(int(counts[row, column]), int(first[row]), int(second[column]), customers),
             )
             for row, group in enumerate(groups)
@@ -75,8 +73,8 @@ def measure_crossover(
         ),
         same_share=int(np.trace(counts)) / customers,
         expected_same_share=int(first @ second) / customers**2,
-        stickiness=_interval(kappa(counts)),
-        p_value=_defined(association.p_value) if customers**2 >= MIN_PER_CELL * cells else None,
+        stickiness=Interval.of(*kappa(counts)),
+        p_value=p_value if np.isfinite(p_value) and customers**2 >= MIN_PER_CELL * cells else None,
     )
 
 
@@ -86,7 +84,7 @@ def _counts(engine: Engine, config: ExperimentConfig, split: Split, groups: Sequ
     counts = np.zeros((len(groups), len(groups)), dtype=np.int64)
     with told_of(config, f"the groups of {split.name!r}"):
         rows = engine.rows(
-            f"with nexts as ({split.labels_of(_next_window(engine, config, split.purchases))})\n"
+            f"with nexts as ({split.labels_of(_next_window(engine, config, split.time_zero.purchases))})\n"
             "select l.group_no, n.segment_group, count(*) from labels l join everyone e using (customer_no)\n"
             "join nexts n on n.customer = e.customer where n.segment_group is not null group by 1, 2"
         )
@@ -97,24 +95,12 @@ def _counts(engine: Engine, config: ExperimentConfig, split: Split, groups: Sequ
 
 
 def _next_window(engine: Engine, config: ExperimentConfig, purchases: int) -> str:
-    """Makes ``_next_window_<n>``: the purchase lines of occasions n + 1 to 2n, of customers who have 2n, like ``_window_<n>``."""
-    name, last = f"_next_window_{purchases}", config.cycle.merge_within_days - 1
-    engine.execute(
-        f"create table if not exists {name} as select p.*, k._start as _known_since\nfrom _purchases p\n"
-        f"join _occasions b on b._customer = p._customer and b._number = {purchases + 1}\n"
-        f"join _occasions k on k._customer = p._customer and k._number = {2 * purchases}\n"
-        f"where p._day between b._start and k._start + {last}"
-    )
+    """Makes ``_next_window_<n>``: the lines of occasions n + 1 to 2n, of customers who have 2n, like ``_window_<n>``."""
+    name = f"_next_window_{purchases}"
+    lines = lines_of_occasions(config, purchases + 1, 2 * purchases)
+    engine.execute(f"create table if not exists {name} as {lines}")
     return name
 
 
 def _lift(count: int, first: int, second: int, customers: int) -> float | None:
     return count * customers / (first * second) if first and second else None
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(*(_defined(value) for value in (estimate.value, estimate.low, estimate.high)))
-
-
-def _defined(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -276,15 +276,7 @@ def window_queries(config: ExperimentConfig, columns: Columns, zero: TimeZero) -
     """
     name = f"_window_{zero.suffix}"
     if zero.until is None:
-        last = config.cycle.merge_within_days - 1
-        yield (
-            name,
-            (
-                "select p.*, k._start as _known_since\n  from _purchases p\n"
-                f"  join _occasions k on k._customer = p._customer and k._number = {zero.purchases}\n"
-                f"  where p._day <= k._start + {last}"
-            ),
-        )
+        yield name, lines_of_occasions(config, 1, zero.purchases)
         return
     more, join = "", ""
     if config.data.customers is not None:
@@ -295,6 +287,23 @@ def window_queries(config: ExperimentConfig, columns: Columns, zero: TimeZero) -
     yield (
         name,
         f"select p.*{more}, {zero.until} as _known_since\n  from _purchases p{join}\n  where p._day < {zero.until}",
+    )
+
+
+def lines_of_occasions(config: ExperimentConfig, first: int, last: int) -> str:
+    """SELECT of the purchase lines of each customer's occasions first to last, of customers who have so many.
+
+    Adds ``_known_since``, the day on which the last of them began.
+    """
+    reach = config.cycle.merge_within_days - 1
+    begun, since = "", ""
+    if first > 1:
+        begun = f"  join _occasions b on b._customer = p._customer and b._number = {first}\n"
+        since = "p._day >= b._start and "
+    return (
+        "select p.*, k._start as _known_since\n  from _purchases p\n"
+        f"{begun}  join _occasions k on k._customer = p._customer and k._number = {last}\n"
+        f"  where {since}p._day <= k._start + {reach}"
     )
 
 
@@ -395,12 +404,14 @@ def build_population(engine: Engine, config: ExperimentConfig, zero: TimeZero, *
 
 def cohort_name(config: ExperimentConfig, code: int) -> str:
     """The month (``2024-03``) or quarter (``2024-Q1``) of a cohort's code; ``all`` without cohorts."""
-    match config.cycle.advanced.cohort:
-        case "month":
-            return f"{code // 12}-{code % 12 + 1:02d}"
-        case "quarter":
-            return f"{code // 4}-Q{code % 4 + 1}"
-    return EVERYBODY
+    months = MONTHS_OF_COHORT[config.cycle.advanced.cohort]
+    return period_name(code, months) if months else EVERYBODY
+
+
+def period_name(number: int, months: int) -> str:
+    """The month (``2024-03``), quarter (``2024-Q1``) or year of a number of periods of so many months since the year 0."""
+    year, place = divmod(number, 12 // months)
+    return {1: f"{year}-{place + 1:02d}", 3: f"{year}-Q{place + 1}", 12: str(year)}[months]
 
 
 @contextmanager
@@ -434,6 +445,9 @@ RESERVED = {
     *("_date", "_year", "_month", "_monthday", "_customer_no", "_day_no"),
 }
 """Columns that our queries add to the shop's."""
+
+MONTHS_OF_COHORT = {"month": 1, "quarter": 3, "none": 0}
+"""Months of time zero that are one cohort, by ``cycle.advanced.cohort``; 0 where all customers are one."""
 
 EXPRESSIONS = {"_dated": "data.transactions.derive", "_products": "data.products.derive"}
 """Queries that compute other expressions of the config than ``cycle.purchase``."""
@@ -497,9 +511,9 @@ def _counted(gaps: str) -> str:
 
 
 def _cohort(config: ExperimentConfig, start: str) -> str:
-    divisor = {"month": 1, "quarter": 3, "none": 0}[config.cycle.advanced.cohort]
+    months = MONTHS_OF_COHORT[config.cycle.advanced.cohort]
     day = f"date '1970-01-01' + cast({start} as integer)"
-    return f"cast((year({day}) * 12 + month({day}) - 1) // {divisor} as integer)" if divisor else "0"
+    return f"cast((year({day}) * 12 + month({day}) - 1) // {months} as integer)" if months else "0"
 
 
 def _summary(engine: Engine, config: ExperimentConfig) -> CycleSummary:

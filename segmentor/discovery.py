@@ -60,7 +60,6 @@ def suggest(
     config: ExperimentConfig,
     splits: Sequence[tuple[Split, Population]],
     *,
-    seed: int,
     describe: bool = True,
 ) -> tuple[Suggestion | None, ...]:
     """Screens numbers for thresholds, and groups that cannot be told apart for how to merge them.
@@ -69,25 +68,25 @@ def suggest(
         engine: Holds the splits' sources and the populations' tables.
         config: The experiment.
         splits: Splits to cut (``to_cut``) or to merge, each with its population's discovery half.
-        seed: Of the relabellings and resamples.
-        describe: Look at the stability of cutpoints too.
+        describe: Look at the stability of cutpoints too, and relabel more often.
 
     Returns:
         One suggestion a split, in their order; ``None`` where there is nothing to suggest: no threshold leaves a tenth of the
         customers on both sides, or all groups or none can be told apart.
     """
     found: dict[int, Suggestion] = {}
-    for population in {id(each): each for _, each in splits}.values():
-        numbers = [number for number, (split, own) in enumerate(splits) if own is population and split.to_cut]
-        if numbers and population.tau_days:
-            cut = _cut(
-                engine, config, [splits[number][0] for number in numbers], population, seed=seed, describe=describe
-            )
+    families: dict[Population, list[int]] = {}
+    for number, (split, population) in enumerate(splits):
+        if split.to_cut:
+            families.setdefault(population, []).append(number)
+    for population, numbers in families.items():
+        if population.tau_days:
+            cut = _cut(engine, config, [splits[number][0] for number in numbers], population, describe=describe)
             found |= {number: one for number, one in zip(numbers, cut, strict=True) if one is not None}
     for number, (split, population) in enumerate(splits):
         if not split.to_cut and (merged := _merge(engine, config, split, population)) is not None:
             found[number] = merged
-    screened = _adjust(config, found, families=len({id(population) for split, population in splits if split.to_cut}))
+    screened = _adjust(config, found, families=len(families))
     return tuple(screened.get(number) for number in range(len(splits)))
 
 
@@ -142,13 +141,12 @@ def _cut(
     splits: Sequence[Split],
     population: Population,
     *,
-    seed: int,
     describe: bool,
 ) -> list[Suggestion | None]:
     """The best threshold of each number, all tested with the same relabellings of customers."""
     scores, numbers, cohorts = _numbers(engine, config, splits, population)
     screen = threshold_screen(
-        scores, numbers, cohorts, resamples=SCREENING_RESAMPLES if describe else OTHER_RESAMPLES, seed=seed
+        scores, numbers, cohorts, resamples=SCREENING_RESAMPLES if describe else OTHER_RESAMPLES, seed=config.seed
     )
     found: list[Suggestion | None] = [None] * len(splits)
     for j in np.flatnonzero(screen.tried).tolist():
@@ -156,7 +154,7 @@ def _cut(
         known = np.isfinite(numbers[j])
         chosen = (
             cutpoint_stability(
-                scores[:, known], numbers[j][known], cohorts[known], resamples=STABILITY_RESAMPLES, seed=seed
+                scores[:, known], numbers[j][known], cohorts[known], resamples=STABILITY_RESAMPLES, seed=config.seed
             )
             if describe
             else np.array([threshold])

@@ -376,10 +376,10 @@ def _describe(
         group,
         share_back=back[horizon],
         shares_back=tuple(ShareBack(day, back[day]) for day in return_days),
-        mean_cycle_days=_interval(
+        mean_cycle_days=Interval.of(
             mean, mean * np.exp(-NORMAL_975 * error / mean), mean * np.exp(NORMAL_975 * error / mean)
         ),
-        restricted_mean_days=_interval(restricted, restricted - spread, restricted + spread),
+        restricted_mean_days=Interval.of(restricted, restricted - spread, restricted + spread),
         median_days=estimates.median,
         curve=Curve(
             days=tuple(grid),
@@ -396,7 +396,7 @@ def _shares_back(estimates: _Estimates) -> dict[int, Interval]:
     low, high = survival_band(estimates.survival, estimates.survival_errors)
     low, high = (np.where(np.isnan(bound), estimates.survival, bound) for bound in (low, high))
     bounds = zip(estimates.days, estimates.survival, low, high, strict=True)
-    return {day: _interval(1 - share, 1 - above, 1 - below) for day, share, below, above in bounds}
+    return {day: Interval.of(1 - share, 1 - above, 1 - below) for day, share, below, above in bounds}
 
 
 def _differences(
@@ -435,7 +435,7 @@ def _pairs(
         PairEffect(
             first=names[first],
             second=names[second],
-            ratio=_interval(*np.exp([ratios.difference[k], ratios.low[k], ratios.high[k]])),
+            ratio=Interval.of(*np.exp([ratios.difference[k], ratios.low[k], ratios.high[k]])),
             difference_days=_nth(lengths, k),
             share_difference=_nth(shares[horizon], k),
             share_differences=tuple(ShareBack(day, _nth(shares[day], k)) for day in return_days),
@@ -467,12 +467,7 @@ def _half_effects(curves: _Curves, lives: tuple[FloatArray, FloatArray], horizon
 
 
 def _nth(intervals: PairIntervals, k: int) -> Interval:
-    return _interval(intervals.difference[k], intervals.low[k], intervals.high[k])
-
-
-def _interval(estimate: float, low: float, high: float) -> Interval:
-    """Undefined numbers become ``None``."""
-    return Interval(*(float(value) if np.isfinite(value) else None for value in (estimate, low, high)))
+    return Interval.of(intervals.difference[k], intervals.low[k], intervals.high[k])
 
 
 def _from_day_on(numbers: FloatArray | IntArray) -> np.ndarray:

@@ -32,7 +32,7 @@ class Evidence:
         groups: Groups with their sizes.
         not_known: Customers to whom no group applies.
         no_follow_up: Labelled customers not observed after time zero.
-        comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups.
+        comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups, or far too many.
         test: Its test; ``None`` where there is an obstacle.
         effects: Its effects; ``None`` where there is an obstacle.
         obstacle: Reason code for which it is untestable, and how to restate it.

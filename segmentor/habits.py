@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
     from segmentor.result import GroupEffect, Trial
     from segmentor.splits import Split
-    from segmentor.statistics.two_sample import Estimate
 
 MIN_KNOWN = 30
 """Customers of a group whose habit is known, below whom the group takes no part in its test."""
@@ -281,8 +280,8 @@ def _habit(sums: _Sums, names: Sequence[str]) -> Habit | None:
         means=tuple(means),
         first=names[taking_part[first]],
         second=names[taking_part[second]],
-        difference=_interval(welch_difference(*samples, level=level).difference),
-        standardised=_interval(hedges_g(*samples, level=level)),
+        difference=Interval.of(*welch_difference(*samples, level=level).difference),
+        standardised=Interval.of(*hedges_g(*samples, level=level)),
         p_value=p_value,
         p_adjusted=p_value,
     )
@@ -310,10 +309,6 @@ def _p_value(sums: GroupSums) -> float | None:
 
 def _surest(habit: Habit) -> tuple[float, float, str]:
     return habit.p_value, -abs(habit.standardised.estimate or 0.0), habit.name
-
-
-def _interval(estimate: Estimate) -> Interval:
-    return Interval(*(None if math.isnan(value) else value for value in (estimate.value, estimate.low, estimate.high)))
 
 
 def _measured(engine: Engine, scores: HabitScores, n_groups: int) -> Iterator[_Sums]:

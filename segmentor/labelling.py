@@ -44,14 +44,14 @@ class Labelled:
         groups: In the order of the config, by value where there is none.
         not_known: Members of the population to whom no group applies.
         no_follow_up: Labelled customers without a gap in the population.
-        comparability: Whether the groups share cohorts and follow-up.
+        comparability: Whether the groups share cohorts and follow-up; ``None`` for more than ``MAX_GROUPS``.
         obstacle: Reason code for which the split cannot be tested, and how to restate it; ``None`` where it can.
     """
 
     groups: tuple[GroupEffect, ...]
     not_known: int
     no_follow_up: int
-    comparability: Comparability
+    comparability: Comparability | None
     obstacle: tuple[str, str] | None
 
 
@@ -96,45 +96,105 @@ def label_customers(
     }
     groups = tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names))
     labelled = sum(group.customers for group in groups)
-    comparability = _comparability(engine, config, len(groups))
+    obstacle, comparability = _obstacle(groups, population), None
+    if len(groups) <= MAX_GROUPS:
+        comparability = _comparability(engine, config, len(groups))
+        obstacle = obstacle or _not_comparable(comparability)
+        if obstacle is None and split.source == "_attributes":
+            obstacle = _made_of_purchases(engine, split)
     return Labelled(
         groups=groups,
         not_known=population.members - labelled,
         no_follow_up=sum(counts.values()) - labelled,
         comparability=comparability,
-        obstacle=_obstacle(groups, population)
-        or _not_comparable(comparability)
-        or (_made_of_purchases(engine, split) if split.source == "_attributes" else None),
+        obstacle=obstacle,
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PowerSums:
+    """Power sums of customers' fixed-point scores (``SCORE_UNIT`` is 1) by cell. All arrays have a row a cell.
+
+    Attributes:
+        customers: How many, shape (n_cells,).
+        sums: Of scores, shape (n_cells, n_scores).
+        products: Of products of two, shape (n_cells, n_scores, n_scores).
+        cubes: Of cubes, shape (n_cells, n_scores).
+    """
+
+    customers: IntArray
+    sums: np.ndarray
+    products: np.ndarray
+    cubes: np.ndarray
+
+    def in_floats(self) -> PowerSums:
+        """Rounded, for sums of many of them."""
+        return PowerSums(self.customers, *(part.astype(np.float64) for part in (self.sums, self.products, self.cubes)))
+
+    def of_groups(
+        self, cells: IntArray, groups: IntArray, cohorts: IntArray, *, n_groups: int
+    ) -> tuple[IntArray, np.ndarray, np.ndarray, np.ndarray]:
+        """Some of the cells as ``GroupSums.from_power_sums`` takes them.
+
+        Args:
+            cells: Which of them, in any order, shape (n,).
+            groups: Number of the group of each of these, 0 first, same shape.
+            cohorts: Number of the cohort of each, 0 first, same shape.
+            n_groups: How many groups there are.
+        """
+        n_cohorts, kind = int(cohorts.max()) + 1, self.sums.dtype
+        customers = np.zeros((n_groups, n_cohorts), dtype=np.int64)
+        sums = np.zeros((n_groups, n_cohorts, *self.sums.shape[1:]), dtype=kind)
+        products = np.zeros((n_cohorts, *self.products.shape[1:]), dtype=kind)
+        cubes = np.zeros((n_cohorts, *self.cubes.shape[1:]), dtype=kind)
+        np.add.at(customers, (groups, cohorts), self.customers[cells])
+        np.add.at(sums, (groups, cohorts), self.sums[cells])
+        np.add.at(products, cohorts, self.products[cells])
+        np.add.at(cubes, cohorts, self.cubes[cells])
+        return customers, np.moveaxis(sums, -1, 0), np.moveaxis(products, 0, -1), cubes.T
+
+
+def power_sums(
+    engine: Engine, population: Population, keys: Sequence[str], *, customers: str = "labels"
+) -> tuple[IntArray, PowerSums]:
+    """Power sums of the scores of labelled customers who are alike.
+
+    Args:
+        engine: Holds the population's tables.
+        population: The customers' population.
+        keys: Columns in which the customers of a cell are alike, integers.
+        customers: Table of ``customer_no`` and the keys.
+
+    Returns:
+        The keys of each cell, ascending, shape (n_cells, n_keys), and its sums in Python integers.
+    """
+    count = len(population.scores)
+    pairs = [(i, j) for i in range(count) for j in range(i, count)]
+    sums = [
+        *(f"sum(s{i})" for i in range(count)),
+        *(f"sum(cast(s{i} as hugeint) * s{j})" for i, j in pairs),
+        *(f"sum(cast(s{i} as hugeint) * s{i} * s{i})" for i in range(count)),
+    ]
+    alike = ", ".join(keys)
+    rows = engine.rows(
+        f"select {alike}, count(*), {', '.join(sums)}\n"
+        f"from {customers} join scores_{population.suffix} using (customer_no) group by {alike} order by {alike}"
+    )
+    cells = np.array([row[: len(keys) + 1] for row in rows], dtype=np.int64)
+    totals = np.array([row[len(keys) + 1 :] for row in rows], dtype=object)
+    products = np.empty((len(rows), count, count), dtype=object)
+    for at, (i, j) in enumerate(pairs, start=count):
+        products[:, i, j] = products[:, j, i] = totals[:, at]
+    return cells[:, :-1], PowerSums(cells[:, -1], totals[:, :count], products, totals[:, count + len(pairs) :])
 
 
 def group_sums(engine: Engine, population: Population, n_groups: int) -> GroupSums:
-    """Power sums of the labelled customers' scores by group and cohort."""
-    count = len(population.scores)
-    sums = [f"sum(s{i})" for i in range(count)]
-    products = [f"sum(cast(s{i} as hugeint) * s{j})" for i in range(count) for j in range(i, count)]
-    cubes = [f"sum(cast(s{i} as hugeint) * s{i} * s{i})" for i in range(count)]
-    rows = engine.rows(
-        f"select l.cohort, l.group_no, count(*), {', '.join(sums + products + cubes)}\n"
-        f"from labels l join scores_{population.suffix} s using (customer_no) group by 1, 2 order by 1, 2"
-    )
-    cohorts = sorted({row[0] for row in rows})
-    index = {cohort: number for number, cohort in enumerate(cohorts)}
-    customers = np.zeros((n_groups, len(cohorts)), dtype=np.int64)
-    score_sums = np.zeros((count, n_groups, len(cohorts)), dtype=object)
-    product_sums = np.zeros((count, count, len(cohorts)), dtype=object)
-    cube_sums = np.zeros((count, len(cohorts)), dtype=object)
-    pairs = [(i, j) for i in range(count) for j in range(i, count)]
-    for cohort, group, n, *values in rows:
-        k = index[cohort]
-        customers[group, k] = n
-        score_sums[:, group, k] = values[:count]
-        for (i, j), value in zip(pairs, values[count : count + len(pairs)], strict=True):
-            product_sums[i, j, k] += value
-            if i != j:
-                product_sums[j, i, k] += value
-        cube_sums[:, k] += np.array(values[count + len(pairs) :], dtype=object)
-    return GroupSums.from_power_sums(customers, score_sums, product_sums, cube_sums, scale=SCORE_UNIT)
+    """Sums of the labelled customers' scores by group and cohort."""
+    keys, sums = power_sums(engine, population, ("cohort", "group_no"))
+    cohorts = np.unique(keys[:, 0], return_inverse=True)[1]
+    parts = sums.of_groups(np.arange(len(keys)), keys[:, 1], cohorts, n_groups=n_groups)
+    # Their order in memory decides the last digit of every sum over cohorts.
+    return GroupSums.from_power_sums(*(np.ascontiguousarray(part) for part in parts), scale=SCORE_UNIT)
 
 
 def labelled_scores(engine: Engine, population: Population) -> tuple[FloatArray, IntArray, IntArray]:
@@ -213,7 +273,7 @@ def _made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
         "  select group_no, 2 * rank() over (partition by cohort order by cycles) + count(*) over (partition by cohort, cycles) - 1\n"
         "    - count(*) over (partition by cohort) as place, count(*) over (partition by cohort) as of from labels)\n"
         "select group_no, count(*), sum(cast(1000000 * place // of as bigint)),\n"
-        "  sum(cast(1000000 * place // of as hugeint) * (1000000 * place // of)) from ranked group by 1"
+        "  sum(cast(1000000 * place // of as hugeint) * (1000000 * place // of)) from ranked group by 1 order by 1"
     )
     sizes, sums, squares = (np.array([float(row[part]) for row in rows]) for part in (1, 2, 3))
     n, mean = sizes.sum(), sums.sum() / sizes.sum()

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.cycles import WEIGHT_UNIT
+from segmentor.cycles import WEIGHT_UNIT, period_name
 from segmentor.effects import MIN_AT_RISK, Effects, cohort_weights
 from segmentor.errors import StatisticsError
 from segmentor.gap_sums import WeightedGaps, side_by_side, weighted_gaps, with_counts
+from segmentor.labelling import PowerSums, power_sums
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import GroupEffect, Interval, Subset
 from segmentor.statistics.arrays import FloatArray, IntArray
@@ -153,23 +154,17 @@ class _Cells:
 
     Attributes:
         keys: What they are alike in, in the order of ``KEYS``.
-        regions: Names of the regions.
         cohort: Number of the cohort, 0 first.
-        follow_up: Longest, in days.
-        customers: How many.
-        sums: Sums of fixed-point scores, shape (n_cells, n_scores).
-        products: Of products of two, shape (n_cells, n_scores, n_scores).
-        cubes: Of cubes, shape (n_cells, n_scores).
+        scores: Sums of their scores.
+        regions: Names of the regions.
+        longest: Longest follow-up of all, in days.
     """
 
     keys: IntArray
-    regions: tuple[str, ...]
     cohort: IntArray
-    follow_up: IntArray
-    customers: IntArray
-    sums: FloatArray
-    products: FloatArray
-    cubes: FloatArray
+    scores: PowerSums
+    regions: tuple[str, ...]
+    longest: int
 
     def key(self, name: str) -> IntArray:
         """One of the keys, shape (n_cells,)."""
@@ -179,6 +174,11 @@ class _Cells:
     def group(self) -> IntArray:
         """Number of the group."""
         return self.key("group_no")
+
+    @property
+    def customers(self) -> IntArray:
+        """How many."""
+        return self.scores.customers
 
     def size(self, chosen: np.ndarray) -> int:
         """Customers in the chosen cells."""
@@ -193,17 +193,9 @@ class _Cells:
         chosen = chosen & (in_group >= MIN_TESTED)[self.group]
         if (in_group >= MIN_TESTED).sum() < 2:
             return None
-        group, cohort = self.group[chosen], self.cohort[chosen]
-        shape, count = (len(in_group), int(self.cohort.max()) + 1), self.sums.shape[1]
-        customers = np.zeros(shape, dtype=np.int64)
-        sums, products = np.zeros((*shape, count)), np.zeros((shape[1], count, count))
-        cubes = np.zeros((shape[1], count))
-        np.add.at(customers, (group, cohort), self.customers[chosen])
-        np.add.at(sums, (group, cohort), self.sums[chosen])
-        np.add.at(products, cohort, self.products[chosen])
-        np.add.at(cubes, cohort, self.cubes[chosen])
-        power_sums = np.moveaxis(sums, -1, 0), np.moveaxis(products, 0, -1), cubes.T
-        linear = linear_statistic(GroupSums.from_power_sums(customers, *power_sums, scale=SCORE_UNIT))
+        own = np.flatnonzero(chosen)
+        parts = self.scores.of_groups(own, self.group[own], self.cohort[own], n_groups=len(in_group))
+        linear = linear_statistic(GroupSums.from_power_sums(*parts, scale=SCORE_UNIT))
         try:
             law = null_law(linear)
         except StatisticsError:
@@ -215,8 +207,8 @@ def _cells(engine: Engine, population: Population, *, observed_until: int, regio
     """Makes the table ``placed_customers`` and sums scores by its cells."""
     count = len(population.scores)
     scores = f"labels l join scores_{population.suffix} s using (customer_no)"
-    (squares,) = engine.rows(
-        f"select {', '.join(f'sum(cast(s{i} as hugeint) * s{i})' for i in range(count))} from {scores}"
+    ((longest, *squares),) = engine.rows(
+        f"select max(follow_up), {', '.join(f'sum(cast(s{i} as hugeint) * s{i})' for i in range(count))} from {scores}"
     )
     sizes = [f"abs(s{i}) / {float(total) ** 0.5!r}" for i, total in enumerate(squares) if total]
     known = (
@@ -238,38 +230,24 @@ def _cells(engine: Engine, population: Population, *, observed_until: int, regio
     )
     engine.execute(
         "create or replace temp table placed_customers as\n"
-        "select l.customer_no, l.cycles, l.weight, l.follow_up, l.group_no, l.cohort, year(l.zero) * 12 + month(l.zero) - 1 as month,\n"
+        "select l.customer_no, l.cycles, l.weight, l.group_no, l.cohort, year(l.zero) * 12 + month(l.zero) - 1 as month,\n"
         f"  l.half_0 as half, {region} as region, coalesce(b.largest, 0) as largest\n"
         f"from (select l.*, {zero} as zero from labels l) l left join largest_customers b using (customer_no)\n{joined}"
     )
-    sums = [
-        *(f"sum(s{i})" for i in range(count)),
-        *(f"sum(cast(s{i} as hugeint) * s{j})" for i in range(count) for j in range(count)),
-        *(f"sum(cast(s{i} as hugeint) * s{i} * s{i})" for i in range(count)),
-    ]
-    keys = ", ".join(KEYS)
-    rows = engine.rows(
-        f"select {keys}, max(follow_up), count(*), {', '.join(sums)}\n"
-        f"from placed_customers join scores_{population.suffix} using (customer_no) group by {keys} order by {keys}"
-    )
-    numbers = np.array([row[: len(KEYS) + 2] for row in rows], dtype=np.int64)
-    totals = np.array([row[len(KEYS) + 2 :] for row in rows], dtype=np.float64)
+    keys, sums = power_sums(engine, population, KEYS, customers="placed_customers")
     return _Cells(
-        keys=numbers[:, : len(KEYS)],
+        keys=keys,
+        cohort=np.unique(keys[:, KEYS.index("cohort")], return_inverse=True)[1],
+        scores=sums.in_floats(),
         regions=tuple(known),
-        cohort=np.unique(numbers[:, KEYS.index("cohort")], return_inverse=True)[1],
-        follow_up=numbers[:, -2],
-        customers=numbers[:, -1],
-        sums=totals[:, :count],
-        products=totals[:, count : count + count**2].reshape(-1, count, count),
-        cubes=totals[:, count + count**2 :],
+        longest=longest,
     )
 
 
 def _kinds(cells: _Cells) -> Iterator[list[_Part]]:
     """Parts of all customers, kind by kind; those of one kind have no customer in common."""
     yield _periods(cells)
-    if cells.follow_up.max() >= MIN_DAYS_FOR_SEASONS:
+    if cells.longest >= MIN_DAYS_FOR_SEASONS:
         yield _parts("season", (cells.key("month") % 12 + 1) % 12 // 3, dict(enumerate(SEASONS)))
     yield _parts("region", cells.key("region"), dict(enumerate(cells.regions)))
     yield _parts("half of customers", cells.key("half"), {0: "discovery", 1: "confirmation"})
@@ -277,17 +255,15 @@ def _kinds(cells: _Cells) -> Iterator[list[_Part]]:
 
 def _periods(cells: _Cells) -> list[_Part]:
     """Months of time zero where each has customers enough and they are few, else quarters, else years."""
-    customers = np.bincount(cells.key("month") - cells.key("month").min(), cells.customers)
-    months = customers[customers > 0]
-    if len(months) <= MAX_PERIODS and months.min() >= MIN_IN_MONTH:
-        return _parts(
-            "cohort", cells.key("month"), {m: f"{m // 12}-{m % 12 + 1:02d}" for m in set(cells.key("month").tolist())}
-        )
-    quarters = cells.key("month") // 3
-    if len(set(quarters.tolist())) <= MAX_PERIODS:
-        return _parts("cohort", quarters, {q: f"{q // 4}-Q{q % 4 + 1}" for q in set(quarters.tolist())})
-    years = cells.key("month") // 12
-    return _parts("cohort", years, {year: str(year) for year in set(years.tolist())})
+    month = cells.key("month")
+    customers = np.bincount(month - month.min(), cells.customers)
+    in_month = customers[customers > 0]
+    if len(in_month) <= MAX_PERIODS and in_month.min() >= MIN_IN_MONTH:
+        length = 1
+    else:
+        length = 3 if len(np.unique(month // 3)) <= MAX_PERIODS else 12
+    numbers = month // length
+    return _parts("cohort", numbers, {number: period_name(number, length) for number in set(numbers.tolist())})
 
 
 def _parts(kind: str, numbers: IntArray, names: Mapping[int, str]) -> list[_Part]:

@@ -216,7 +216,7 @@ def _search_and_confirm(
     """
     engine, config = populations.engine, populations.config
     discovery = [(split, populations.half(split.time_zero, seed_no, 0)) for split in splits]
-    suggestions = suggest(engine, config, discovery, seed=config.seed, describe=seed_no == 0)
+    suggestions = suggest(engine, config, discovery, describe=seed_no == 0)
     several: list[tuple[Split, Suggestion | None, Evidence, Labelled | None]] = []
     beside: list[Beside] = []
     for split, suggestion in zip(splits, suggestions, strict=True):

@@ -248,6 +248,13 @@ def test_an_untestable_split_says_why_and_how_to_restate_it(tmp_path: Path, spli
     assert trials[0].p_adjusted == trials[0].test.p_value
 
 
+def test_the_values_of_a_key_are_not_laid_out_by_cohort(tmp_path: Path) -> None:
+    """A column with a value for each order makes no table of cohorts by orders, in results or in memory."""
+    (trial,) = tried(tmp_path, shop(120), "    - {name: a, known: first_purchase, by: order_id}\n")
+    assert len(trial.groups) == 120
+    assert trial.comparability is None
+
+
 def test_a_value_with_the_name_of_a_segment_is_refused(tmp_path: Path) -> None:
     """A column's value that results use for everybody or nobody makes no group."""
     lines = [(*line[:3], "all" if line[3] == "p" else line[3], *line[4:]) for line in shop(120)]

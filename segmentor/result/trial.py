@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 Verdict = Literal["separates", "equivalent", "inconclusive", "untestable"]
 
@@ -15,6 +16,11 @@ class Interval:
     estimate: float | None
     ci_low: float | None
     ci_high: float | None
+
+    @classmethod
+    def of(cls, estimate: float, ci_low: float, ci_high: float) -> Self:
+        """From computed numbers, of which those that are not finite are undefined."""
+        return cls(*(float(value) if math.isfinite(value) else None for value in (estimate, ci_low, ci_high)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,8 @@ class Habit:
         second: Name of the second.
         difference: Second minus first with its 95 % interval, in the unit.
         standardised: The same in standard deviations (Hedges' g) with its 95 % interval.
-        p_value: Of the linear statistic within cohorts.
+        p_value: Of the linear statistic within cohorts; with a small one among several groups, that of the surest group
+            against the others where it is larger.
         p_adjusted: Adjusted over all habits of all splits of the run (Benjamini-Yekutieli).
     """
 
@@ -207,7 +214,7 @@ class Crossover:
         same_share: Share of them whose two labels agree.
         expected_same_share: What it would be if the second did not depend on the first.
         stickiness: Cohen's kappa, 0 where the second does not depend on the first and 1 where it never changes.
-        p_value: Chi-square test that the second label does not depend on the first.
+        p_value: Chi-square test that the second label does not depend on the first; ``None`` where customers are too few.
     """
 
     purchases: int
@@ -229,7 +236,7 @@ class Subset:
         customers: Labelled customers in it.
         ratio: Of the pair that carries the verdict; ``None`` where it cannot be told.
         share_difference: Of the same pair, by the trial's horizon.
-        p_value: Of the split's test in it.
+        p_value: Of the split's test in it; ``None`` where two groups are too small, and for a half of the period.
         agrees: Whether it points the same way as the whole; ``None`` where it cannot be told.
     """
 
@@ -244,7 +251,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class DealtLabels:
-    """What the label would show if products meant nothing: baskets dealt at random among the orders before the date.
+    """What the label would show if products meant nothing: baskets dealt at random among the orders that make it.
 
     Attributes:
         deals: How often they were dealt.
@@ -310,7 +317,7 @@ class SplitTest:
     Attributes:
         scores: The single score tests.
         p_value: Of the largest.
-        tail: How the null law was had: ``type III``, ``joint normal``, ``permutation`` or ``exact``.
+        tail: How the null law was had: ``type III``, ``chi-square``, ``joint normal``, ``permutation`` or ``exact``.
         naive_p_value: Log-rank test on all gaps as if independent: shown to be compared, decides nothing.
     """
 
@@ -341,7 +348,7 @@ class Trial:
         groups: The groups, in the order of the config.
         not_known: Customers to whom no group applies.
         no_follow_up: Labelled customers left out because they were not observed after time zero.
-        comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups.
+        comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups, or far too many.
         verdict: What the trial says.
         reasons: Reason codes, such as ``not significant``; the first carries the verdict.
         sentence: The verdict in plain words.
@@ -361,7 +368,8 @@ class Trial:
         same_direction: Whether the pair points the same way in both halves; ``None`` where it was not asked.
         other_seeds: Verdicts over other seeds of the halves.
         habits: What else differs, the surest first.
-        crossover: The label against that of the next purchases; ``None`` where it is fixed at entry or known until a date.
+        crossover: The label against that of the next purchases; ``None`` where it is not made of the first purchases, or
+            too few customers have both.
         robustness: The effect in parts of the customers and of the time.
         dealt: What the label shows with products dealt at random; ``None`` where it was not asked.
     """

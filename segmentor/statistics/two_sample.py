@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,8 +17,7 @@ _FAR = 5e4
 """A difference of so many of its standard errors has no interval: the noncentral t law is not computed that far out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
+class Estimate(NamedTuple):
     """An estimate and its interval; `nan` where the data do not define them.
 
     Attributes:
@@ -51,12 +51,6 @@ class Sample:
         n = len(values)
         mean = float(values.mean()) if n else _NAN
         return cls(n, mean, float(np.square(values - mean).sum() / (n - 1)) if n > 1 else _NAN)
-
-    @classmethod
-    def from_sums(cls, n: int, total: float, squares: float) -> Sample:
-        """Sample of a number of values, their sum and their sum of squares; exact for integers of any size."""
-        mean = total / n if n else _NAN
-        return cls(n, mean, max(0.0, (n * squares - total * total) / (n * (n - 1))) if n > 1 else _NAN)
 
 
 @dataclass(frozen=True, slots=True)

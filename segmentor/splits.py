@@ -34,6 +34,9 @@ MAX_GROUPS = 50
 ORDER_AMOUNT = "order_amount"
 """What an order comes to, for a ``by`` that is to be cut, where no column has that name."""
 
+MERGED = ", merged"
+"""What follows the name of a split in that of the split whose groups are some of its groups taken together."""
+
 CIRCULAR = (
     "circular",
     (
@@ -84,11 +87,6 @@ class Split:
     restated: str | None = None
 
     @property
-    def purchases(self) -> int:
-        """Purchases after which the label is known."""
-        return self.time_zero.purchases
-
-    @property
     def labels(self) -> str:
         """SELECT of ``customer``, ``segment_group``, ``known_since``, a row a customer of ``source``."""
         return self.labels_of(self.source)
@@ -113,7 +111,7 @@ class Split:
         Args:
             groups: Names of this split's groups that make one, at least one each.
         """
-        names = [" + ".join(several) for several in groups]
+        names = _joined(groups)
         branches = "".join(
             f" when {literal(one)} then {literal(name)}"
             for name, several in zip(names, groups, strict=True)
@@ -126,13 +124,26 @@ class Split:
         )
         return replace(
             self,
-            name=f"{self.name}, merged",
+            name=f"{self.name}{MERGED}",
             definition=definition,
             groups=tuple(names),
             label=f"case ({self.label}){branches} end",
             merged_from=self.name,
             parts=tuple(tuple(several) for several in groups),
         )
+
+
+def _joined(groups: Sequence[Sequence[str]]) -> list[str]:
+    """A name for several groups taken together that no other group has: a column may hold ``a``, ``b`` and ``a + b``."""
+    taken = {several[0] for several in groups if len(several) == 1}
+    names = []
+    for several in groups:
+        name = " + ".join(several)
+        while len(several) > 1 and name in taken:
+            name = f"({name})"
+        taken.add(name)
+        names.append(name)
+    return names
 
 
 def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, ...]:
@@ -143,7 +154,13 @@ def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, 
     """
     splits: list[Split] = []
     problems: list[str] = []
+    names = {declared.name for declared in config.splits.declared}
     for number, declared in enumerate(config.splits.declared):
+        if declared.name.endswith(MERGED) and declared.name.removesuffix(MERGED) in names:
+            problems.append(
+                f"splits.declared.{number}.name: {declared.name!r} is what we call merged groups of "
+                f"{declared.name.removesuffix(MERGED)!r}; choose another name"
+            )
         try:
             splits.append(_split(columns, declared, key=f"splits.declared.{number}"))
         except ConfigError as error:
@@ -241,7 +258,8 @@ def _label_of_numbers(columns: Columns, declared: DeclaredSplit, *, key: str) ->
     read = _read(columns, declared)
     amount = columns.roles["transactions"].get("amount", "amount")
     known = {name.lower() for name in (*columns.histories, *columns.roles["transactions"])}
-    if by.lower() == ORDER_AMOUNT and by.lower() not in known and amount.lower() in known:
+    of_orders = declared.known.kind != "entry" and amount.lower() in known
+    if by.lower() == ORDER_AMOUNT and by.lower() not in known and of_orders:
         value, each = read(quote(amount), key=f"{key}.by"), "count(distinct _day)"
     else:
         value = read(quote(by), key=f"{key}.by")

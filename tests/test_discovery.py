@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from shops import Line, day
 from test_trials import UNTIL, shop, tried
 
+from segmentor.cycles import TimeZero
 from segmentor.discovery import closest_groups
-from segmentor.errors import ExpressionError
+from segmentor.errors import ConfigError, ExpressionError
+from segmentor.splits import Split
 from segmentor.statistics.linear import GroupSums
 
 BASKET = "    - {name: basket, known: first_purchase, by: order_amount, thresholds: auto}\n"
@@ -129,3 +131,29 @@ def test_a_column_of_words_cannot_be_cut_and_is_named(tmp_path: Path) -> None:
     """A value that is no number is the user's to mend: column, split and the cast are named."""
     with pytest.raises(ExpressionError, match=r"'product_id' of the split 'basket': .*try_cast\(column as double\)"):
         tried(tmp_path, shop(120), BASKET.replace("order_amount", "product_id"))
+
+
+def test_the_value_of_an_order_is_not_fixed_at_entry(tmp_path: Path) -> None:
+    """``order_amount`` of what is known at entry is told like any column that there is not, with its key."""
+    with pytest.raises(ConfigError, match=r"splits\.declared\.0\.by: there is no column 'order_amount'; there are "):
+        tried(tmp_path, shop(120), BASKET.replace("first_purchase", "entry"))
+
+
+@pytest.mark.parametrize(
+    "groups",
+    [[["a", "b"], ["a + b"]], [["a + b"], ["a", "b"]], [["a", "b + c"], ["a + b", "c"]], [["a", "b"], ["c"]]],
+)
+def test_merged_groups_have_names_of_their_own(groups: list[list[str]]) -> None:
+    """Groups that a column's values already join in words are told apart: no two have a name in common."""
+    split = Split("kit", "entry", TimeZero(), (("by", "kit"),), (), "min(kit)", "_attributes", by="kit")
+    merged = split.merged(groups)
+    assert len(set(merged.groups)) == len(groups)
+    for name, several in zip(merged.groups, groups, strict=True):
+        assert len(several) > 1 or name == several[0]
+        assert all(f"when '{one}' then '{name}'" in merged.label for one in several)
+
+
+def test_a_split_may_not_have_the_name_of_the_merged_groups_of_another(tmp_path: Path) -> None:
+    """``basket, merged`` beside ``basket`` would be two splits of one name."""
+    with pytest.raises(ConfigError, match=r"splits\.declared\.1\.name: 'basket, merged' is what we call merged groups"):
+        tried(tmp_path, shop(120), BASKET + BASKET.replace("basket", "'basket, merged'"))

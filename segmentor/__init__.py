@@ -9,19 +9,19 @@ The map, in the order in which a run passes through it:
 - `splits`: the splits of the config become SQL that gives each customer a group.
 - `statistics`: pure functions on counts and sums: survival, score tests, intervals, multiplicity, association.
 - `populations`: gaps become customers' scores, before any label is seen.
+- `labelling`: a split's groups among the customers of a population, and whether they can be compared.
 - `gap_sums`: sums over the gaps of labelled customers, which stay in the engine.
 - `effects`: how many of each group come back and how soon.
-- `trials`: a split is tried: group sums are tested, effects measured.
+- `evidence`: group sums are tested, effects measured.
+- `discovery`: what one half of the customers suggests: cutpoints, groups to merge.
+- `verdicts`: test and effects become a verdict with its reasons.
 - `attributes`: which columns say where a customer lives, by which channel one came, what a line is.
 - `habits`: what else the groups of a split do differently once its label is known.
 - `crossover`: the label of the first purchases against that of the next.
 - `robustness`: the effect of a split again in parts of the customers and of the time.
-- `verdicts`: test and effects become a verdict with its reasons.
-- `labelling`: a split's groups among the customers of a population, and whether they can be compared.
-- `evidence`: group sums are tested, effects measured.
-- `discovery`: what one half of the customers suggests: cutpoints, groups to merge.
 - `dealing`: what a label of many purchases shows when products mean nothing.
-- `beside`: what stands beside a verdict and decides nothing.
+- `beside`: the last four of a split, which stand beside its verdict and decide nothing.
+- `trials`: all of this for every split, a declared one once, a found one in the half that did not suggest it.
 - `segments`: separating splits become definitions and one SQL statement.
 - `assignment`: the definitions of an earlier run give each customer its segment.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.

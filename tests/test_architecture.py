@@ -25,15 +25,22 @@ LAYERS = (
     {"engine.conditions"},
     {"config"},
     {"engine", "staging"},
-    {
-        "intake", "tables", "cycles", "splits", "populations", "gap_sums", "effects", "labelling", "evidence", "discovery", "beside", "dealing", "verdicts", "trials", "segments", "assignment", "cross_sell",
-        "attributes", "habits", "crossover", "robustness", "report", "synthetic", "example",
-    },
+    {"intake", "cycles", "tables", "report", "cross_sell", "example", "synthetic"},
+    {"splits", "populations", "attributes"},
+    {"gap_sums", "segments", "assignment"},
+    {"effects"},
+    {"labelling"},
+    {"evidence"},
+    {"discovery"},
+    {"verdicts"},
+    {"habits", "crossover", "robustness", "dealing"},
+    {"beside"},
+    {"trials"},
     {"experiment", "selftest"},
     {"console"},
     {"cli"},
     {"__main__"},
-)  # fmt: skip
+)
 """The modules of the package, lowest first: each may import from its own layer and from those before it."""
 
 HEAVY = {

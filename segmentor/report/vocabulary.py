@@ -57,7 +57,7 @@ TAILS = {
 
 PARTS = {
     "cohort": "Customers who began in",
-    "season": "Cycles begun in",
+    "season": "Customers who began in",
     "region": "Customers of",
     "half of customers": "Half of the customers",
     "half of period": "Half of the period",

@@ -7,7 +7,6 @@ Columns that we add to the shop's own begin with an underscore.
 from __future__ import annotations
 
 import datetime
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,7 +75,7 @@ class Columns:
             ConfigError: It cannot be read, or names a column that lines do not have or that two tables have.
         """
         names = {**self.roles.get("products", {}), **self.roles["transactions"]}
-        both = {name.lower() for name in self.transactions} & {name.lower() for name in self.products}
+        both = _in_several({"transactions": self.transactions, "products": self.products})
         return checked_condition(text, self.lines, names, key=key, ambiguous=both)
 
     @property
@@ -92,11 +91,10 @@ class Columns:
             ConfigError: It cannot be read, or names a column that there is not, or that two tables have.
         """
         names = {**self.roles.get("customers", {}), **self.roles.get("products", {}), **self.roles["transactions"]}
-        tables = ({name.lower() for name in table} for table in (self.transactions, self.products, self.customers))
-        counts = Counter(name for table in tables for name in table)
+        tables = {"transactions": self.transactions, "products": self.products, "customers": self.customers}
         keys = {column.lower() for role, column in self.roles.get("customers", {}).items() if role == "customer"}
-        both = {name for name, count in counts.items() if count > 1} - keys
-        return checked_condition(text, self.histories, names, key=key, ambiguous=both)
+        several = {name: homes for name, homes in _in_several(tables).items() if name not in keys}
+        return checked_condition(text, self.histories, names, key=key, ambiguous=several)
 
     def customer_condition(self, text: str, *, key: str) -> str:
         """SQL of a condition on customers: columns of the customers' table, then those of transactions."""
@@ -105,9 +103,21 @@ class Columns:
 
 
 def checked_condition(
-    text: str, columns: Sequence[str], names: Mapping[str, str], *, key: str, ambiguous: set[str] | None = None
+    text: str,
+    columns: Sequence[str],
+    names: Mapping[str, str],
+    *,
+    key: str,
+    ambiguous: Mapping[str, str] | None = None,
 ) -> str:
     """SQL of a config's expression over known columns.
+
+    Args:
+        text: The expression.
+        columns: What it may name.
+        names: Role in lower case to the column that it stands for.
+        key: Of the config, for messages.
+        ambiguous: Columns in lower case that stand in several tables, with these.
 
     Raises:
         ConfigError: It cannot be read, or names a column that there is not, or one that stands in two tables.
@@ -122,10 +132,17 @@ def checked_condition(
         if target not in known:
             raise ConfigError([f"{key}: there is no column {name!r}; there are {', '.join(columns)}"])
         if ambiguous and target in ambiguous:
-            raise ConfigError(
-                [f"{key}: {name!r} is a column of transactions and of products; derive one under another name"]
-            )
+            raise ConfigError([f"{key}: {name!r} is a column of {ambiguous[target]}; derive one under another name"])
     return rewritten(text, names)
+
+
+def _in_several(tables: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Columns, in lower case, that stand in more than one of the tables, with these in words."""
+    homes: dict[str, list[str]] = {}
+    for table, columns in tables.items():
+        for column in columns:
+            homes.setdefault(column.lower(), []).append(table)
+    return {column: " and of ".join(several) for column, several in homes.items() if len(several) > 1}
 
 
 def table_columns(engine: Engine, config: ExperimentConfig) -> Columns:

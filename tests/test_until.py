@@ -12,6 +12,7 @@ from test_trials import UNTIL, obvious_gaps, shop, tried
 
 from segmentor.config import load_config
 from segmentor.cycles import TimeZero, build_cycles, build_population, day_number
+from segmentor.errors import ConfigError
 from segmentor.result import Trial
 from segmentor.statistics.linear import GroupSums
 from segmentor.statistics.score_tests import test_scores as score_tests
@@ -158,6 +159,13 @@ def with_customers(
         return run_trials(
             engine, config, columns, declared, observed_until=summary.observed_until, progress=lambda _: None
         ).trials
+
+
+def test_a_name_that_lines_and_customers_have_is_asked_back(tmp_path: Path) -> None:
+    """Before a date a column of transactions and of customers is refused, and these two tables are named."""
+    split = "    - {name: spent, known: {until: 2024-04-01}, by: amount}\n"
+    with pytest.raises(ConfigError, match=r"'amount' is a column of transactions and of customers; derive one"):
+        with_customers(tmp_path, shop(20), split, "amount", {"c0": "1"})
 
 
 def test_a_column_made_of_purchases_is_not_fixed_at_entry(tmp_path: Path) -> None:

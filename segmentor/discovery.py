@@ -11,7 +11,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from segmentor.cycles import told_of
-from segmentor.effects import Effects
+from segmentor.effects import Effects, measure_effects
 from segmentor.evidence import gather
 from segmentor.labelling import group_sums, label_customers
 from segmentor.populations import SCORE_UNIT, Population
@@ -94,7 +94,7 @@ def closest_groups(sums: GroupSums, *, level: float) -> tuple[tuple[int, ...], .
     """Groups that cannot be told apart, taken together: the closest pair is merged until every pair differs.
 
     Two groups differ where the largest standardised difference of their mean scores, over all scores, is significant at the level,
-    Bonferroni-adjusted over all pairs of the groups and over the scores.
+    Bonferroni-adjusted over all pairs of the groups and over the scores. Groups that share no cohort were never compared and are not merged.
 
     Args:
         sums: Of the split, with customers in all groups.
@@ -109,6 +109,9 @@ def closest_groups(sums: GroupSums, *, level: float) -> tuple[tuple[int, ...], .
     tests = len(parts) * (len(parts) - 1) / 2 * len(linear.deviation)
 
     def distance(pair: tuple[tuple[int, ...], tuple[int, ...]]) -> float:
+        one, other = (sums.customers[list(part)].sum(axis=0) for part in pair)
+        if not (np.minimum(one, other) > 0).any():
+            return np.inf
         contrast = np.zeros(len(customers))
         for part, sign in zip(pair, (1, -1), strict=True):
             contrast[list(part)] = sign / customers[list(part)].sum()
@@ -175,9 +178,17 @@ def _cut(
                 high=high,
                 chosen_again=float((chosen == threshold).mean()),
             ),
-            effects=gather(engine, config, split, population, halves=False).effects,
+            effects=_effects(engine, config, split, population),
         )
     return found
+
+
+def _effects(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Effects | None:
+    """Of a split whose test is known already."""
+    labelled = label_customers(engine, config, split, population)
+    if labelled.obstacle is not None:
+        return None
+    return measure_effects(engine, config, population, labelled.groups, significant=False)
 
 
 def _numbers(
@@ -211,7 +222,9 @@ def _merge(engine: Engine, config: ExperimentConfig, split: Split, population: P
     parts = closest_groups(group_sums(engine, population, len(labelled.groups)), level=config.trial.level)
     if len(parts) < 2 or all(len(part) == 1 for part in parts):
         return None
-    merged = split.merged([[labelled.groups[number].name for number in part] for part in parts])
+    # Groups of whom discovery has nobody stay as they are.
+    empty = [(number,) for number, group in enumerate(labelled.groups) if not group.customers]
+    merged = split.merged([[labelled.groups[number].name for number in part] for part in (*parts, *empty)])
     evidence = gather(engine, config, merged, population, halves=False)
     if evidence.test is None:
         return None

@@ -182,14 +182,14 @@ class _LabelledGaps:
     n_groups: int
     cohorts: IntArray
 
-    def life(self, *, half: int) -> FloatArray:
-        """Weights of gaps, shape (half, group, cohort, day, ended with a return); ``half`` numbers the seed of the halves."""
+    def life(self, *, half: int) -> IntArray:
+        """Weights of gaps in fixed point, shape (half, group, cohort, day, ended with a return); ``half`` numbers the seed of the halves."""
         rows = self.gaps.weights([f"half_{half}", "group_no", "cohort"])
-        weights = np.zeros((2, self.n_groups, len(self.cohorts), self.gaps.last_day + 1, 2))
+        weights = np.zeros((2, self.n_groups, len(self.cohorts), self.gaps.last_day + 1, 2), dtype=np.int64)
         cohort = np.searchsorted(self.cohorts, rows["cohort"])
         ended = rows["returned"].astype(int)
         weights[rows[f"half_{half}"], rows["group_no"], cohort, rows["day"], ended] = rows["weight"]
-        return weights / WEIGHT_UNIT
+        return weights
 
     def customers_at_risk(self) -> IntArray:
         """Customers with a gap that reaches a day, shape (group, cohort, day)."""
@@ -237,11 +237,11 @@ class _Standard:
     at_risk: IntArray
     support: int
 
-    def tables(self, life: FloatArray) -> dict[int, LifeTable]:
-        """Standardised life tables of the shown groups from weights of shape (group, cohort, day, ended with a return)."""
+    def tables(self, life: IntArray) -> dict[int, LifeTable]:
+        """Standardised life tables of the shown groups from weights in fixed point, shape (group, cohort, day, ended with a return)."""
         tables = {}
         for group in self.shown:
-            weighted = np.tensordot(self.weights[group], life[group], axes=1)
+            weighted = np.tensordot(self.weights[group], life[group] / WEIGHT_UNIT, axes=1)
             tables[group] = LifeTable(events=weighted[:, 1], censored=weighted[:, 0], entered=np.zeros(len(weighted)))
         return tables
 
@@ -263,7 +263,7 @@ class _Curves:
         """Last day at which both may be read."""
         return min(self.returns.support, self.cycles.support)
 
-    def lives(self, *, half: int) -> tuple[FloatArray, FloatArray]:
+    def lives(self, *, half: int) -> tuple[IntArray, IntArray]:
         """Weights of the gaps of both, see ``_LabelledGaps.life``."""
         life = self.returns.gaps.life(half=half)
         return life, life if self.returns is self.cycles else self.cycles.gaps.life(half=half)
@@ -324,7 +324,7 @@ def cohort_weights(customers: IntArray) -> FloatArray:
 
 
 def _estimate(
-    curves: _Curves, lives: tuple[FloatArray, FloatArray], *, days: tuple[int, ...], horizon: int
+    curves: _Curves, lives: tuple[IntArray, IntArray], *, days: tuple[int, ...], horizon: int
 ) -> dict[int, _Estimates]:
     """Estimates with standard errors, whose squares are summed over customers in the engine."""
     of_returns, of_cycles = curves.returns.tables(lives[0].sum(axis=0)), curves.cycles.tables(lives[1].sum(axis=0))
@@ -452,7 +452,7 @@ def _within(intervals: PairIntervals, k: int, margin: float) -> bool:
     return bool(-margin < intervals.equivalence_low[k] and intervals.equivalence_high[k] < margin)
 
 
-def _half_effects(curves: _Curves, lives: tuple[FloatArray, FloatArray], horizon: int) -> HalfEffects:
+def _half_effects(curves: _Curves, lives: tuple[IntArray, IntArray], horizon: int) -> HalfEffects:
     """Ratios and share differences within each half, standardised as the whole; ``nan`` where a half's curve ends before the horizon."""
     shown = len(curves.returns.shown)
     means, shares = np.full((2, shown), np.nan), np.full((2, shown), np.nan)

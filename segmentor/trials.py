@@ -173,6 +173,16 @@ class _Found:
     p_adjusted: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Confirmed:
+    """A suggestion with its groups in both halves, the evidence of the confirmation half, and what stands beside."""
+
+    suggestion: Suggestion
+    sizes: Labelled
+    evidence: Evidence
+    beside: Beside
+
+
 def _try_found(populations: _Populations, around: Surroundings, splits: Sequence[Split]) -> list[_Found]:
     """Found splits under the config's seed of the halves, with what stands beside them and their verdicts under other seeds."""
     if not splits:
@@ -216,43 +226,41 @@ def _search_and_confirm(
     """
     engine, config = populations.engine, populations.config
     discovery = [(split, populations.half(split.time_zero, seed_no, 0)) for split in splits]
-    suggestions = suggest(engine, config, discovery, describe=seed_no == 0)
-    several: list[tuple[Split, Suggestion | None, Evidence, Labelled | None]] = []
-    beside: list[Beside] = []
-    for split, suggestion in zip(splits, suggestions, strict=True):
-        if suggestion is None:
-            if split.to_cut:
-                obstacle = (
-                    "no threshold",
-                    "no value leaves a tenth of the customers on both sides; name the groups with conditions",
-                )
-                several.append((split, None, Evidence(split, obstacle=obstacle), None))
-                beside.append(Beside())
-            continue
-        chosen = suggestion.split
-        sizes = label_customers(engine, config, chosen, populations.whole(chosen.time_zero))
-        confirmation = populations.half(chosen.time_zero, seed_no, 1)
-        evidence = gather(engine, config, chosen, confirmation, halves=False)
-        several.append((chosen, suggestion, evidence, sizes))
-        beside.append(Beside() if around is None else around.look(evidence, confirmation))
-    promoted = [suggestion is not None and suggestion.promoted for _, suggestion, _, _ in several]
-    adjusted = _holm(
-        [evidence.p_value if ahead else None for ahead, (_, _, evidence, _) in zip(promoted, several, strict=True)]
-    )
-    return [
-        _Found(
-            split=split,
-            trial=around_it.added_to(
-                judge_declared(evidence, config, p_adjusted=None)
-                if suggestion is None
-                else judge_found(evidence, config, suggestion=suggestion, sizes=sizes, p_adjusted=p)
+    confirmed: list[_Confirmed] = []
+    for suggestion in suggest(engine, config, discovery, describe=seed_no == 0):
+        if suggestion is not None:
+            chosen = suggestion.split
+            sizes = label_customers(engine, config, chosen, populations.whole(chosen.time_zero))
+            confirmation = populations.half(chosen.time_zero, seed_no, 1)
+            evidence = gather(engine, config, chosen, confirmation, halves=False)
+            beside = Beside() if around is None else around.look(evidence, confirmation)
+            confirmed.append(_Confirmed(suggestion, sizes, evidence, beside))
+    adjusted = _holm([one.evidence.p_value if one.suggestion.promoted else None for one in confirmed])
+    found = {
+        one.suggestion.split.merged_from or one.suggestion.split.name: _Found(
+            split=one.suggestion.split,
+            trial=one.beside.added_to(
+                judge_found(one.evidence, config, suggestion=one.suggestion, sizes=one.sizes, p_adjusted=p)
             ),
-            suggestion=suggestion,
-            evidence=evidence,
+            suggestion=one.suggestion,
+            evidence=one.evidence,
             p_adjusted=p,
         )
-        for (split, suggestion, evidence, sizes), p, around_it in zip(several, adjusted, beside, strict=True)
+        for one, p in zip(confirmed, adjusted, strict=True)
+    }
+    return [
+        found[split.name] if split.name in found else _without_threshold(split, config)
+        for split in splits
+        if split.name in found or split.to_cut
     ]
+
+
+def _without_threshold(split: Split, config: ExperimentConfig) -> _Found:
+    """A number that cannot be cut."""
+    mend = "no value leaves a tenth of the customers on both sides; name the groups with conditions"
+    evidence = Evidence(split, obstacle=("no threshold", mend))
+    trial = judge_declared(evidence, config, p_adjusted=None)
+    return _Found(split=split, trial=trial, suggestion=None, evidence=evidence, p_adjusted=None)
 
 
 def _holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -274,16 +282,20 @@ def _found_entries(found: Sequence[_Found], config: ExperimentConfig) -> list[Le
     screening = {"min_p": "min-P", "benjamini_yekutieli": "Benjamini-Yekutieli"}[config.trial.advanced.screening]
     level = config.trial.level
     screened: list[Test] = []
+    merged: list[Test] = []
     confirmed: list[Test] = []
     for one in found:
         if one.suggestion is None:
             screened.append((one.split.name, None, None))
             continue
-        screened.append((one.split.name, one.suggestion.p_value, one.suggestion.p_adjusted))
+        tests = screened if one.split.merged_from is None else merged
+        tests.append((one.split.name, one.suggestion.p_value, one.suggestion.p_adjusted))
         if one.suggestion.promoted:
             confirmed.append((one.split.name, one.evidence.p_value, one.p_adjusted))
+    ahead = ("promoted", "not promoted")
     return [
-        *_entries(screened, "discovery", screening, outcomes=("promoted", "not promoted"), level=level),
+        *_entries(screened, "discovery", screening, outcomes=ahead, level=level),
+        *(entry for test in merged for entry in _entries([test], "discovery", "none", outcomes=ahead, level=level)),
         *_entries(confirmed, "confirmation", "Holm", outcomes=("significant", "not significant"), level=level),
     ]
 

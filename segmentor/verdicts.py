@@ -55,7 +55,7 @@ def judge_found(
     config: ExperimentConfig,
     *,
     suggestion: Suggestion,
-    sizes: Labelled | None,
+    sizes: Labelled,
     p_adjusted: float | None,
 ) -> Trial:
     """The trial of a split that the discovery half suggested.
@@ -68,12 +68,12 @@ def judge_found(
         p_adjusted: p of the confirmation, adjusted over all that was promoted; ``None`` where it was not.
     """
     effects = evidence.effects
-    both = {group.name: group for group in sizes.groups} if sizes else {}
+    both = {group.name: group for group in sizes.groups}
     evidence = replace(
         evidence,
         groups=_with_sizes(evidence.groups, both),
-        not_known=sizes.not_known if sizes else evidence.not_known,
-        no_follow_up=sizes.no_follow_up if sizes else evidence.no_follow_up,
+        not_known=sizes.not_known,
+        no_follow_up=sizes.no_follow_up,
     )
     if evidence.test is None or effects is None:
         trial = _untestable(evidence)
@@ -181,6 +181,7 @@ def _judged(
         horizon_days=effects.horizon_days,
         pairs=effects.pairs,
         verdict_pair=carrying[0],
+        carried_by=("ratio", "share back")[carrying[1]],
         test=evidence.test,
         p_adjusted=p_adjusted,
         customers_needed=needed,

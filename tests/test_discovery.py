@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shops import Line, day
-from test_trials import UNTIL, shop, tried
+from test_trials import UNTIL, shop, tried, tried_whole
 
 from segmentor.cycles import TimeZero
 from segmentor.discovery import closest_groups
@@ -157,3 +157,30 @@ def test_a_split_may_not_have_the_name_of_the_merged_groups_of_another(tmp_path:
     """``basket, merged`` beside ``basket`` would be two splits of one name."""
     with pytest.raises(ConfigError, match=r"splits\.declared\.1\.name: 'basket, merged' is what we call merged groups"):
         tried(tmp_path, shop(120), BASKET + BASKET.replace("basket", "'basket, merged'"))
+
+
+def test_groups_that_were_never_compared_are_not_taken_together() -> None:
+    """Two groups that are each alone in their cohort are not told apart by anything, and stay two."""
+    groups = np.repeat([0, 1, 2, 3], 100)
+    cohorts = np.repeat([0, 1, 2, 2], 100)
+    scores = np.random.default_rng(1).standard_normal((1, 400)) + np.array([9.0, -9.0, 0.0, 0.0])[groups]
+    assert closest_groups(GroupSums.from_scores(scores, groups, cohorts), level=0.05) == ((0,), (1,), (2, 3))
+
+
+def test_the_ledger_says_how_each_found_split_was_corrected(tmp_path: Path) -> None:
+    """Cut numbers are screened by min-P, merged groups are not adjusted, and what was promoted is confirmed under Holm."""
+    lines = [
+        (*line[:5], float(number % 37)) for number, line in enumerate(shop(1500, ratio=1.8, groups=("p", "q", "r")))
+    ]
+    by_product = "    - {name: first, known: first_purchase, by: product_id}\n"
+    ledger = tried_whole(tmp_path, lines, BASKET + by_product).ledger
+    told = {(entry.split, entry.stage): entry for entry in ledger}
+    assert told["first", "declared"].correction == "Holm"
+    assert told["basket", "discovery"].correction == "min-P"
+    assert told["first, merged", "discovery"].correction == "none"
+    assert told["first, merged", "confirmation"].correction == "Holm"
+    promoted = [entry for entry in ledger if entry.outcome == "promoted"]
+    confirmed = [entry for entry in ledger if entry.stage == "confirmation"]
+    assert {entry.split for entry in promoted} == {entry.split for entry in confirmed}
+    assert all(entry.of == len(confirmed) for entry in confirmed)
+    assert [entry.place for entry in confirmed] == list(range(1, len(confirmed) + 1))

@@ -28,7 +28,7 @@ from segmentor.statistics.survival import (
     survival,
     survival_influence,
 )
-from segmentor.trials import run_trials
+from segmentor.trials import Tried, run_trials
 
 UNTIL = 400
 """Last day of the shops here, counted from 2024-01-01."""
@@ -51,8 +51,8 @@ def shop(customers: int, *, ratio: float = 1.0, groups: tuple[str, ...] = ("p", 
     return lines
 
 
-def tried(folder: Path, lines: list[Line], splits: str, *, more: str = "") -> tuple[Trial, ...]:
-    """The trials of the declared splits, given as YAML."""
+def tried_whole(folder: Path, lines: list[Line], splits: str, *, more: str = "") -> Tried:
+    """What was tried of the declared splits, given as YAML."""
     last = datetime.date(2024, 1, 1) + datetime.timedelta(days=UNTIL)
     text = (
         CONFIG.replace("experiment: shop", "experiment: shop\n" + more)
@@ -65,7 +65,12 @@ def tried(folder: Path, lines: list[Line], splits: str, *, more: str = "") -> tu
         make_label_sources(engine, config, columns, declared)
         return run_trials(
             engine, config, columns, declared, observed_until=summary.observed_until, progress=lambda _: None
-        ).trials
+        )
+
+
+def tried(folder: Path, lines: list[Line], splits: str, *, more: str = "") -> tuple[Trial, ...]:
+    """Its trials."""
+    return tried_whole(folder, lines, splits, more=more).trials
 
 
 FIRST_PRODUCT = (

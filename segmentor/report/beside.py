@@ -507,7 +507,7 @@ def sticks(found: Crossover) -> str:
 
 
 def _part(trial: Trial, subset: Subset, customers: str, *, min_cell: int) -> Part:
-    by_share = _carried_by_share(trial)
+    by_share = trial.carried_by == "share back"
     return Part(
         subset.name,
         customers,
@@ -530,14 +530,6 @@ def _labelled_are_exact(trial: Trial, min_cell: int) -> bool:
 def _veiled(subset: Subset) -> Subset:
     """A part of which nothing but its name is shown."""
     return replace(subset, ratio=None, share_difference=None, p_value=None, agrees=None)
-
-
-def _carried_by_share(trial: Trial) -> bool:
-    """Whether the share back rather than the cycle shows the effect of the pair that carries the verdict."""
-    pair = verdict_pair(trial)
-    return pair is not None and (
-        pair.ratio.estimate is None or (not excludes(pair.ratio, 1.0) and excludes(pair.share_difference, 0.0))
-    )
 
 
 def _extent(trial: Trial, min_cell: int, *, by_share: bool) -> tuple[float, float]:

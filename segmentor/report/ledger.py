@@ -56,6 +56,10 @@ def _stage(stage: str, correction: str, entries: list[LedgerEntry]) -> Stage:
     adjusted = count(max(entry.of for entry in entries), "test")
     return Stage(
         escape(STAGES[stage]) if stage in STAGES else name(stage),
-        Markup("{}, adjusted for {} by {}: {}.").format(tests, adjusted, name(correction), came),
+        Markup("{}, not adjusted, since it follows a significant test of the groups that were merged: {}.").format(
+            tests, came
+        )
+        if correction == "none"
+        else Markup("{}, adjusted for {} by {}: {}.").format(tests, adjusted, name(correction), came),
         entries,
     )

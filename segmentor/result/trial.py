@@ -274,7 +274,7 @@ class LedgerEntry:
         segment: Where it was tried.
         split: Name of the split.
         stage: ``declared``, ``discovery`` or ``confirmation``.
-        correction: ``Holm``, ``min-P`` or ``Benjamini-Yekutieli``.
+        correction: ``Holm``, ``min-P``, ``Benjamini-Yekutieli``, or ``none`` for merged groups, which come after a significant test.
         p_value: Before adjustment; ``None`` where it was not tested.
         place: 1 for the smallest p of its stage; ``None`` where it was not tested.
         of: Tests that the stage adjusts for.
@@ -360,6 +360,7 @@ class Trial:
         tau_days: Day at which scores are cut.
         pairs: Effects of all pairs of groups.
         verdict_pair: Index in ``pairs`` of the pair that carries the verdict.
+        carried_by: Which of its comparisons does: ``ratio`` or ``share back``.
         test: The test; ``None`` for an untestable split.
         p_discovery_adjusted: Of the screening in discovery; ``None`` for a split that was declared as it stands.
         p_adjusted: Holm-adjusted over the declared splits, or over the found ones that were promoted to confirmation.
@@ -394,6 +395,7 @@ class Trial:
     tau_days: int | None = None
     pairs: tuple[PairEffect, ...] = ()
     verdict_pair: int | None = None
+    carried_by: str | None = None
     test: SplitTest | None = None
     p_discovery_adjusted: float | None = None
     p_adjusted: float | None = None

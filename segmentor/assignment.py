@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from segmentor.config import DeclaredSplit
-from segmentor.cycles import build_cycles
+from segmentor.cycles import build_cycles, day_number
 from segmentor.engine.duckdb import literal, open_engine, quote
 from segmentor.errors import DataError, InputError
 from segmentor.intake import input_files, load_tables
@@ -64,7 +64,11 @@ def assign(
         progress("segments")
         if splits:
             names = ", ".join(literal(one["name"]) for one in definitions["segments"])
-            labels = f"select * from ({_as_found(splits[0], definitions).labels}) where segment_group in ({names})"
+            known = "(select max(_day) from _sold)" if as_of is None else str(day_number(as_of))
+            labels = (
+                f"select * from ({_as_found(splits[0], definitions).labels})\n"
+                f"where segment_group in ({names}) and known_since <= {known}"
+            )
         else:
             labels = f"select customer, {literal(EVERYBODY)} as segment_group, cast(null as bigint) as known_since from everyone"
         engine.execute(

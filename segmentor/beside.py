@@ -10,7 +10,7 @@ from segmentor.crossover import measure_crossover
 from segmentor.dealing import deal_labels
 from segmentor.habits import HabitScores, HabitSources, measure_habits, prepare_habits, score_habits
 from segmentor.robustness import measure_robustness
-from segmentor.verdicts import carrying_pair
+from segmentor.verdicts import COMPARISONS, carrying_pair, weighed_against_deals
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -31,9 +31,9 @@ class Beside:
     dealt: DealtLabels | None = None
 
     def added_to(self, trial: Trial) -> Trial:
-        """The trial with all of it."""
-        return replace(
-            trial, habits=self.habits, crossover=self.crossover, robustness=self.robustness, dealt=self.dealt
+        """The trial with all of it, and with what dealt labels say of its verdict."""
+        return weighed_against_deals(
+            replace(trial, habits=self.habits, crossover=self.crossover, robustness=self.robustness, dealt=self.dealt)
         )
 
 
@@ -79,7 +79,10 @@ class Surroundings:
                 return Beside()
             # A label over the whole history is described, and dealt to show why.
             asked = replace(split, untestable=None)
-            return Beside(dealt=deal_labels(engine, config, asked, population, pair=None, progress=self.progress))
+            dealt = deal_labels(
+                engine, config, asked, population, observed=None, carried_by=None, progress=self.progress
+            )
+            return Beside(dealt=dealt)
         zero = split.time_zero
         if zero not in self.habits:
             self.habits[zero] = score_habits(engine, self.sources, zero)
@@ -100,7 +103,15 @@ class Surroundings:
                 regions=None if regions is None else regions.table,
             ),
         )
-        if not split.of_many_lines or split.threshold is not None:
+        if not split.of_many_lines:
             return beside
-        dealt = deal_labels(engine, config, split, population, pair=(pair.first, pair.second), progress=self.progress)
+        dealt = deal_labels(
+            engine,
+            config,
+            split,
+            population,
+            observed=pair,
+            carried_by=COMPARISONS[carrying[1]],
+            progress=self.progress,
+        )
         return replace(beside, dealt=dealt)

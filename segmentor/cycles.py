@@ -188,10 +188,7 @@ def line_queries(config: ExperimentConfig, columns: Columns, *, raw: bool) -> It
     time = f"t.{quote(transactions.columns['time'])}"
     derived = _derived(config, columns, "transactions")
     if raw:
-        where = ""
-        if transactions.where is not None:
-            roles = columns.roles["transactions"]
-            where = f"\n  where {checked_condition(transactions.where, columns.transactions, roles, key='data.transactions.where')}"
+        where = _raw_where(config, columns, "transactions")
         yield (
             "_read",
             f"select t.*{derived}, substr(cast({time} as text), 1, 10) as _date\n  from transactions t{where}",
@@ -227,7 +224,7 @@ def line_queries(config: ExperimentConfig, columns: Columns, *, raw: bool) -> It
     yield (
         "_products",
         (
-            f"select distinct {_role_text(products.columns, 'product', 'p')} as _key, p.*{_derived(config, columns, 'products')}\n  from products p"
+            f"select distinct {_role_text(products.columns, 'product', 'p')} as _key, p.*{_derived(config, columns, 'products')}\n  from products p{_raw_where(config, columns, 'products') if raw else ''}"
         ),
     )
     yield "_lines", f"select s.*{joined}\n  from _sold s\n  left join _products p on p._key = s._product"
@@ -324,10 +321,11 @@ def lines_of_occasions(config: ExperimentConfig, first: int, last: int) -> str:
     )
 
 
-def customer_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Query]:
+def customer_queries(config: ExperimentConfig, columns: Columns, *, raw: bool) -> Iterator[Query]:
     """``_customers``: the customers' table with its derived columns, where there is one."""
     if config.data.customers is not None:
-        yield "_customers", f"select c.*{_derived(config, columns, 'customers')}\n  from customers c"
+        where = _raw_where(config, columns, "customers") if raw else ""
+        yield "_customers", f"select c.*{_derived(config, columns, 'customers')}\n  from customers c{where}"
 
 
 def build_cycles(
@@ -507,6 +505,16 @@ def _derived(config: ExperimentConfig, columns: Columns, table: str) -> str:
         f", {checked_condition(text, known, columns.roles[table], key=f'data.{table}.derive.{name}')} as {quote(name)}"
         for name, text in declared.derive.items()
     )
+
+
+def _raw_where(config: ExperimentConfig, columns: Columns, table: str) -> str:
+    """What intake leaves out of a table, for the statement that reads the shop's own."""
+    declared = getattr(config.data, table)
+    if declared.where is None:
+        return ""
+    known = [name for name in getattr(columns, table) if name not in declared.derive]
+    known += [*declared.columns.values()] if table == "products" else []
+    return f"\n  where {checked_condition(declared.where, known, columns.roles[table], key=f'data.{table}.where')}"
 
 
 def _role_text(roles: Mapping[str, str], role: str, alias: str = "t") -> str:

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from statistics import median
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from segmentor.evidence import Evidence, gather
-from segmentor.result import DealtLabels
+from segmentor.result import DealtLabels, PairEffect
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -24,7 +26,8 @@ def deal_labels(
     split: Split,
     population: Population,
     *,
-    pair: tuple[str, str] | None,
+    observed: PairEffect | None,
+    carried_by: str | None,
     progress: Callable[[str], None],
 ) -> DealtLabels | None:
     """Deals baskets at random among the orders that make the label, and tests what comes of it like the split itself.
@@ -37,7 +40,8 @@ def deal_labels(
         config: The experiment.
         split: A split that is known until a date or over the whole history, labelled by lines alone.
         population: Whom the label is tested on.
-        pair: Names of the groups whose effect is looked at; the first two where there is none.
+        observed: The split's own pair that carries its verdict; ``None`` where it was not tested, which takes the first pair.
+        carried_by: Which of its comparisons carries it: ``ratio`` or ``share back``.
         progress: Told what is being done.
 
     Returns:
@@ -58,14 +62,26 @@ def deal_labels(
         one
         for each in effects
         for one in each.pairs
-        if (one.first, one.second) == (pair or (each.pairs[0].first, each.pairs[0].second))
+        if (one.first, one.second) == ((observed or each.pairs[0]).first, (observed or each.pairs[0]).second)
     ]
+    as_strong = None
+    if observed is not None:
+        own = _strength(observed, carried_by)
+        as_strong = sum(_strength(one, carried_by) * np.sign(own) >= abs(own) for one in pairs)
     return DealtLabels(
         deals=len(dealt),
         significant=sum(each.p_value is not None and each.p_value <= config.trial.level for each in dealt),
         ratio=_median([one.ratio.estimate for one in pairs]),
         share_difference=_median([one.share_difference.estimate for one in pairs]),
+        as_strong=None if as_strong is None else int(as_strong),
     )
+
+
+def _strength(pair: PairEffect, carried_by: str | None) -> float:
+    """The comparison that carries a verdict, 0 where nothing differs."""
+    if carried_by == "share back":
+        return pair.share_difference.estimate or 0.0
+    return float(np.log(pair.ratio.estimate or 1.0))
 
 
 def _dealt(source: str, salt: str) -> str:

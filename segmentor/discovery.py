@@ -13,7 +13,7 @@ from scipy.special import ndtr
 from segmentor.cycles import told_of
 from segmentor.effects import Effects, measure_effects
 from segmentor.evidence import gather
-from segmentor.labelling import group_sums, label_customers
+from segmentor.labelling import group_sums, label_customers, made_of_purchases
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import Cutpoint
 from segmentor.splits import Split
@@ -129,13 +129,26 @@ def closest_groups(sums: GroupSums, *, level: float) -> tuple[tuple[int, ...], .
     return tuple(parts)
 
 
-def check_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> None:
-    """Reads the numbers of a split that is to be cut.
+def check_numbers(
+    engine: Engine, config: ExperimentConfig, split: Split, population: Population
+) -> tuple[str, str] | None:
+    """Reads the numbers of a split that is to be cut; replaces the table ``labels``.
+
+    Returns:
+        Reason code for which they cannot be used, and what to do; ``None`` where they can.
 
     Raises:
         ExpressionError: A value is no number.
     """
     _make_numbers(engine, config, split, "numbers_0")
+    if not split.is_of_a_snapshot:
+        return None
+    engine.execute(
+        "create or replace table labels as select m.customer_no, m.cohort, m.cycles,\n"
+        f"  10 * (rank() over (order by n.segment_group) - 1) // count(*) over () as group_no from numbers_0 n\n"
+        f"join everyone e using (customer) join members_{population.suffix} m using (customer_no) where n.segment_group is not null"
+    )
+    return made_of_purchases(engine, split) if engine.scalar("select count(*) from labels") else None
 
 
 def _cut(

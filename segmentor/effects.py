@@ -128,7 +128,7 @@ def measure_effects(
         )
     level = 1 - config.trial.level
     several = list(estimates.values())
-    log_ratios, lengths, shares = _differences(several, {horizon, *return_days}, level=level)
+    log_ratios, lengths, shares = _differences(several, {horizon, *return_days}, equivalence_level=level)
     names = [groups[number].name for number in estimates]
     pairs = _pairs(config, names, log_ratios, lengths=lengths, shares=shares, return_days=return_days, horizon=horizon)
     halves: tuple[HalfEffects, ...] = ()
@@ -400,7 +400,7 @@ def _shares_back(estimates: _Estimates) -> dict[int, Interval]:
 
 
 def _differences(
-    estimates: Sequence[_Estimates], days: Collection[int], *, level: float
+    estimates: Sequence[_Estimates], days: Collection[int], *, equivalence_level: float
 ) -> tuple[PairIntervals, PairIntervals, dict[int, PairIntervals]]:
     """All pairs' differences of log mean cycles, of mean cycles, and of shares back by each of the days."""
     means = np.array([e.mean_cycle for e in estimates])
@@ -408,10 +408,10 @@ def _differences(
     backs = 1 - np.array([e.survival for e in estimates])
     back_errors = np.array([e.survival_errors for e in estimates])
     return (
-        pair_intervals(np.log(means), errors / means, level=level),
-        pair_intervals(means, errors, level=level),
+        pair_intervals(np.log(means), errors / means, equivalence_level=equivalence_level),
+        pair_intervals(means, errors, equivalence_level=equivalence_level),
         {
-            day: pair_intervals(backs[:, at], back_errors[:, at], level=level)
+            day: pair_intervals(backs[:, at], back_errors[:, at], equivalence_level=equivalence_level)
             for at, day in enumerate(estimates[0].days)
             if day in days
         },

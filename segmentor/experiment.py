@@ -7,7 +7,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -31,6 +31,7 @@ from segmentor.trials import gather_sizes, run_trials
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
+    from segmentor.splits import Split
 
 PACKAGES = ("segmentor", "duckdb", "matplotlib", "mlxtend", "numpy", "pandas", "scipy", "sqlglot")
 """Packages whose versions a run writes down."""
@@ -68,13 +69,14 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         if config.cross_sell is not None:
             progress("cross-sell rules")
             rules = find_rules(engine, config, progress=progress)
+        warnings = (*intake.warnings, *_snapshots(splits), *_not_tried(config))
         result = RunResult(
             experiment=config.experiment,
             title=config.title,
             language=config.language,
             seed=config.seed,
             config=config.resolved(),
-            quality=Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))),
+            quality=Quality(intake.inputs, cycle, warnings),
             trials=tried.trials,
             ledger=tried.ledger,
             segments=segments,
@@ -153,7 +155,8 @@ def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckR
                     split.restated,
                 )
             )
-    return CheckResult(Quality(intake.inputs, cycle, (*intake.warnings, *_not_tried(config))), tuple(found))
+    warnings = (*intake.warnings, *_snapshots(splits), *_not_tried(config))
+    return CheckResult(Quality(intake.inputs, cycle, warnings), tuple(found))
 
 
 def redraw(run_dir: Path) -> Path:
@@ -234,6 +237,16 @@ def _not_tried(config: ExperimentConfig) -> list[str]:
         f"{name} is set, and this version does not act on it: only declared splits were tried."
         for name, section in sections.items()
         if section
+    ]
+
+
+def _snapshots(splits: Sequence[Split]) -> list[str]:
+    """What nobody but the owner of a customers' table can know."""
+    return [
+        f"The split {split.name} reads the customers' table and is declared as known on {split.since}: the values must be those of that "
+        "day. Today's would be made of the purchases that test them."
+        for split in splits
+        if split.since is not None and split.is_of_a_snapshot
     ]
 
 

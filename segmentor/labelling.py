@@ -96,12 +96,12 @@ def label_customers(
     }
     groups = tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names))
     labelled = sum(group.customers for group in groups)
-    obstacle, comparability = _obstacle(groups, population), None
+    obstacle, comparability = _obstacle(split, groups, population), None
     if len(groups) <= MAX_GROUPS:
         comparability = _comparability(engine, config, len(groups))
         obstacle = obstacle or _not_comparable(comparability)
-        if obstacle is None and split.source == "_attributes":
-            obstacle = _made_of_purchases(engine, split)
+        if obstacle is None and split.is_of_a_snapshot:
+            obstacle = made_of_purchases(engine, split)
     return Labelled(
         groups=groups,
         not_known=population.members - labelled,
@@ -224,11 +224,14 @@ def _holds_two(customers: Sequence[int]) -> bool:
     return sum(number > 0 for number in customers) >= 2
 
 
-def _obstacle(groups: Sequence[GroupEffect], population: Population) -> tuple[str, str] | None:
+def _obstacle(split: Split, groups: Sequence[GroupEffect], population: Population) -> tuple[str, str] | None:
     if len(groups) > MAX_GROUPS:
         return "too many groups", f"{len(groups)} values make no split; name a few groups with conditions"
     if not any(group.customers for group in groups):
-        return "nobody observed", "no customer of any group was observed after the purchase; use a longer period"
+        where = "after the purchase; use a longer period"
+        if split.since is not None:
+            where = f"before and after {split.since}; choose a date well inside of the period"
+        return "nobody observed", f"no customer of any group was observed {where}"
     if reserved := [group.name for group in groups if group.name in RESERVED_NAMES or "|" in group.name]:
         return (
             "reserved name",
@@ -262,8 +265,8 @@ def _not_comparable(comparability: Comparability) -> tuple[str, str] | None:
     )
 
 
-def _made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
-    """Whether a column that is said to be fixed at entry follows the number of purchases, as a tier or a total does.
+def made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
+    """Whether a column of the customers' table follows the number of purchases after time zero, as a tier or a total of later days does.
 
     Looks at the share of the variance of that number's ranks within cohorts that the groups explain, less what as many groups drawn
     at random would explain.
@@ -287,7 +290,12 @@ def _made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
     return (
         "circular",
         (
-            f"{split.by or 'this label'} follows the number of purchases (it explains {100 * explained:.0f} % of it), as a tier, a total or "
-            "a segment of another system does, and is not fixed at entry; give its values as of a date and declare known: {until: DATE}"
+            f"{split.by or 'this label'} follows the number of purchases {'' if split.since is None else f'after {split.since} '}"
+            f"(it explains {100 * explained:.0f} % of it), as a tier, a total or a segment of another system does"
+            + (
+                ", and is not fixed at entry; give its values as they were on a date and declare known: {until: DATE}"
+                if split.since is None
+                else ": its values are of a later day; give those of that date"
+            )
         ),
     )

@@ -107,8 +107,7 @@ def measure_robustness(
     whole = (effects.log_ratios.difference[carrying[0]], effects.shares.difference[carrying[0]])[carrying[1]]
 
     def subset(part: _Part, measured: Measured, *, customers: int, p_value: float | None) -> Subset:
-        level = 1 - config.trial.level
-        ratio, share = (_intervals(measured, measure, level) for measure in ("cycle", "share"))
+        ratio, share = (_intervals(measured, measure) for measure in ("cycle", "share"))
         carries = (ratio, share)[carrying[1]]
         return Subset(
             kind=part.kind,
@@ -472,11 +471,11 @@ def _joint_p(smallest: tuple[float, NullLaw] | None) -> float | None:
     return None if smallest is None else smallest_p_value(*smallest, draws=DRAWS)
 
 
-def _intervals(measured: Measured, measure: str, level: float) -> PairIntervals | None:
+def _intervals(measured: Measured, measure: str) -> PairIntervals | None:
     """Of the pair's difference; ``None`` where it is not known or has no variance."""
     if measure not in measured:
         return None
-    intervals = pair_intervals(*measured[measure], level=level)
+    intervals = pair_intervals(*measured[measure])
     return intervals if np.isfinite([intervals.difference[0], intervals.low[0]]).all() else None
 
 

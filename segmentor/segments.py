@@ -92,7 +92,8 @@ def segments_sql(config: ExperimentConfig, columns: Columns, split: Split | None
     """One statement over ``transactions``, ``products`` and ``customers`` that returns ``customer`` and ``segment``."""
     about = (
         "-- Segment of each customer. Tables transactions, products and customers hold the columns of the shop's own files,\n"
-        "-- times in the shop's zone. Runs in DuckDB and SQLite, as far as the config's own conditions do.\n"
+        "-- times in the shop's zone as timestamps or ISO text, numbers with a decimal point. Runs in DuckDB and SQLite, as far as the\n"
+        "-- config's own conditions do.\n"
     )
     queries = replay_queries(config, columns, () if split is None else (split,))
     if split is None:

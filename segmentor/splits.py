@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -87,6 +88,16 @@ class Split:
     restated: str | None = None
 
     @property
+    def since(self) -> str | None:
+        """The date until which the label is known, ISO; ``None`` where it is known by purchases."""
+        return None if self.time_zero.until is None else self.known.removeprefix("until: ")
+
+    @property
+    def is_of_a_snapshot(self) -> bool:
+        """Whether the label reads columns of the customers' table, of which nobody but their owner knows when they were written."""
+        return self.source == "_attributes" or (self.time_zero.until is not None and not self.of_many_lines)
+
+    @property
     def labels(self) -> str:
         """SELECT of ``customer``, ``segment_group``, ``known_since``, a row a customer of ``source``."""
         return self.labels_of(self.source)
@@ -170,11 +181,20 @@ def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, 
     return tuple(splits)
 
 
-def label_sources(config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...]) -> Iterator[Query]:
-    """The tables that the splits' labels read, each once, from ``_purchases``, ``_lines`` and the customers' table."""
+def label_sources(
+    config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...], *, raw: bool = False
+) -> Iterator[Query]:
+    """The tables that the splits' labels read, each once, from ``_purchases``, ``_lines`` and the customers' table.
+
+    Args:
+        config: The experiment.
+        columns: Columns of the tables.
+        splits: The splits.
+        raw: Read the shop's own customers' table; else our canonical one.
+    """
     windows = {split.source: split.time_zero for split in splits if split.source.startswith("_window")}
     if any(split.source == "_attributes" or split.time_zero.until is not None for split in splits):
-        yield from customer_queries(config, columns)
+        yield from customer_queries(config, columns, raw=raw)
     for source in sorted(windows):
         yield from window_queries(config, columns, windows[source])
     if any(split.source == "_attributes" for split in splits):
@@ -200,7 +220,7 @@ def replay_queries(config: ExperimentConfig, columns: Columns, splits: tuple[Spl
     return [
         *line_queries(config, columns, raw=True),
         *purchase_queries(config, columns),
-        *label_sources(config, columns, splits),
+        *label_sources(config, columns, splits, raw=True),
     ]
 
 
@@ -298,8 +318,9 @@ def _is_of_lines(columns: Columns, texts: Sequence[str]) -> bool:
 
 
 def _restated(declared: DeclaredSplit) -> str:
-    """A split over the whole history as it can be asked: of the first purchase."""
-    return write_yaml([{**declared.model_dump(mode="json", exclude_none=True), "known": "first_purchase"}])
+    """A split over the whole history as it can be asked: of the first purchase, indented to stand under ``declared``."""
+    text = write_yaml([{**declared.model_dump(mode="json", exclude_none=True), "known": "first_purchase"}])
+    return textwrap.indent(text, 4 * " ")
 
 
 def _attribute_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Query]:

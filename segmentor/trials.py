@@ -89,15 +89,19 @@ def run_trials(
         if p is not None and p <= config.trial.level
     }
     several = [split for split, evidence in declared if split.name in significant and len(evidence.groups) > 2]
-    cuts = [split for split in splits if split.to_cut and split.untestable is None]
+    cuts: list[Split] = []
+    for split in splits:
+        if split.to_cut:
+            obstacle = split.untestable or check_numbers(engine, config, split, populations.whole(split.time_zero))
+            if obstacle is None:
+                cuts.append(split)
+            else:
+                trials[split.name] = judge_declared(Evidence(split, obstacle=obstacle), config, p_adjusted=None)
     found = _try_found(populations, around, [*cuts, *several])
     tried = dict(zip([split.name for split in splits], splits, strict=True))
     for one in found:
         trials[one.split.name] = one.trial
         tried[one.split.name] = one.split
-    for split in splits:
-        if split.name not in trials:
-            trials[split.name] = judge_declared(Evidence(split, obstacle=split.untestable), config, p_adjusted=None)
     order = [
         name
         for split in splits
@@ -123,8 +127,8 @@ def gather_sizes(
     for split in splits:
         progress(f"groups of {split.name}")
         if split.to_cut:
-            check_numbers(engine, config, split)
-            yield split, (), split.untestable
+            obstacle = check_numbers(engine, config, split, populations.whole(split.time_zero))
+            yield split, (), split.untestable or obstacle
         else:
             labelled = label_customers(engine, config, split, populations.whole(split.time_zero))
             yield split, labelled.groups, split.untestable or labelled.obstacle
@@ -193,9 +197,17 @@ def _try_found(populations: _Populations, around: Surroundings, splits: Sequence
     if not found:
         return []
     others: list[dict[str, Trial]] = []
-    for seed_no in range(1, OTHER_SEEDS + 1):
+    # A lucky draw of the halves is what the others are to show.
+    again_for = [
+        split
+        for split in splits
+        if any(
+            one.trial.verdict == "separates" and split.name in (one.split.name, one.split.merged_from) for one in found
+        )
+    ]
+    for seed_no in range(1, OTHER_SEEDS + 1 if again_for else 1):
         progress(f"the same under other halves, {seed_no} of {OTHER_SEEDS}")
-        again = _search_and_confirm(populations, splits, seed_no=seed_no)
+        again = _search_and_confirm(populations, again_for, seed_no=seed_no)
         others.append({one.split.name: one.trial for one in again})
     other_seeds = seeds(populations.config)[1:]
     return [
@@ -209,6 +221,8 @@ def _try_found(populations: _Populations, around: Surroundings, splits: Sequence
                 ),
             ),
         )
+        if one.trial.verdict == "separates"
+        else one
         for one in found
     ]
 

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
     from segmentor.evidence import Evidence
     from segmentor.labelling import Labelled
 
+COMPARISONS = ("ratio", "share back")
+"""What may carry a verdict."""
+
+REALLY_DIFFER = "These customers really differ"
+
 MONTH = re.compile(r"\d{4}-\d{2}")
 """Name of a monthly cohort."""
 
@@ -108,6 +113,19 @@ def carrying_pair(effects: Effects, config: ExperimentConfig) -> tuple[int, int]
     return max(((pair, which) for pair in range(len(effects.pairs)) for which in (0, 1)), key=strength)
 
 
+def weighed_against_deals(trial: Trial) -> Trial:
+    """The trial, undecided where a label dealt at random separates in most deals, and in some as strongly as this one.
+
+    Such a label tells how often somebody bought before, and nothing of what.
+    """
+    dealt = trial.dealt
+    if trial.verdict != "separates" or dealt is None or not dealt.as_strong or 2 * dealt.significant <= dealt.deals:
+        return trial
+    reason = "labels dealt at random separate as much"
+    sentence = trial.sentence.replace(REALLY_DIFFER, f"Not decided ({reason})", 1)
+    return replace(trial, verdict="inconclusive", reasons=(reason, *trial.reasons), sentence=sentence)
+
+
 def _with_sizes(groups: Sequence[GroupEffect], both: Mapping[str, GroupEffect]) -> tuple[GroupEffect, ...]:
     """Groups with their numbers of customers and cycles in both halves."""
     return tuple(
@@ -176,12 +194,19 @@ def _judged(
         verdict=name,
         reasons=reasons,
         sentence=_sentence(
-            name, reasons[0], effects, carrying=carrying[0], config=config, needed=needed, months=months
+            name,
+            reasons[0],
+            effects,
+            carrying=carrying[0],
+            config=config,
+            since=evidence.split.since,
+            needed=needed,
+            months=months,
         ),
         horizon_days=effects.horizon_days,
         pairs=effects.pairs,
         verdict_pair=carrying[0],
-        carried_by=("ratio", "share back")[carrying[1]],
+        carried_by=COMPARISONS[carrying[1]],
         test=evidence.test,
         p_adjusted=p_adjusted,
         customers_needed=needed,
@@ -297,27 +322,39 @@ def _sentence(
     *,
     carrying: int,
     config: ExperimentConfig,
+    since: str | None,
     needed: int | None,
     months: int | None,
 ) -> str:
-    """The verdict in plain words, with its effect and interval."""
+    """The verdict in plain words, with its effect and interval; ``since`` is the date until which the label is known."""
     pair = effects.pairs[carrying]
     first, second = (
         next(group for group in effects.groups if group.name == name) for name in (pair.first, pair.second)
     )
+    within, took = f"within {effects.horizon_days} days", "those back took"
+    if since is not None:
+        within, took = f"{within} of {since}", "cycles begun since then took"
     facts = (
-        f"{_percent(first.share_back)} of {first.name} and {_percent(second.share_back)} of {second.name} "
-        f"are back within {effects.horizon_days} days; "
-        f"those back took {_days(first.mean_cycle_days)} and {_days(second.mean_cycle_days)} on average (ratio {_ratio(pair.ratio)})"
+        f"{_percent(first.share_back)} of {first.name} and {_percent(second.share_back)} of {second.name} are back {within}; "
+        f"{took} {_days(first.mean_cycle_days)} and {_days(second.mean_cycle_days)} on average (ratio {_ratio(pair.ratio)})"
     )
     if verdict == "separates":
-        return f"These customers really differ: {facts}."
+        return f"{REALLY_DIFFER}: {facts}."
     if verdict == "equivalent":
         margin = f"{100 * config.trial.minimum_effect:g} % in cycle and {100 * config.trial.minimum_share:g} points in share back"
         return f"Shown not to matter: differences above {margin} are ruled out; {facts}."
     wait = "" if months is None else f", which at the present rate takes {months:,} more month{'s' * (months != 1)}"
     more = "" if needed is None else f" About {needed:,} customers in all would probably decide it{wait}."
-    return f"Not decided ({reason}): {facts}.{more}"
+    share = pair.share_difference
+    waited = (
+        " The shares also tell when customers had last bought before the date, for which the test allows."
+        if since is not None
+        and share.ci_low is not None
+        and share.ci_high is not None
+        and share.ci_low * share.ci_high > 0
+        else ""
+    )
+    return f"Not decided ({reason}): {facts}.{waited}{more}"
 
 
 def _percent(interval: Interval | None) -> str:

@@ -170,6 +170,23 @@ def test_assign_as_of_a_day_knows_only_what_was_known_then(shop: Path, results: 
     assert stored == [(row["customer"], row["segment"], row["known_since"]) for row in rows]
 
 
+def test_a_label_of_a_date_is_not_known_before_it(shop: Path, results: Path, tmp_path: Path) -> None:
+    """Definitions of purchases before a date label nobody on an earlier day, and somebody from that day on."""
+    definitions = json.loads((results / "segments.json").read_text(encoding="utf-8"))
+    definitions["split"]["known"] = {"until": "2024-06-30"}
+    definitions["merged"] = definitions["threshold"] = None
+    path = tmp_path / "segments.json"
+    path.write_text(json.dumps(definitions), encoding="utf-8")
+    segments = {}
+    for as_of in ("2024-06-29", "2024-06-30"):
+        out = tmp_path / f"{as_of}.csv"
+        words = ["assign", str(path), "--config", str(shop), "--as-of", as_of, "--out", str(out)]
+        assert main(words) == 0
+        segments[as_of] = {row["segment"] for row in rows_of(out)}
+    assert segments["2024-06-29"] == {"not yet known"}
+    assert len(segments["2024-06-30"]) > 1
+
+
 def test_a_report_drawn_again_is_the_same(results: Path) -> None:
     """`report` needs only results.json and gives the same page to the byte."""
     before = (results / "report.html").read_bytes()

@@ -67,6 +67,7 @@ def result() -> RunResult:
         tau_days=118,
         pairs=(PairEffect("small", "b", interval, interval, interval, share, separated=True, equivalent=False),),
         verdict_pair=0,
+        carried_by="ratio",
         test=SplitTest((ScoreTest("typical_gap Gehan", 3.2, 1, 0.07),), 0.01, "type III", 1e-9),
         p_discovery_adjusted=0.01,
         p_adjusted=0.02,

@@ -194,3 +194,22 @@ def test_other_names_have_ids_that_differ() -> None:
     ids = {_slug(name) for name in ("香水", "香氛", "a/b", "a.b", "../x", "a b", "A B")}
     assert len(ids) == 7
     assert all(one.replace("-", "").replace("_", "").isalnum() and len(one) <= 80 for one in ids)
+
+
+def test_the_sql_leaves_out_the_customers_that_a_run_leaves_out(tmp_path: Path) -> None:
+    """A condition on rows of the customers' table, which intake applies, stands in the statement over the shop's own table."""
+    lines, tables = shop(2)
+    columns_of, rows = tables["customers"]
+    customers = CUSTOMERS.replace("}}", "}, where: \"region <> 'south'\"}")
+    text = CONFIG + PRODUCTS + customers + "splits: {declared: [{name: s, known: entry, by: region}]}\n"
+    config = read_config(tmp_path, text)
+    kept = {**tables, "customers": (columns_of, [row for row in rows if row[1] == "north"])}
+    with engine_with(lines, kept) as engine:
+        columns, _ = build_cycles(engine, config, progress=lambda _: None)
+        (declared,) = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, (declared,))
+        expected = labelled(engine, declared)
+        sql = segments_sql(config, columns, declared)
+    assert set(expected.values()) == {"north", NOT_YET_KNOWN}
+    assert replayed_in_duckdb(sql, lines, tables) == expected
+    assert replayed_in_sqlite(sql, lines, tables) == expected

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from test_trials import UNTIL, obvious_gaps, shop, tried
 from segmentor.config import load_config
 from segmentor.cycles import TimeZero, build_cycles, build_population, day_number
 from segmentor.errors import ConfigError
-from segmentor.result import Trial
+from segmentor.result import DealtLabels, Trial
 from segmentor.statistics.linear import GroupSums
 from segmentor.statistics.score_tests import test_scores as score_tests
 from segmentor.statistics.survival import (
@@ -25,6 +26,7 @@ from segmentor.statistics.survival import (
     mean_cycle,
     survival,
 )
+from segmentor.verdicts import weighed_against_deals
 
 DATE = datetime.date(2024, 7, 15)
 SINCE = (DATE - datetime.date(2024, 1, 1)).days
@@ -174,10 +176,13 @@ def test_a_column_made_of_purchases_is_not_fixed_at_entry(tmp_path: Path) -> Non
     counts = {name: sum(line[0] == name for line in lines) for name in {line[0] for line in lines}}
     tiers = {name: "gold" if count > 5 else "silver" if count > 2 else "bronze" for name, count in counts.items()}
     split = "    - {name: own, known: entry, by: tier}\n    - {name: dated, known: {until: 2024-07-15}, by: tier}\n"
-    at_entry, dated = with_customers(tmp_path, lines, split, "tier", tiers)[:2]
+    at_entry, _ = with_customers(tmp_path, lines, split, "tier", tiers)
     assert (at_entry.verdict, at_entry.reasons) == ("untestable", ("circular",))
     assert at_entry.restate is not None
     assert "until" in at_entry.restate
+    before = {name: sum(line[0] == name and line[2] < day(SINCE, 0) for line in lines) for name in counts}
+    of_the_date = {name: "gold" if count > 3 else "silver" if count > 1 else "bronze" for name, count in before.items()}
+    _, dated = with_customers(tmp_path, lines, split, "tier", of_the_date)
     assert dated.test is not None
     assert dated.dealt is None
     regions = {name: ["north", "south"][int(name[1:]) % 2] for name in counts}
@@ -222,3 +227,35 @@ def test_a_label_of_many_purchases_separates_even_with_products_dealt_at_random(
     assert lifetime.dealt.deals == dated.dealt.deals == 10
     assert lifetime.dealt.significant >= 9
     assert dated.dealt.significant < lifetime.dealt.significant
+
+
+def test_a_total_of_today_is_no_number_of_the_past(tmp_path: Path) -> None:
+    """A lifetime total that is to be cut is refused at entry, and a tier of today's export is refused as of a date; both are told of."""
+    lines = shop(900)
+    counts = {name: sum(line[0] == name for line in lines) for name in {line[0] for line in lines}}
+    cut = "    - {name: spend, known: entry, by: total, thresholds: auto}\n"
+    (spend,) = with_customers(tmp_path, lines, cut, "total", {name: str(10 * count) for name, count in counts.items()})
+    assert (spend.verdict, spend.reasons) == ("untestable", ("circular",))
+    after = {name: sum(line[0] == name and line[2] > day(SINCE) for line in lines) for name in counts}
+    tiers = {name: "gold" if count > 3 else "silver" if count > 0 else "none" for name, count in after.items()}
+    dated = "    - {name: dated, known: {until: 2024-07-15}, by: tier}\n"
+    (tier,) = with_customers(tmp_path, lines, dated, "tier", tiers)
+    assert (tier.verdict, tier.reasons) == ("untestable", ("circular",))
+    assert tier.restate is not None
+    assert "after 2024-07-15" in tier.restate
+
+
+def test_a_label_that_separates_no_more_than_a_dealt_one_is_not_decided() -> None:
+    """Where most deals are significant and some as strong, the verdict is open and says so; a stronger label keeps it."""
+    trial = Trial(
+        *("all", "so far", "declared", "until: 2024-07-15", (), (), 0, "separates", ("significant",)),
+        "These customers really differ: facts.",
+        dealt=DealtLabels(deals=10, significant=9, ratio=0.9, share_difference=0.2, as_strong=3),
+    )
+    open_ = weighed_against_deals(trial)
+    assert open_.verdict == "inconclusive"
+    assert open_.reasons == ("labels dealt at random separate as much", "significant")
+    assert open_.sentence == "Not decided (labels dealt at random separate as much): facts."
+    for dealt in (DealtLabels(10, 9, 0.9, 0.2, as_strong=0), DealtLabels(10, 2, 0.9, 0.2, as_strong=1), None):
+        stronger = replace(trial, dealt=dealt)
+        assert weighed_against_deals(stronger) is stronger

@@ -193,7 +193,7 @@ def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
         "inconclusive": "The curves may differ by chance alone",
         "untestable": "The curves are shown as they are and were not compared",
     }[trial.verdict]
-    if trial.verdict == "inconclusive" and trial.reasons[:1] != ("not significant",):
+    if trial.verdict == "inconclusive" and trial.reasons[:1] not in (("not significant",), ("not promoted",)):
         seen = "The curves differ, which is not enough here"
     pair = verdict_pair(trial)
     if trial.verdict == "separates" and pair is not None and not excludes(pair.share_difference, 0.0):

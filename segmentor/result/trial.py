@@ -258,12 +258,15 @@ class DealtLabels:
         significant: In how many the split's test was below the level all the same.
         ratio: Median ratio of the pair that carries the verdict.
         share_difference: Median difference in share back of that pair.
+        as_strong: In how many the comparison that carries the verdict was at least as strong, in the same direction; ``None``
+            where the split itself was not tested.
     """
 
     deals: int
     significant: int
     ratio: float | None
     share_difference: float | None
+    as_strong: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +370,7 @@ class Trial:
         customers_needed: Customers in all that would decide an inconclusive trial.
         months_needed: Months of the shop's present growth that would bring them.
         same_direction: Whether the pair points the same way in both halves; ``None`` where it was not asked.
-        other_seeds: Verdicts over other seeds of the halves.
+        other_seeds: Verdicts over other seeds of the halves; of a found split where it separates.
         habits: What else differs, the surest first.
         crossover: The label against that of the next purchases; ``None`` where it is not made of the first purchases, or
             too few customers have both.

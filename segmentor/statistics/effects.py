@@ -43,15 +43,18 @@ class PairIntervals:
     equivalence_high: FloatArray
 
 
-def pair_intervals(estimates: FloatArray, standard_errors: FloatArray, *, level: float = 0.95) -> PairIntervals:
+def pair_intervals(
+    estimates: FloatArray, standard_errors: FloatArray, *, level: float = 0.95, equivalence_level: float = 0.95
+) -> PairIntervals:
     """Intervals for the differences of independent groups.
 
-    Ratios are differences of logarithms. The interval for two one-sided tests at 1 - level covers 2 * level - 1.
+    Ratios are differences of logarithms. The interval for two one-sided tests covers 2 * equivalence_level - 1.
 
     Args:
         estimates: One a group, shape (n_groups,); `nan` where there is none.
         standard_errors: Same shape.
         level: Coverage of all simultaneous intervals together.
+        equivalence_level: 1 - level of each of the two one-sided tests.
 
     References:
         Schuirmann (1987), J. Pharmacokinet. Biopharm. 15, 657-680 (two one-sided tests).
@@ -62,7 +65,7 @@ def pair_intervals(estimates: FloatArray, standard_errors: FloatArray, *, level:
     error = np.hypot(standard_errors[first], standard_errors[second])
     error = np.where(usable[first] & usable[second] & (error > 0), error, np.nan)
     reach = simultaneous_quantile(standard_errors[usable], level=level) * error
-    plain = ndtri(level) * error
+    plain = ndtri(equivalence_level) * error
     return PairIntervals(
         first=first,
         second=second,

@@ -136,7 +136,12 @@ def how_found(trial: Trial, result: RunResult) -> list[Markup]:
         searched = "" if trial.merged_from is not None else ", adjusted for all that was tried there"
         chosen = f"Chosen in one half of the customers ({probability(trial.p_discovery_adjusted, 'p')}{searched})"
         said.append(
-            Markup("{} and not sure enough there to be tested in the other half.").format(chosen)
+            Markup("{} and {}.").format(
+                chosen,
+                "could not be tested in the other half"
+                if trial.verdict == "untestable"
+                else "not sure enough there to be tested in the other half",
+            )
             if trial.p_adjusted is None
             else Markup(
                 "{} and tested once in the other, which had no part in the choice ({}, adjusted for all that was tested there). "
@@ -399,7 +404,7 @@ def parts_answer(trial: Trial, result: RunResult) -> Markup:
             alone, count(len(tested), "part"), 1 / level(result)
         )
     agree = [subset.agrees for subset in visible if subset.agrees is not None]
-    unknown = len(trial.robustness) - len(agree)
+    unknown = sum(subset.agrees is None and subset.p_value is None for subset in trial.robustness)
     rest = f"; in {unknown} more it cannot be told" if unknown else ""
     return Markup("The effect points the same way in {} of {}{}").format(sum(agree), count(len(agree), "part"), rest)
 
@@ -518,8 +523,15 @@ def _part(trial: Trial, subset: Subset, customers: str, *, min_cell: int) -> Par
             extent=_extent(trial, min_cell, by_share=by_share),
             ratio=not by_share,
         ),
-        _AGREES[subset.agrees],
+        _said(subset),
     )
+
+
+def _said(subset: Subset) -> str:
+    """What a part says of the effect; of a part that has a test and no effect of its own, the p-value."""
+    if subset.agrees is None and subset.ratio is None and subset.p_value is not None:
+        return f"test: {probability(subset.p_value, 'p')}"
+    return _AGREES[subset.agrees]
 
 
 def _labelled_are_exact(trial: Trial, min_cell: int) -> bool:

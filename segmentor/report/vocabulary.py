@@ -35,6 +35,9 @@ REASONS = {
     "not comparable": "The groups began in different periods: season or tenure cannot be told from the split.",
     "not significant": "A difference as large as this one also comes about by chance.",
     "not promoted": "Screening found nothing in it that was worth a confirming test.",
+    "labels dealt at random separate as much": "With baskets dealt at random the label separates as strongly: it tells how often "
+    "somebody bought before, and this run cannot tell whether it says anything more.",
+    "no threshold": "The column has no value that leaves a tenth of the customers on both sides.",
     "one group": "All customers are in one group: there is nothing to compare.",
     "too few events": "Too few customers came back to compare anything.",
     "too few customers": "Too few customers are in the groups.",

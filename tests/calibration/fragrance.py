@@ -80,7 +80,8 @@ def null_rates(trials: list[dict[str, Trial]]) -> dict[str, float]:
             np.mean([min(trial.p_adjusted or 1 for trial in shop.values()) < 0.05 for shop in trials])
         ),
     }
-    for split in trials[0]:
+    # Merged groups are tried only in shops where their split is significant.
+    for split in [name for name in trials[0] if all(name in shop for shop in trials)]:
         tests = [test for shop in trials if (test := shop[split].test) is not None]
         p_values = np.array([test.p_value for test in tests])
         rates[f"{split}: p below 0.05"] = float((p_values < 0.05).mean())

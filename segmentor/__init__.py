@@ -20,7 +20,7 @@ The map, in the order in which a run passes through it:
 - `crossover`: the label of the first purchases against that of the next.
 - `robustness`: the effect of a split again in parts of the customers and of the time.
 - `dealing`: what a label of many purchases shows when products mean nothing.
-- `beside`: the last four of a split, which stand beside its verdict and decide nothing.
+- `beside`: the last four of a split, which stand beside its verdict; dealt labels may leave it open.
 - `trials`: all of this for every split, a declared one once, a found one in the half that did not suggest it.
 - `segments`: separating splits become definitions and one SQL statement.
 - `assignment`: the definitions of an earlier run give each customer its segment.

@@ -1,4 +1,4 @@
-"""What stands beside a verdict and decides nothing: other habits, crossover, robustness, and what a dealt label would show."""
+"""What stands beside a verdict: other habits, crossover, robustness, and what a dealt label shows, which may leave it open."""
 
 from __future__ import annotations
 

@@ -54,19 +54,6 @@ class Evidence:
         return None if self.test is None else self.test.p_value
 
 
-def describe(split: Split, population: Population, labelled: Labelled) -> Evidence:
-    """The evidence before any test is made."""
-    return Evidence(
-        split=split,
-        tau_days=population.tau_days or None,
-        groups=labelled.groups,
-        not_known=labelled.not_known,
-        no_follow_up=labelled.no_follow_up,
-        comparability=labelled.comparability,
-        obstacle=split.untestable or labelled.obstacle,
-    )
-
-
 def gather(
     engine: Engine,
     config: ExperimentConfig,
@@ -87,7 +74,7 @@ def gather(
         source: Another table of the columns of the split's source.
     """
     labelled = label_customers(engine, config, split, population, source=source)
-    evidence = describe(split, population, labelled)
+    evidence = _describe(split, population, labelled)
     if evidence.obstacle is not None:
         return evidence
     try:
@@ -133,3 +120,16 @@ def test_split(engine: Engine, config: ExperimentConfig, population: Population,
     values, groups, cohorts = labelled_scores(engine, population)
     p, tail = permutation_p(values, groups, cohorts, resamples=RESAMPLES, seed=config.seed)
     return SplitTest(scores=scores, p_value=p, tail=tail)
+
+
+def _describe(split: Split, population: Population, labelled: Labelled) -> Evidence:
+    """The evidence before any test is made."""
+    return Evidence(
+        split=split,
+        tau_days=population.tau_days or None,
+        groups=labelled.groups,
+        not_known=labelled.not_known,
+        no_follow_up=labelled.no_follow_up,
+        comparability=labelled.comparability,
+        obstacle=split.untestable or labelled.obstacle,
+    )

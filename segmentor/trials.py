@@ -194,9 +194,6 @@ def _try_found(populations: _Populations, around: Surroundings, splits: Sequence
     progress = around.progress
     progress(f"search for {len(splits)} split{'s' * (len(splits) > 1)} in the discovery half")
     found = _search_and_confirm(populations, splits, seed_no=0, around=around)
-    if not found:
-        return []
-    others: list[dict[str, Trial]] = []
     # A lucky draw of the halves is what the others are to show.
     again_for = [
         split
@@ -205,7 +202,10 @@ def _try_found(populations: _Populations, around: Surroundings, splits: Sequence
             one.trial.verdict == "separates" and split.name in (one.split.name, one.split.merged_from) for one in found
         )
     ]
-    for seed_no in range(1, OTHER_SEEDS + 1 if again_for else 1):
+    if not again_for:
+        return found
+    others: list[dict[str, Trial]] = []
+    for seed_no in range(1, OTHER_SEEDS + 1):
         progress(f"the same under other halves, {seed_no} of {OTHER_SEEDS}")
         again = _search_and_confirm(populations, again_for, seed_no=seed_no)
         others.append({one.split.name: one.trial for one in again})

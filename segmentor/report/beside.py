@@ -404,7 +404,8 @@ def parts_answer(trial: Trial, result: RunResult) -> Markup:
             alone, count(len(tested), "part"), 1 / level(result)
         )
     agree = [subset.agrees for subset in visible if subset.agrees is not None]
-    unknown = sum(subset.agrees is None and subset.p_value is None for subset in trial.robustness)
+    by_test_alone = sum(subset.agrees is None and subset.p_value is not None for subset in visible)
+    unknown = len(trial.robustness) - len(agree) - by_test_alone
     rest = f"; in {unknown} more it cannot be told" if unknown else ""
     return Markup("The effect points the same way in {} of {}{}").format(sum(agree), count(len(agree), "part"), rest)
 

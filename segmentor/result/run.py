@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from segmentor.errors import InputError
+from segmentor.result.tree import Search, TreeNode
 from segmentor.result.trial import Interval, LedgerEntry, Trial
 
-FORMAT = 2
+FORMAT = 3
 """Version of ``results.json``; raised when a reader of an older one would misread it."""
 
 NOT_YET_KNOWN = "not yet known"
@@ -180,6 +181,8 @@ class RunResult:
         segments: Leaves; one leaf ``all`` where nothing separates.
         rules: Promoted cross-sell rules; ``None`` where cross-sell is off.
         min_cell: Counts below it are not shown.
+        tree: Nodes of the tree, a node before those below it; the root alone where nothing separates.
+        search: What was gone through to find splits; ``None`` where only declared ones were tried.
         versions: Package versions that made it.
     """
 
@@ -194,6 +197,8 @@ class RunResult:
     segments: tuple[Segment, ...]
     rules: tuple[CrossSellRule, ...] | None
     min_cell: int
+    tree: tuple[TreeNode, ...] = ()
+    search: Search | None = None
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 

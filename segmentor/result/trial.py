@@ -185,6 +185,32 @@ class Habit:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusterRule:
+    """A cluster of customers, said as a short rule: the rule is what was tried.
+
+    Attributes:
+        method: ``kmeans``, ``gmm`` or ``hdbscan``.
+        cluster: Number of the cluster in its clustering, the largest 1.
+        clusters: Clusters of that clustering.
+        customers: Discovery customers in the cluster.
+        stability: Mean Jaccard similarity to the most similar cluster of resamples of customers (Hennig 2007), 0 to 1.
+        coverage: Share of the cluster's customers whom the rule takes.
+        precision: Share of the customers whom the rule takes who are in the cluster.
+        echo_p_value: p of the confirming test within strata of past frequency and recency, for rules of timing or amount; ``None``
+            for any other, and where it was not tested.
+    """
+
+    method: str
+    cluster: int
+    clusters: int
+    customers: int
+    stability: float
+    coverage: float
+    precision: float
+    echo_p_value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CrossoverCell:
     """Customers with one label first and another next.
 
@@ -358,6 +384,9 @@ class Trial:
         restate: How to ask again so that it can be answered; ``None`` where it was.
         restated: The declared split as YAML, restated so that it can be tested; ``None`` where there is no such text.
         merged_from: Name of the split whose indistinguishable groups were merged; ``None`` for any other.
+        attribute: What the groups of a found split are values of; ``None`` for a declared one.
+        aliases: Other splits that make the same groups, and were not tried again.
+        cluster: Where the rule of a clustered split came from; ``None`` for any other.
         cutpoint: The threshold that the data chose; ``None`` for groups that were named.
         horizon_days: Day at which effects are read; ``None`` where there is none.
         tau_days: Day at which scores are cut.
@@ -391,6 +420,9 @@ class Trial:
     restate: str | None = None
     restated: str | None = None
     merged_from: str | None = None
+    attribute: str | None = None
+    aliases: tuple[str, ...] = ()
+    cluster: ClusterRule | None = None
     cutpoint: Cutpoint | None = None
     no_follow_up: int = 0
     comparability: Comparability | None = None

@@ -1,0 +1,33 @@
+"""Splits of customers: `split` compiles declared ones to SQL, `attribute` holds what candidates are made of, `enumerated` goes through
+the shop's attributes for candidates.
+"""
+
+from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
+from segmentor.splits.split import (
+    MAX_GROUPS,
+    MERGED,
+    MIXED,
+    ORDER_AMOUNT,
+    Split,
+    condition_text,
+    declared_splits,
+    label_sources,
+    make_label_sources,
+    replay_queries,
+)
+
+__all__ = [
+    "MAX_GROUPS",
+    "MERGED",
+    "MIXED",
+    "NOT_KNOWN",
+    "ORDER_AMOUNT",
+    "Attribute",
+    "Codes",
+    "Split",
+    "condition_text",
+    "declared_splits",
+    "label_sources",
+    "make_label_sources",
+    "replay_queries",
+]

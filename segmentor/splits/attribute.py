@@ -1,0 +1,57 @@
+"""Something by which customers can be split, with what each of them has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from segmentor.cycles import TimeZero
+from segmentor.splits.split import Split
+
+if TYPE_CHECKING:
+    from segmentor.statistics.arrays import FloatArray
+
+Codes = NDArray[np.int16]
+
+NOT_KNOWN = -1
+"""Code of the customers to whom no group applies."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attribute:
+    """An attribute of customers and the splits that it suggests. Arrays are by ``customer_no`` of ``everyone``, shape (n_customers,).
+
+    It has ``codes`` or ``numbers``, never both.
+
+    Attributes:
+        name: Unique among the attributes of a run.
+        source: Where it comes from: ``declared``, ``enumerated`` or ``clustered``.
+        time_zero: When it is known.
+        codes: Number of the customer's group, ``NOT_KNOWN`` where none applies; ``None`` for a number.
+        numbers: The number to cut, ``nan`` where unknown; ``None`` for groups.
+        whole: The split into all groups, in the order of their codes; for a number the split that is to be cut; ``None`` where only
+            single values are tried.
+        by_value: By code, the value against the rest (groups: the value first, the rest second); ``None`` where that is tried under
+            another name or not at all. Empty for a number and where there are two groups.
+        timing: Whether it is made of timing or amounts, so that it may echo past frequency.
+        aliases: Name of one of its splits to names of others that make the same groups and are not tried.
+    """
+
+    name: str
+    source: Literal["declared", "enumerated", "clustered"]
+    time_zero: TimeZero
+    codes: Codes | None
+    numbers: FloatArray | None
+    whole: Split | None
+    by_value: tuple[Split | None, ...] = ()
+    timing: bool = False
+    aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """All splits that it suggests: into all groups first."""
+        return tuple(split for split in (self.whole, *self.by_value) if split is not None)

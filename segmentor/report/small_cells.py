@@ -1,12 +1,12 @@
 """Tables of customers -> what of them may be shown: no small count, and none that could be had from totals.
 
 A count is hidden where it is small, and said roughly where it would give a hidden one away. A line is a set of counts whose total
-may be known: a row, a column, the diagonal.
+may be known: a row, a column, the diagonal, a part of the tree with those below it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from segmentor.report.numbers import count
 
@@ -31,29 +31,45 @@ def shown_counts(counts: Sequence[int], min_cell: int) -> list[str]:
 def shown_table(rows: Sequence[Sequence[int]], min_cell: int, *, diagonal: bool = False) -> list[list[str]]:
     """Counts of customers by row and column, whose totals may be known, small ones hidden.
 
-    No line has exactly one count that is not exact, unless the others in it are zero.
-
     Args:
-        rows: Customers by row and column.
+        rows: Customers by row and column, all rows as long.
         min_cell: Counts from 1 to below it are hidden.
         diagonal: Whether the total of the diagonal may be known too.
 
     Returns:
         Of each count ``612``, ``about 600`` or ``fewer than 10``.
     """
-    places = [[(i, j) for j in range(len(row))] for i, row in enumerate(rows)]
-    lines = [*places, *(list(column) for column in zip(*places, strict=True))]
+    width = len(rows[0]) if rows else 0
+    places = [range(i * width, (i + 1) * width) for i in range(len(rows))]
+    lines = [*places, *zip(*places, strict=True)]
     if diagonal:
-        lines.append([(i, i) for i in range(min(len(rows), len(rows[0]) if rows else 0))])
-    veiled = {(i, j) for i, row in enumerate(rows) for j, number in enumerate(row) if 0 < number < min_cell}
-    while more := {place for line in lines if (place := _to_veil(line, rows, veiled)) is not None}:
+        lines.append([places[i][i] for i in range(min(len(rows), width))])
+    shown = shown_lines([number for row in rows for number in row], lines, min_cell)
+    return [[shown[place] for place in row] for row in places]
+
+
+def shown_lines(
+    counts: Sequence[int], lines: Sequence[Sequence[int]], min_cell: int, *, rough: Collection[int] = ()
+) -> list[str]:
+    """Counts of customers of which some add up to known totals, small ones hidden.
+
+    No line has exactly one count that is not exact, unless the others in it are zero.
+
+    Args:
+        counts: Customers.
+        lines: Places of the counts whose total may be known, or of which one is the total of the others.
+        min_cell: Counts from 1 to below it are hidden.
+        rough: Places of counts that are said roughly elsewhere.
+
+    Returns:
+        Of each count ``612``, ``about 600`` or ``fewer than 10``.
+    """
+    veiled = {place for place, number in enumerate(counts) if 0 < number < min_cell} | set(rough)
+    while more := {place for line in lines if (place := _to_veil(line, counts, veiled)) is not None}:
         veiled |= more
     return [
-        [
-            _about(number, min_cell) if (i, j) in veiled and number >= min_cell else shown_count(number, min_cell)
-            for j, number in enumerate(row)
-        ]
-        for i, row in enumerate(rows)
+        _about(number, min_cell) if place in veiled and number >= min_cell else shown_count(number, min_cell)
+        for place, number in enumerate(counts)
     ]
 
 
@@ -68,12 +84,9 @@ def _about(number: int, min_cell: int) -> str:
     return f"about {count(max(round(number / step), 1) * step)}"
 
 
-def _to_veil(
-    line: Sequence[tuple[int, int]], rows: Sequence[Sequence[int]], veiled: set[tuple[int, int]]
-) -> tuple[int, int] | None:
+def _to_veil(line: Sequence[int], counts: Sequence[int], veiled: Collection[int]) -> int | None:
     """The count that has to be said roughly, so that the one in the line that is not exact cannot be had from the total."""
-    exact = [(rows[i][j], i, j) for i, j in line if rows[i][j] > 0 and (i, j) not in veiled]
-    if len([place for place in line if place in veiled]) != 1 or not exact:
+    exact = [(counts[place], place) for place in line if counts[place] > 0 and place not in veiled]
+    if sum(place in veiled for place in line) != 1 or not exact:
         return None
-    _, i, j = min(exact)
-    return i, j
+    return min(exact)[1]

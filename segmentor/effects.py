@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from segmentor.cycles import OTHER_SEEDS, WEIGHT_UNIT
 from segmentor.errors import StatisticsError
-from segmentor.gap_sums import WeightedGaps, weighted_gaps
+from segmentor.gap_sums import GroupedGaps, from_day_on, gaps_in_engine
 from segmentor.populations import Population
 from segmentor.result import Curve, GroupEffect, Interval, PairEffect, ShareBack
 from segmentor.statistics.arrays import FloatArray, IntArray
@@ -39,6 +39,9 @@ MIN_AT_RISK = 50
 CURVE_POINTS = 24
 
 NORMAL_975 = 1.959963984540054
+
+Detail = Literal["curves", "intervals", "direction"]
+"""How much of an effect is measured: curves with all that a report shows, the same without curves, or the pairs' estimates alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +99,53 @@ def measure_effects(
     groups: Sequence[GroupEffect],
     *,
     significant: bool,
+    detail: Detail = "curves",
+) -> Effects | None:
+    """The effects of a split whose labelled customers stand in the table ``labels``; see ``effects_of``."""
+    gaps = gaps_in_engine(engine, config, population, n_groups=len(groups))
+    return effects_of(gaps, config, population, groups, significant=significant, detail=detail)
+
+
+def effects_of(
+    gaps: Sequence[GroupedGaps],
+    config: ExperimentConfig,
+    population: Population,
+    groups: Sequence[GroupEffect],
+    *,
+    significant: bool,
+    detail: Detail = "curves",
 ) -> Effects | None:
     """Return curves of a typical customer in each group, standardised over the cohorts that all groups share.
 
     Args:
-        engine: Holds ``labels`` and the population's tables.
+        gaps: What tells the share back and what tells the cycle; one where they are the same.
         config: The experiment.
         population: The labelled customers' population.
         groups: The groups with their sizes.
         significant: Whether the split's test is; where its effects then separate, each half is measured too, under this seed of
             the halves and the others.
+        detail: How much is measured; what is left out is ``None``, and the groups of a direction are as they were given.
 
     Returns:
         ``None`` where fewer than two groups hold ``MIN_AT_RISK`` customers in cohorts that they share.
     """
-    curves = _standardise(_labelled_gaps(engine, config, population, n_groups=len(groups)), config)
+    curves = _standardise(gaps, config)
     if curves is None:
         return None
     horizon = min(population.tau_days, curves.support)
     return_days = tuple(day for day in sorted(set(config.trial.return_days)) if day <= curves.support)
-    grid = np.unique(np.rint(np.linspace(0, horizon, min(CURVE_POINTS, horizon) + 1)).astype(int)).tolist()
+    grid = _grid(horizon) if detail == "curves" else []
     days = tuple(sorted({*grid, *return_days, horizon}))
 
-    lives = curves.lives(half=0)
-    estimates = _estimate(curves, lives, days=days, horizon=horizon)
+    lives = curves.lives()
+    estimates = _estimate(curves, lives, days=days, horizon=horizon, with_errors=detail != "direction")
     described = list(groups)
-    for number, estimate in estimates.items():
-        at_risk = curves.returns.at_risk[number]
-        described[number] = _describe(
-            groups[number], estimate, at_risk, grid=grid, return_days=return_days, horizon=horizon
-        )
+    if detail != "direction":
+        for number, estimate in estimates.items():
+            at_risk = curves.returns.at_risk[number]
+            described[number] = _describe(
+                groups[number], estimate, at_risk, grid=grid, return_days=return_days, horizon=horizon
+            )
     level = 1 - config.trial.level
     several = list(estimates.values())
     log_ratios, lengths, shares = _differences(several, {horizon, *return_days}, equivalence_level=level)
@@ -133,8 +153,7 @@ def measure_effects(
     pairs = _pairs(config, names, log_ratios, lengths=lengths, shares=shares, return_days=return_days, horizon=horizon)
     halves: tuple[HalfEffects, ...] = ()
     if significant and any(pair.separated for pair in pairs):
-        several_lives = (lives, *(curves.lives(half=half) for half in range(1, OTHER_SEEDS + 1)))
-        halves = tuple(_half_effects(curves, one, horizon) for one in several_lives)
+        halves = tuple(_half_effects(curves, curves.lives(half=half), horizon) for half in range(OTHER_SEEDS + 1))
     return Effects(
         groups=tuple(described),
         pairs=pairs,
@@ -143,6 +162,12 @@ def measure_effects(
         horizon_days=horizon,
         halves=halves,
     )
+
+
+def _grid(horizon: int) -> list[int]:
+    """Days at which a curve is drawn."""
+    points: list[int] = np.unique(np.rint(np.linspace(0, horizon, min(CURVE_POINTS, horizon) + 1)).astype(int)).tolist()
+    return points
 
 
 def exceeds(intervals: PairIntervals, k: int, margin: float) -> bool:
@@ -161,62 +186,11 @@ def naive_p_value(engine: Engine, population: Population, n_groups: int) -> floa
     np.add.at(counts, (rows["event_observed"].astype(int), rows["group_no"], rows["day"]), rows["gaps"])
     late = rows["entry_age"] > 0
     np.add.at(counts[2], (rows["group_no"][late], rows["entry_age"][late]), rows["gaps"][late])
-    at_risk = _from_day_on(counts[0] + counts[1] - counts[2])
+    at_risk = from_day_on(counts[0] + counts[1] - counts[2])
     try:
         return naive_logrank_p(counts[1], at_risk)
     except StatisticsError:
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class _LabelledGaps:
-    """Weighted gaps summed by group and cohort.
-
-    Attributes:
-        gaps: Where they lie and what they weigh.
-        n_groups: Number of groups.
-        cohorts: Codes of the labelled customers' cohorts, ascending, shape (n_cohorts,).
-    """
-
-    gaps: WeightedGaps
-    n_groups: int
-    cohorts: IntArray
-
-    def life(self, *, half: int) -> IntArray:
-        """Weights of gaps in fixed point, shape (half, group, cohort, day, ended with a return); ``half`` numbers the seed of the halves."""
-        rows = self.gaps.weights([f"half_{half}", "group_no", "cohort"])
-        weights = np.zeros((2, self.n_groups, len(self.cohorts), self.gaps.last_day + 1, 2), dtype=np.int64)
-        cohort = np.searchsorted(self.cohorts, rows["cohort"])
-        ended = rows["returned"].astype(int)
-        weights[rows[f"half_{half}"], rows["group_no"], cohort, rows["day"], ended] = rows["weight"]
-        return weights
-
-    def customers_at_risk(self) -> IntArray:
-        """Customers with a gap that reaches a day, shape (group, cohort, day)."""
-        rows = self.gaps.longest(["group_no", "cohort"])
-        ends = np.zeros((self.n_groups, len(self.cohorts), self.gaps.last_day + 1), dtype=np.int64)
-        ends[rows["group_no"], np.searchsorted(self.cohorts, rows["cohort"]), rows["longest"]] = rows["customers"]
-        return _from_day_on(ends)
-
-    def sums_of_squares(self, values: dict[int, list[DayValues]]) -> dict[int, FloatArray]:
-        """Sum over the customers of each group and cohort of the square of their sum of day values.
-
-        Returns:
-            By group, shape (n_values, n_cohorts).
-        """
-        squares = {group: np.zeros((len(own), len(self.cohorts))) for group, own in values.items()}
-        for (cohort, group), sums in self.gaps.sums_of_squares(values, group="group_no", by="cohort").items():
-            squares[group][:, np.searchsorted(self.cohorts, cohort)] = sums
-        return squares
-
-
-def _labelled_gaps(
-    engine: Engine, config: ExperimentConfig, population: Population, *, n_groups: int
-) -> tuple[_LabelledGaps, ...]:
-    """What tells the share back and what tells the cycle; one where they are the same."""
-    cohorts = engine.arrays("select distinct cohort from labels order by cohort")["cohort"]
-    several = dict.fromkeys(weighted_gaps(engine, config, population))
-    return tuple(_LabelledGaps(gaps, n_groups, cohorts) for gaps in several)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +205,7 @@ class _Standard:
         support: Last day with ``MIN_AT_RISK`` customers in each shown group.
     """
 
-    gaps: _LabelledGaps
+    gaps: GroupedGaps
     weights: FloatArray
     shown: tuple[int, ...]
     at_risk: IntArray
@@ -263,8 +237,8 @@ class _Curves:
         """Last day at which both may be read."""
         return min(self.returns.support, self.cycles.support)
 
-    def lives(self, *, half: int) -> tuple[IntArray, IntArray]:
-        """Weights of the gaps of both, see ``_LabelledGaps.life``."""
+    def lives(self, *, half: int | None = None) -> tuple[IntArray, IntArray]:
+        """Weights of the gaps of both, see ``GroupedGaps.life``."""
         life = self.returns.gaps.life(half=half)
         return life, life if self.returns is self.cycles else self.cycles.gaps.life(half=half)
 
@@ -278,7 +252,7 @@ class _Curves:
         return {group: np.concatenate([part[group] for part in both]) for group in of_returns}
 
 
-def _standardise(several: Sequence[_LabelledGaps], config: ExperimentConfig) -> _Curves | None:
+def _standardise(several: Sequence[GroupedGaps], config: ExperimentConfig) -> _Curves | None:
     """Weighs customers so that each group has the mix of cohorts of all: the cohort's share of all over its share of the group.
 
     Groups are shown that hold ``min_group`` customers, or where there are no two such, ``MIN_AT_RISK``: a small group would shorten
@@ -298,7 +272,7 @@ def _standardise(several: Sequence[_LabelledGaps], config: ExperimentConfig) -> 
     return _Curves(standards[0], standards[-1])
 
 
-def _standard(gaps: _LabelledGaps, at_risk: IntArray, shown: IntArray) -> _Standard:
+def _standard(gaps: GroupedGaps, at_risk: IntArray, shown: IntArray) -> _Standard:
     customers = at_risk[:, :, 0]
     shared = (customers[shown] > 0).all(axis=0)
     in_shared = at_risk[:, shared].sum(axis=1)
@@ -324,17 +298,19 @@ def cohort_weights(customers: IntArray) -> FloatArray:
 
 
 def _estimate(
-    curves: _Curves, lives: tuple[IntArray, IntArray], *, days: tuple[int, ...], horizon: int
+    curves: _Curves, lives: tuple[IntArray, IntArray], *, days: tuple[int, ...], horizon: int, with_errors: bool
 ) -> dict[int, _Estimates]:
-    """Estimates with standard errors, whose squares are summed over customers in the engine."""
+    """Estimates with standard errors, whose squares are summed over customers; without them, errors are ``nan``."""
     of_returns, of_cycles = curves.returns.tables(lives[0].sum(axis=0)), curves.cycles.tables(lives[1].sum(axis=0))
-    errors = curves.errors(
-        {group: [survival_influence(table, day) for day in days] for group, table in of_returns.items()},
-        {
-            group: [_mean_influence(table, horizon), restricted_mean_influence(table, horizon)]
-            for group, table in of_cycles.items()
-        },
-    )
+    errors = dict.fromkeys(of_returns, np.full(len(days) + 2, np.nan))
+    if with_errors:
+        errors = curves.errors(
+            {group: [survival_influence(table, day) for day in days] for group, table in of_returns.items()},
+            {
+                group: [_mean_influence(table, horizon), restricted_mean_influence(table, horizon)]
+                for group, table in of_cycles.items()
+            },
+        )
     estimates = {}
     for group, table in of_returns.items():
         cycles = survival(of_cycles[group])
@@ -387,7 +363,9 @@ def _describe(
             ci_low=tuple(point.ci_low or 0.0 for point in curve),
             ci_high=tuple(point.ci_high or 0.0 for point in curve),
             at_risk=tuple(int(at_risk[day]) for day in grid),
-        ),
+        )
+        if grid
+        else None,
     )
 
 
@@ -468,7 +446,3 @@ def _half_effects(curves: _Curves, lives: tuple[IntArray, IntArray], horizon: in
 
 def _nth(intervals: PairIntervals, k: int) -> Interval:
     return Interval.of(intervals.difference[k], intervals.low[k], intervals.high[k])
-
-
-def _from_day_on(numbers: FloatArray | IntArray) -> np.ndarray:
-    return np.flip(np.cumsum(np.flip(numbers, axis=-1), axis=-1), axis=-1)

@@ -5,7 +5,8 @@
 1. ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers, ``names`` makes text from the data
    harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes sentences of them; ``beside`` makes sentences and tables
    of what stands beside a verdict: comparability, habits, crossover, robustness, and how a split was found. ``ledger``
-   lists the tests of the run.
+   lists the tests of the run and tells which splits have a card, ``candidates`` makes rows of the others and of the search, and
+   ``tree`` lays out the tree of segments.
 2. ``figures`` draws return curves and intervals as SVG without colours.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
    split's card, and knows nothing of the others.
@@ -22,7 +23,7 @@ import hashlib
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from segmentor.report import beside, figures, ledger, names, numbers, small_cells, vocabulary, words
+from segmentor.report import beside, candidates, figures, ledger, names, numbers, small_cells, tree, vocabulary, words
 from segmentor.result import RunResult
 
 
@@ -47,6 +48,8 @@ def render_report(result: RunResult) -> str:
         words=words,
         beside=beside,
         ledger=ledger,
+        candidates=candidates,
+        tree=tree,
         figures=figures,
         style=source,
         style_hash=f"sha256-{digest}",

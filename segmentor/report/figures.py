@@ -80,6 +80,14 @@ def interval_mark(interval: Interval | None, *, extent: tuple[float, float], rat
     return ElementTree.tostring(drawing, encoding="unicode")
 
 
+def share_bar(share: float) -> str:
+    """A share as a small bar beside its number."""
+    drawing = ElementTree.Element("svg", {"class": "bar", "viewBox": "0 0 100 4", "aria-hidden": "true"})
+    for kind, length in (("room", 100.0), ("filled", 100 * min(max(share, 0.0), 1.0))):
+        ElementTree.SubElement(drawing, "path", {"class": kind, "d": f"M 0 0 H {round(length, 1):g} V 4 H 0 Z"})
+    return ElementTree.tostring(drawing, encoding="unicode")
+
+
 def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float, since: str) -> str:
     with _axes(width=400, height=240, plot=(0.1, 0.15, 0.59, 0.82)) as (axes, svg):
         _scale(axes, days=max(curve.days[-1] for curve in curves), top=top)

@@ -1,4 +1,4 @@
-"""The ledger of a run's tests, ready to be read: what was tried at each stage, and what each p was adjusted for."""
+"""Every test of a run, ready to be read: what was tried at each stage, what each p was adjusted for, and where on the page it stands."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from markupsafe import Markup, escape
 
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import count
-from segmentor.report.vocabulary import STAGES
-from segmentor.report.words import in_order
-from segmentor.result import LedgerEntry, RunResult
+from segmentor.report.vocabulary import STAGES, VERDICTS
+from segmentor.report.words import in_order, was_asked
+from segmentor.result import EVERYBODY, LedgerEntry, RunResult, Trial
+
+MOST_CARDS = 60
+"""Splits that have a card of their own; more only where more were declared or are in the tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,33 +32,49 @@ class Stage:
 
 
 def stages(result: RunResult) -> list[Stage]:
-    """The tests by stage and correction, in the order of the run."""
-    keys = dict.fromkeys((entry.stage, entry.correction) for entry in result.ledger)
+    """The tests by stage and correction, in the order of the run; a screening adjusts for the candidates of its segment."""
+    together: dict[tuple[str, str, str], list[LedgerEntry]] = {}
+    for entry in result.ledger:
+        segment = entry.segment if entry.stage == "discovery" else EVERYBODY
+        together.setdefault((entry.stage, entry.correction, segment), []).append(entry)
     order = list(STAGES)
     return [
-        _stage(
-            stage,
-            correction,
-            [entry for entry in result.ledger if (entry.stage, entry.correction) == (stage, correction)],
-        )
-        for stage, correction in sorted(keys, key=lambda key: order.index(key[0]) if key[0] in order else len(order))
+        _stage(*key, together[key])
+        for key in sorted(together, key=lambda key: order.index(key[0]) if key[0] in order else len(order))
     ]
 
 
+def carded(result: RunResult) -> list[Trial]:
+    """Splits that have a card of their own, as they are shown: the declared, those of the tree, and those tested in confirmation.
+
+    Of many that were tested, those that separate come first, then the surest.
+    """
+    of_tree = {(node.segment, node.split) for node in result.tree}
+    order = list(VERDICTS)
+    kept, found = [], []
+    for place, trial in enumerate(result.trials):
+        if trial.source == "declared" or (trial.segment, trial.split) in of_tree:
+            kept.append(place)
+        elif was_asked(trial) or trial.verdict == "separates":
+            sure = 1.0 if trial.p_adjusted is None else trial.p_adjusted
+            found.append((order.index(trial.verdict), sure, trial.split, place))
+    kept += [place for *_, place in sorted(found)[: max(MOST_CARDS - len(kept), 0)]]
+    return in_order(result.trials[place] for place in sorted(kept))
+
+
 def places(result: RunResult) -> dict[tuple[str, str], str]:
-    """Where on the page each trial stands, by its segment and split."""
-    return {
-        (trial.segment, trial.split): f"split-{number}" for number, trial in enumerate(in_order(result.trials), start=1)
-    }
+    """Where on the page each split with a card stands, by its segment and name."""
+    return {(trial.segment, trial.split): f"split-{number}" for number, trial in enumerate(carded(result), start=1)}
 
 
-def _stage(stage: str, correction: str, entries: list[LedgerEntry]) -> Stage:
+def _stage(stage: str, correction: str, segment: str, entries: list[LedgerEntry]) -> Stage:
+    title = escape(STAGES[stage]) if stage in STAGES else name(stage)
     outcomes = [entry.outcome for entry in entries]
     came = listed([Markup("{} {}").format(count(outcomes.count(each)), name(each)) for each in dict.fromkeys(outcomes)])
     tests = count(sum(entry.p_value is not None for entry in entries), "test")
     adjusted = count(max(entry.of for entry in entries), "test")
     return Stage(
-        escape(STAGES[stage]) if stage in STAGES else name(stage),
+        title if segment == EVERYBODY else Markup("{}: within {}").format(title, name(segment)),
         Markup("{}, not adjusted, since it follows a significant test of the groups that were merged: {}.").format(
             tests, came
         )

@@ -30,11 +30,17 @@ VERDICTS: dict[Verdict, VerdictWords] = {
 }
 """In the order in which splits are shown."""
 
+ECHO = "echo of past frequency"
+"""Reason code of a split of which nothing is left among customers who bought as often and as recently."""
+
 REASONS = {
     "circular": "The groups are made from the same purchases as the cycles; they would differ whatever customers do.",
     "not comparable": "The groups began in different periods: season or tenure cannot be told from the split.",
     "not significant": "A difference as large as this one also comes about by chance.",
     "not promoted": "Screening found nothing in it that was worth a confirming test.",
+    "not confirmed": "One half of the customers suggested it, and the other half, which had no part in that, did not bear it out.",
+    ECHO: "Among customers who had bought as often and as recently, nothing is left of it: it repeats what was known of their past "
+    "purchases.",
     "labels dealt at random separate as much": "With baskets dealt at random the label separates as strongly: it tells how often "
     "somebody bought before, and this run cannot tell whether it says anything more.",
     "no threshold": "The column has no value that leaves a tenth of the customers on both sides.",
@@ -43,6 +49,21 @@ REASONS = {
     "too few customers": "Too few customers are in the groups.",
 }
 """Reason codes in words; another code is shown as it is."""
+
+ENDED = {
+    "nothing passed": "no candidate stood out from what chance makes of so many",
+    "too few customers": "too few customers to be parted once more",
+    "max_depth": "as deep as the config lets the tree grow",
+    "not confirmed": "not confirmed",
+    "above was not confirmed": "a split above it was not confirmed",
+}
+"""Why a tree ends at a node, as part of a sentence; another reason is shown as it is."""
+
+SOURCES = {"declared": "declared", "enumerated": "gone through", "clustered": "from clusters"}
+"""Where a candidate comes from, in a table; another source is shown as it is."""
+
+METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN on a UMAP embedding"}
+"""Ways of clustering; another one is shown as it is."""
 
 NOTHING_SEPARATES = (
     "Nothing separates: no split showed a difference, in how many customers come back or in how soon, "
@@ -109,6 +130,32 @@ GLOSSARY = (
     (
         "In standard deviations",
         "A difference as a multiple of how much customers differ from each other: 0.2 is small, 0.8 is large.",
+    ),
+    (
+        "Candidate",
+        "A split that the data suggest: a value against the others, a cut of a number, things bought together, or the rule of a cluster.",
+    ),
+    ("Screening", "Trying all candidates on one half of the customers; what stands out is promoted to the other half."),
+    ("Confirmation", "The one test of a promoted split on the half of the customers that had no part in choosing it."),
+    (
+        "Resample",
+        "The same customers drawn anew with replacement, to see what would have been chosen from others like them.",
+    ),
+    (
+        "Cluster",
+        "Customers who resemble each other. A cluster is of use only as a rule that can be said, and the rule is what is tried.",
+    ),
+    (
+        "Stability of a cluster",
+        "How much of a cluster comes back in resamples of the customers (Jaccard): 1 is all of it, below 0.6 means little.",
+    ),
+    (
+        "Silhouette",
+        "How much nearer customers are to their own cluster than to the next. It says nothing of their purchases, and decides nothing.",
+    ),
+    (
+        "Echo",
+        "A split that only repeats how often and how recently customers had bought: it predicts, and tells nothing new.",
     ),
     ("Crossover", "The group by the first purchases against the group by as many purchases after them."),
     (

@@ -22,6 +22,7 @@ from segmentor.report.numbers import (
 )
 from segmentor.report.small_cells import shown_count, shown_counts
 from segmentor.report.vocabulary import (
+    ECHO,
     HOW_DECIDED,
     HOW_ESTIMATED,
     HOW_TESTED,
@@ -32,6 +33,7 @@ from segmentor.report.vocabulary import (
     WHY_NOT_NAIVE,
 )
 from segmentor.result import (
+    EVERYBODY,
     CrossSellRule,
     GroupEffect,
     InputQuality,
@@ -60,7 +62,14 @@ def setting(result: RunResult, *keys: str) -> object:
 
 def question(result: RunResult) -> Markup:
     """What was asked, in one sentence."""
-    splits = [Markup("<strong>{}</strong>").format(name(split)) for split in _unique(t.split for t in result.trials)]
+    asked = _unique(trial.split for trial in result.trials if trial.source == "declared")
+    splits = [Markup("<strong>{}</strong>").format(name(split)) for split in asked]
+    if result.search is not None:
+        candidates = count(result.search.tried, "candidate that the data suggest", "candidates that the data suggest")
+        also = Markup(", and does any of {}").format(candidates) if splits else Markup("")
+        if not splits:
+            return Markup("Does any of {} tell who comes back, and how soon?").format(candidates)
+        return Markup("Which of these tell who comes back, and how soon: {}{}?").format(listed(few(splits), "or"), also)
     if not splits:
         return Markup("No split of customers was asked about.")
     if len(splits) == 1:
@@ -81,18 +90,33 @@ def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
         Each with the verdict that it is about, or ``None`` where no split has it.
     """
     by_verdict: dict[Verdict, list[Trial]] = {verdict: [] for verdict in VERDICTS}
-    for trial in result.trials:
+    for trial in sorted(result.trials, key=lambda trial: trial.source != "declared"):
         by_verdict[trial.verdict].append(trial)
     separating, alike = by_verdict["separates"], by_verdict["equivalent"]
-    still_open = by_verdict["inconclusive"] + by_verdict["untestable"]
+    still_open = [trial for trial in by_verdict["inconclusive"] + by_verdict["untestable"] if was_asked(trial)]
     return [
         (
             "separates" if separating else None,
             _what_separates(separating, tested=len(result.trials) > len(by_verdict["untestable"])),
         ),
         ("equivalent" if alike else None, _what_does_not(alike, result)),
-        (still_open[0].verdict if still_open else None, _what_is_open(still_open)),
+        (still_open[0].verdict if still_open else None, _what_is_open(still_open, result)),
     ]
+
+
+def was_asked(trial: Trial) -> bool:
+    """Whether somebody waits for the answer: the split was declared, or found and good enough for a test in the other half."""
+    return trial.source == "declared" or trial.p_adjusted is not None or is_echo(trial)
+
+
+def is_echo(trial: Trial) -> bool:
+    """Whether nothing is left of a split among customers who bought as often and as recently."""
+    return ECHO in trial.reasons
+
+
+def titled(trial: Trial) -> Markup:
+    """A split's name at the head of a line, with the segment where it was tried unless that is all customers."""
+    return _within(heading(trial.split), trial)
 
 
 def few(parts: Sequence[Markup], *, most: int = 6) -> list[Markup]:
@@ -381,7 +405,8 @@ def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
     if len(trials) == 1:
         return Markup("{} tells {}: {}.").format(_splits(trials), _tells(trials[0]), effects[0])
     of_each = [
-        Markup("by {}, {}").format(name(trial.split), effect) for trial, effect in zip(trials, effects, strict=False)
+        Markup("by {}, {}").format(_within(name(trial.split), trial), effect)
+        for trial, effect in zip(trials, effects, strict=False)
     ]
     return Markup("{} tell who comes back, or how soon: {}.").format(_splits(trials), Markup("; ").join(of_each))
 
@@ -409,24 +434,50 @@ def _what_does_not(trials: Sequence[Trial], result: RunResult) -> Markup:
     )
 
 
-def _what_is_open(trials: Sequence[Trial]) -> Markup:
-    if not trials:
-        return Markup("No question was left open.")
+def _what_is_open(trials: Sequence[Trial], result: RunResult) -> Markup:
     sentences = []
-    unknown = [trial for trial in trials if trial.verdict == "inconclusive"]
+    if not trials:
+        sentences.append(Markup("No question was left open."))
+    unknown = [trial for trial in trials if trial.verdict == "inconclusive" and not is_echo(trial)]
     if unknown:
-        found = [Markup("<strong>{}</strong> matters{}").format(name(trial.split), _needed(trial)) for trial in unknown]
+        found = [
+            Markup("<strong>{}</strong> matters{}").format(_within(name(trial.split), trial), _needed(trial))
+            for trial in unknown
+        ]
         sentences.append(Markup("It cannot be told yet whether {}.").format(listed(few(found), "or whether")))
     untested = [trial for trial in trials if trial.verdict == "untestable"]
     if untested:
         sentences.append(Markup("{} could not be tested; see below how to ask again.").format(_splits(untested)))
+    echoes = [trial for trial in trials if is_echo(trial)]
+    if echoes:
+        sentences.append(
+            Markup("{} {} how often and how recently customers had bought before, and nothing more.").format(
+                _splits(echoes), "repeats" if len(echoes) == 1 else "repeat"
+            )
+        )
+    if result.search is not None:
+        searched = result.search
+        sentences.append(
+            Markup("Of {} that the data suggested, {} went on to a confirming test and {} there.").format(
+                count(searched.tried, "candidate"),
+                count(searched.promoted),
+                "none separates"
+                if not searched.confirmed
+                else f"{count(searched.confirmed)} separate{'s' * (searched.confirmed == 1)}",
+            )
+        )
     return Markup(" ").join(sentences)
 
 
 def _splits(trials: Sequence[Trial]) -> Markup:
-    first, *others = [trial.split for trial in trials]
-    named = [heading(first), *(name(other) for other in others)]
+    first, *others = trials
+    named = [titled(first), *(_within(name(other.split), other) for other in others)]
     return listed(few([Markup("<strong>{}</strong>").format(each) for each in named]))
+
+
+def _within(split: Markup, trial: Trial) -> Markup:
+    """A split and, where it was tried among some customers only, which."""
+    return split if trial.segment == EVERYBODY else Markup("{} within {}").format(split, name(trial.segment))
 
 
 def _effect(trial: Trial) -> Markup:

@@ -1,7 +1,7 @@
 """Results as runs would leave them.
 
-A detergent shop, one whose splits were found or known until a date, one where nothing separates, one that cannot be tested, and a
-hostile one.
+A detergent shop, one whose splits were found or known until a date, one where nothing separates, one that cannot be tested, one whose
+tree has two levels, one with 500 candidates, one whose tree is its root alone, and a hostile one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ import pytest
 
 from segmentor.report import render_report
 from segmentor.result import (
+    Chosen,
+    Clustering,
+    ClusterRule,
     CohortCount,
     Comparability,
     Crossover,
@@ -27,16 +30,19 @@ from segmentor.result import (
     InputQuality,
     Interval,
     LedgerEntry,
+    LeftOut,
     PairEffect,
     Quality,
     Rule,
     RunResult,
     ScoreTest,
+    Search,
     SeedVerdict,
     Segment,
     ShareBack,
     SplitTest,
     Subset,
+    TreeNode,
     Trial,
     Verdict,
 )
@@ -141,6 +147,134 @@ def untestable(laundry: RunResult) -> RunResult:
 
 
 @pytest.fixture(scope="session")
+def grown(laundry: RunResult) -> RunResult:
+    """A shop whose tree has two levels, with a split that was not confirmed, clusters, and one of them an echo."""
+    return replace(
+        laundry,
+        experiment="grown",
+        title="Which customers differ?",
+        trials=(_form(), _brand(), _size(), *_found()),
+        ledger=(
+            LedgerEntry("all", "package size", "declared", "Holm", 0.00031, 1, 3, 0.00093, "significant"),
+            LedgerEntry("all", "often before", "discovery", "min-P", 0.00001, 1, 212, 0.002, "promoted"),
+            LedgerEntry("all", "hour: night", "discovery", "min-P", 0.02, 2, 212, 0.7, "not promoted"),
+            LedgerEntry("large", "channel: store", "discovery", "min-P", 0.0001, 1, 96, 0.0071, "promoted"),
+            LedgerEntry("large", "channel: store", "confirmation", "Holm", 0.004, 1, 3, 0.012, "significant"),
+        ),
+        segments=_grown_segments(),
+        tree=(
+            TreeNode(
+                "all",
+                None,
+                1_410,
+                212,
+                "package size",
+                ("small", "large"),
+                None,
+                0.00093,
+                held=True,
+                chosen_again=(Chosen("package size", 0.82), Chosen("often before", 0.11), Chosen("form", 0.04)),
+            ),
+            TreeNode(
+                "small",
+                "all",
+                612,
+                104,
+                "first basket: DRYER SHEETS",
+                ("has it", "has it not"),
+                0.031,
+                0.42,
+                ended="not confirmed",
+                chosen_again=(Chosen("first basket: DRYER SHEETS", 0.22),),
+            ),
+            TreeNode(
+                "small / has it",
+                "small",
+                130,
+                12,
+                "weekday",
+                ("weekend", "other days"),
+                0.04,
+                None,
+                ended="above was not confirmed",
+            ),
+            TreeNode("small / has it not", "small", 482, 40, ended="above was not confirmed"),
+            TreeNode(
+                "large",
+                "all",
+                498,
+                96,
+                "channel: store",
+                ("store", "other channels"),
+                0.0071,
+                0.012,
+                held=True,
+                chosen_again=(Chosen("channel: store", 0.64), Chosen("brand", 0.2)),
+            ),
+            TreeNode("large / store", "large", 140, 0, ended="too few customers"),
+            TreeNode("large / other channels", "large", 352, 60, ended="nothing passed"),
+        ),
+        search=Search(
+            212,
+            3,
+            1,
+            (LeftOut("product_id", "too many values"), LeftOut("coupon", "one value")),
+            (
+                Clustering("kmeans", ("category: DETERGENT", "brand: TIDE", "discount_share"), 705, 4, 0.0, 0.78, 0.21),
+                Clustering("hdbscan", ("frequency", "recency"), 705, 2, 0.34, 0.83, 0.55),
+                Clustering("gmm", ("frequency", "recency"), 705, 0, 0.0, None, None),
+            ),
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def searched(grown: RunResult) -> RunResult:
+    """The same shop with 500 candidates, of which nothing but effects is known."""
+    screened = tuple(_candidate(number) for number in range(500))
+    assert grown.search is not None
+    return replace(
+        grown,
+        trials=(*grown.trials, *screened),
+        ledger=(
+            *grown.ledger,
+            *(
+                LedgerEntry(
+                    "all", trial.split, "discovery", "min-P", 0.02 + number / 600, number + 3, 512, 0.9, "not promoted"
+                )
+                for number, trial in enumerate(screened)
+            ),
+        ),
+        search=replace(grown.search, tried=512),
+    )
+
+
+@pytest.fixture(scope="session")
+def undivided(searched: RunResult) -> RunResult:
+    """A shop in which 40 candidates were tried and none held."""
+    trials = (_brand(), *searched.trials[-40:])
+    assert searched.search is not None
+    return replace(
+        searched,
+        title="Customers who are all alike",
+        trials=trials,
+        ledger=tuple(entry for entry in searched.ledger if entry.split in {trial.split for trial in trials}),
+        segments=(everyone(),),
+        tree=(
+            TreeNode(
+                "all",
+                None,
+                1_410,
+                40,
+                ended="nothing passed",
+                chosen_again=(Chosen("category 41", 0.09), Chosen("category 12", 0.07)),
+            ),
+        ),
+        search=replace(searched.search, tried=40, promoted=0, confirmed=0),
+    )
+
+
+@pytest.fixture(scope="session")
 def hostile(laundry: RunResult) -> RunResult:
     """A shop in which every name is an attack."""
     groups = tuple(_group(text, 0.5 + index / 40, 40, 300) for index, text in enumerate(HOSTILE))
@@ -172,14 +306,46 @@ def hostile(laundry: RunResult) -> RunResult:
             Subset(text, text, 300, around(1.2, 0.1), around(0.1, 0.05), 0.01, agrees=True) for text in HOSTILE
         ),
         dealt=DealtLabels(20, 18, 1.1, 0.05),
+        source=HOSTILE[0],
+        attribute=HOSTILE[0],
+        aliases=tuple(HOSTILE),
+        cluster=ClusterRule(HOSTILE[0], 1, 3, 400, 0.8, 0.9, 0.7, 0.3),
     )
+    screened_out = replace(attacked, reasons=(HOSTILE[0],), p_adjusted=None, verdict="equivalent")
+    below = [TreeNode(text, "all", 40, 3, HOSTILE[0], tuple(HOSTILE), 0.1, 0.2, ended=text) for text in HOSTILE]
     rule = _rules()[0]
     return replace(
         laundry,
         title=HOSTILE[0],
         experiment=HOSTILE[1],
         config={"cycle": {"purchase": HOSTILE[1]}, HOSTILE[0]: list(HOSTILE)},
-        trials=(attacked, *(replace(attacked, split=text) for text in HOSTILE[1:])),
+        trials=(
+            attacked,
+            *(replace(attacked, split=text) for text in HOSTILE[1:]),
+            *(replace(screened_out, split=text, segment=text) for text in HOSTILE),
+        ),
+        tree=(
+            TreeNode(
+                "all",
+                None,
+                400,
+                3,
+                HOSTILE[0],
+                tuple(HOSTILE),
+                0.01,
+                0.02,
+                held=True,
+                chosen_again=tuple(Chosen(text, 0.2) for text in HOSTILE),
+            ),
+            *below,
+        ),
+        search=Search(
+            3,
+            2,
+            1,
+            tuple(LeftOut(text, text) for text in HOSTILE),
+            tuple(Clustering(text, tuple(HOSTILE), 400, 2, 0.1, 0.7, 0.2) for text in HOSTILE),
+        ),
         segments=tuple(
             Segment(f"s{i}", text, "all", (Rule(text, text, text, text),), 500, 0.5, 40.0, 120, (20, 60), text)
             for i, text in enumerate(HOSTILE)
@@ -194,17 +360,10 @@ def hostile(laundry: RunResult) -> RunResult:
 
 
 @pytest.fixture(scope="session")
-def pages(
-    laundry: RunResult, discovered: RunResult, nothing_separates: RunResult, untestable: RunResult, hostile: RunResult
-) -> dict[str, str]:
+def pages(request: pytest.FixtureRequest) -> dict[str, str]:
     """The page of each shop, by its name."""
-    shops = {
-        "laundry": laundry,
-        "discovered": discovered,
-        "nothing separates": nothing_separates,
-        "untestable": untestable,
-        "hostile": hostile,
-    }
+    names = "laundry", "discovered", "nothing_separates", "untestable", "grown", "searched", "undivided", "hostile"
+    shops = {name.replace("_", " "): request.getfixturevalue(name) for name in names}
     return {name: render_report(shop) for name, shop in shops.items()}
 
 
@@ -523,6 +682,95 @@ def _campaign() -> Trial:
     )
 
 
+def _found() -> tuple[Trial, ...]:
+    """Splits of which the first holds within large packages, the second was not confirmed and the third is an echo."""
+    store, elsewhere = _group("store", 0.41, 66.0, 140), _group("other channels", 0.55, 52.0, 352)
+    channel = replace(
+        _size(),
+        segment="large",
+        split="channel: store",
+        source="enumerated",
+        known="entry",
+        attribute="channel",
+        aliases=("first basket: STORE BRAND", "region: south"),
+        definition=(("store", "channel = 'store'"), ("other channels", "not (channel = 'store')")),
+        groups=(store, elsewhere),
+        not_known=6,
+        sentence="Within large, customers who came by the store come back less often and later.",
+        pairs=(_pair(store, elsewhere, separated=True, equivalent=False, half=0.08),),
+        test=_test(0.004, 0.0001),
+        p_discovery_adjusted=0.0071,
+        p_adjusted=0.012,
+        habits=(),
+        crossover=None,
+        robustness=(),
+        other_seeds=(),
+        comparability=None,
+    )
+    dryer = replace(
+        _candidate(0),
+        segment="small",
+        split="first basket: DRYER SHEETS",
+        groups=(GroupEffect("has it", 130, 300), GroupEffect("has it not", 482, 1_900)),
+        pairs=(replace(_candidate(0).pairs[0], first="has it", second="has it not"),),
+        verdict="inconclusive",
+        reasons=("not confirmed",),
+        sentence="Not decided (not confirmed).",
+        p_discovery_adjusted=0.031,
+        p_adjusted=0.42,
+    )
+    echo = replace(
+        dryer,
+        segment="all",
+        split="often before",
+        source="clustered",
+        known="until: 2017-06-30",
+        reasons=("echo of past frequency",),
+        sentence="Customers who bought often come back sooner, as was to be expected.",
+        p_discovery_adjusted=0.002,
+        p_adjusted=0.003,
+        cluster=ClusterRule("hdbscan", 1, 2, 310, 0.83, 0.92, 0.88, 0.61),
+    )
+    rule = replace(
+        _candidate(1),
+        split="mostly powder",
+        source="clustered",
+        cluster=ClusterRule("kmeans", 2, 4, 150, 0.71, 0.84, 0.79),
+        aliases=("form: POWDER",),
+    )
+    return channel, dryer, echo, rule
+
+
+def _candidate(number: int) -> Trial:
+    """A value against the rest that screening did not promote, with effects and no curve."""
+    value, rest = (
+        GroupEffect(name, customers, customers * 4, around(share, 0.05), (), around(days, 3.0))
+        for name, customers, share, days in (
+            (f"has {number}", 60 + number, 0.57, 50.0),
+            ("has it not", 1_000, 0.58, 49.0),
+        )
+    )
+    alike = number % 3 == 0
+    return Trial(
+        segment="all",
+        split=f"category {number}",
+        source="enumerated",
+        known="first_purchase",
+        definition=((value.name, f"category = '{number}'"), (rest.name, f"not (category = '{number}')")),
+        groups=(value, rest),
+        not_known=0,
+        verdict="equivalent" if alike else "inconclusive",
+        reasons=("within the margins",) if alike else ("not promoted",),
+        sentence="",
+        attribute="category",
+        horizon_days=HORIZON_DAYS,
+        tau_days=HORIZON_DAYS,
+        pairs=(_pair(value, rest, separated=False, equivalent=alike, half=0.03 if alike else 0.09),),
+        verdict_pair=0,
+        p_discovery_adjusted=0.9,
+    )
+
+
 def _form() -> Trial:
     liquid, powder = _group("liquid", 0.583, 49.4, 905), _group("powder", 0.579, 48.8, 501)
     return replace(
@@ -625,6 +873,39 @@ def _segments() -> tuple[Segment, ...]:
             (33, 74),
         ),
         Segment("not-yet-known", "not yet known", "all", (), 300),
+    )
+
+
+def _grown_segments() -> tuple[Segment, ...]:
+    size = {
+        group: Rule("package size", group, "first_purchase", condition)
+        for group, condition in (("small", "loads < 32"), ("large", "loads > 32"))
+    }
+    channel = {group: Rule("channel: store", group, "entry", "channel") for group in ("store", "other channels")}
+    leaf = replace(_segments()[0], evidence="")
+    return (
+        replace(leaf, id="small", name="small", rule=(size["small"],)),
+        replace(
+            leaf,
+            id="large-store",
+            name="large / store",
+            parent="large",
+            rule=(size["large"], channel["store"]),
+            customers=140,
+            share_back=0.41,
+            mean_cycle_days=66.0,
+        ),
+        replace(
+            leaf,
+            id="large-other-channels",
+            name="large / other channels",
+            parent="large",
+            rule=(size["large"], channel["other channels"]),
+            customers=352,
+            share_back=0.55,
+            mean_cycle_days=52.0,
+        ),
+        Segment("not-yet-known", "not yet known", "all", (), 306),
     )
 
 

@@ -19,7 +19,7 @@ import pytest
 from segmentor.report import render_report
 from segmentor.result import RunResult, to_json
 
-SHOPS = ["laundry", "discovered", "nothing separates", "untestable", "hostile"]
+SHOPS = ["laundry", "discovered", "nothing separates", "untestable", "grown", "searched", "undivided", "hostile"]
 
 
 @dataclass

@@ -1,0 +1,345 @@
+"""The splits of a run sorted for reading: those with a card of their own, all others as rows, and what the search went through."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log
+from statistics import NormalDist, median
+
+from markupsafe import Markup, escape
+
+from segmentor.report.ledger import carded
+from segmentor.report.names import listed, name
+from segmentor.report.numbers import (
+    NO_BREAK,
+    NOTHING,
+    PERCENT,
+    POINTS,
+    RATIO,
+    SIGNED_POINTS,
+    count,
+    estimate,
+    probability,
+    quantity,
+    span,
+)
+from segmentor.report.small_cells import is_exact, shown_count
+from segmentor.report.vocabulary import METHODS, REASONS, SOURCES
+from segmentor.report.words import few, in_order, is_echo, level, reason, titled, trial_counts, verdict_pair
+from segmentor.result import EVERYBODY, Clustering, Interval, LeftOut, PairEffect, RunResult, Trial, Verdict
+
+MOST_CANDIDATES = 1_000
+"""Rows of candidates on the page."""
+
+MOST_GROUPS = 4
+"""Groups of a candidate that are named in its row."""
+
+_SEEN = 0.8
+"""Share of the cases in which a difference of the size told would have been found."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRow:
+    """A split that was tried, in one row.
+
+    Attributes:
+        split: Its name, and where it was tried.
+        source: Where it comes from.
+        groups: Groups with their customers as they may be shown; of many, how many there are.
+        aliases: Other names of the same groups.
+        against: The pair that the effects are of; empty for two groups.
+        ratio: Of that pair.
+        share_difference: Of the same pair.
+        verdict: What the trial says.
+        why: Why, for the splits that were not simply screened out.
+    """
+
+    split: Markup
+    source: Markup
+    groups: list[tuple[Markup, str]]
+    aliases: Markup
+    against: Markup
+    ratio: Markup
+    share_difference: Markup
+    verdict: Verdict
+    why: Markup
+
+
+@dataclass(frozen=True, slots=True)
+class AlikeRow:
+    """A split that was shown not to matter, and the intervals within which its groups are alike."""
+
+    split: Markup
+    groups: list[tuple[Markup, str]]
+    aliases: Markup
+    ratio: str
+    share_difference: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClusteringRow:
+    """A way of clustering and what came of it."""
+
+    method: Markup
+    features: Markup
+    customers: str
+    clusters: str
+    noise: str
+    stability: str
+    silhouette: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleRow:
+    """A cluster said as a rule, and what the rule's trial says."""
+
+    rule: Markup
+    cluster: Markup
+    customers: str
+    stability: str
+    coverage: str
+    precision: str
+    verdict: Verdict
+    echo: Markup
+
+
+def rows(result: RunResult) -> list[CandidateRow]:
+    """Every split without a card: those that separate first, then as tried."""
+    with_card = {id(trial) for trial in carded(result)}
+    return [_row(trial, result.min_cell) for trial in in_order(result.trials) if id(trial) not in with_card]
+
+
+def alike(result: RunResult) -> list[AlikeRow]:
+    """Splits that were shown not to matter: the declared first, then those of most customers."""
+    found = [trial for trial in result.trials if trial.verdict == "equivalent"]
+    found.sort(key=lambda trial: (trial.source != "declared", -sum(group.customers for group in trial.groups)))
+    return [
+        AlikeRow(
+            titled(trial),
+            _groups(trial, result.min_cell),
+            aliases(trial),
+            _widest([pair.ratio for pair in _visible(trial, result.min_cell)], ratio=True),
+            _widest([pair.share_difference for pair in _visible(trial, result.min_cell)], ratio=False),
+        )
+        for trial in found
+    ]
+
+
+def aliases(trial: Trial) -> Markup:
+    """Other names of the same groups; empty where there are none."""
+    return listed(few([name(alias) for alias in trial.aliases])) if trial.aliases else Markup("")
+
+
+def tried(result: RunResult) -> Markup:
+    """What was tried at the root, by where it comes from."""
+    by_source = Counter(trial.source for trial in result.trials if trial.segment == EVERYBODY)
+    told = {
+        "declared": ("declared split", "declared splits"),
+        "enumerated": ("candidate made of the columns", "candidates made of the columns"),
+        "clustered": ("rule that says a cluster", "rules that say a cluster"),
+    }
+    return listed(
+        [
+            escape(count(number, *told[source])) if source in told else Markup("{} {}").format(number, name(source))
+            for source, number in by_source.items()
+        ]
+    )
+
+
+def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
+    """Columns that made no candidate, and why."""
+    columns: Sequence[LeftOut] = () if result.search is None else result.search.left_out
+    return [(name(column.name), reason(column.reason)) for column in columns]
+
+
+def clusterings(result: RunResult) -> list[ClusteringRow]:
+    """Ways of clustering, with their indices."""
+    found: Sequence[Clustering] = () if result.search is None else result.search.clusterings
+    return [
+        ClusteringRow(
+            method(one.method),
+            listed(few([name(feature) for feature in one.features])),
+            shown_count(one.customers, result.min_cell),
+            count(one.clusters) if one.clusters else "none was stable",
+            quantity(one.noise_share, PERCENT),
+            quantity(one.stability, RATIO),
+            quantity(one.silhouette, RATIO),
+        )
+        for one in found
+    ]
+
+
+def rules(result: RunResult) -> list[RuleRow]:
+    """Clusters said as rules, those first whose rule separates."""
+    return [
+        RuleRow(
+            titled(trial),
+            Markup("{} {} of {}").format(method(trial.cluster.method), trial.cluster.cluster, trial.cluster.clusters),
+            shown_count(trial.cluster.customers, result.min_cell),
+            quantity(trial.cluster.stability, RATIO),
+            *_fidelity(trial, result.min_cell),
+            trial.verdict,
+            echo(trial, result),
+        )
+        for trial in in_order(result.trials)
+        if trial.cluster is not None
+    ]
+
+
+def cluster(trial: Trial, result: RunResult) -> Markup:
+    """Which cluster the rule of a split says, and how well; empty for a split that is no such rule."""
+    found = trial.cluster
+    if found is None:
+        return Markup("")
+    coverage, precision = _fidelity(trial, result.min_cell)
+    fidelity = ""
+    if coverage != NOTHING:
+        fidelity = f"; the rule takes {coverage} of them, and {precision} of those whom it takes are in the cluster"
+    return Markup(
+        "The rule says cluster {} of {} of {} in words: {} customers of one half{}. Of the cluster, {} comes back in resamples "
+        "(stability). It is the rule that was tried, not the cluster."
+    ).format(
+        found.cluster,
+        found.clusters,
+        method(found.method),
+        shown_count(found.customers, result.min_cell),
+        fidelity,
+        quantity(found.stability, PERCENT),
+    )
+
+
+def echo(trial: Trial, result: RunResult) -> Markup:
+    """What the test within strata of past frequency and recency says; empty where it was not made."""
+    found = trial.cluster
+    if is_echo(trial):
+        p_value = f" ({probability(found.echo_p_value, 'p')})" if found and found.echo_p_value is not None else ""
+        return Markup(
+            "An echo of past frequency: nothing is left of it among customers who had bought as often and as recently{}."
+        ).format(p_value)
+    if found is None or found.echo_p_value is None:
+        return Markup("")
+    held = "still there" if found.echo_p_value <= level(result) else "not sure"
+    return Markup("Among customers who had bought as often and as recently it is {} ({}).").format(
+        held, probability(found.echo_p_value, "p")
+    )
+
+
+def method(code: str) -> Markup:
+    """A way of clustering by its usual name."""
+    return escape(METHODS[code]) if code in METHODS else name(code)
+
+
+def could_have_been_seen(result: RunResult) -> list[str]:
+    """How large a difference would have been found, of declared and of found splits into two groups of the usual size.
+
+    The standard error is that behind the intervals shown, in the middle of the splits. A declared split has one test among
+    the declared; a found one is screened in one half with all others and then tested in the other half. Both are held to the
+    level over the number of tests, as if these had nothing in common, which asks more than the run did.
+    """
+    everybody = [trial for trial in result.trials if trial.segment == EVERYBODY]
+    declared = [trial for trial in everybody if trial.source == "declared"]
+    found = [trial for trial in everybody if trial.source != "declared"]
+    said = []
+    for trials, tests, who in (
+        (declared, len(declared), "declared splits"),
+        (found, result.search.tried if result.search else len(found), "candidates"),
+    ):
+        ratio = _detectable(trials, tests, result, ratio=True)
+        share = _detectable(trials, tests, result, ratio=False)
+        if ratio is not None and share is not None:
+            said.append(
+                f"Among {count(tests)} {who}, one of the usual size would have been found in {quantity(_SEEN, PERCENT)} of the cases if the "
+                f"cycles of its groups differed by a factor of {quantity(exp(ratio), RATIO)}, or the shares back by {quantity(share, POINTS)}."
+                if tests > 1
+                else f"The split would have been found in {quantity(_SEEN, PERCENT)} of the cases if the cycles of its groups differed by a "
+                f"factor of {quantity(exp(ratio), RATIO)}, or the shares back by {quantity(share, POINTS)}."
+            )
+    return said
+
+
+def _detectable(trials: Sequence[Trial], tests: int, result: RunResult, *, ratio: bool) -> float | None:
+    """Difference (of a ratio: its logarithm) that a split into two groups would show in most cases, at the level over the tests."""
+    errors = []
+    for trial in trials:
+        pair = verdict_pair(trial)
+        if pair is None or len(trial.groups) != 2:
+            continue
+        interval = pair.ratio if ratio else pair.share_difference
+        low, high = interval.ci_low, interval.ci_high
+        if low is None or high is None or (ratio and low <= 0):
+            continue
+        width = log(high / low) if ratio else high - low
+        errors.append(width / (2 * NormalDist().inv_cdf(0.975)))
+    if not errors:
+        return None
+    asked = NormalDist().inv_cdf(1 - level(result) / 2 / max(tests, 1))
+    return (asked + NormalDist().inv_cdf(_SEEN)) * median(errors)
+
+
+def _row(trial: Trial, min_cell: int) -> CandidateRow:
+    pair = verdict_pair(trial)
+    visible = pair if pair in _visible(trial, min_cell) else None
+    screened_out = trial.reasons[:1] == ("not promoted",)
+    return CandidateRow(
+        titled(trial),
+        escape(SOURCES[trial.source]) if trial.source in SOURCES else name(trial.source),
+        _groups(trial, min_cell),
+        aliases(trial),
+        Markup("{} against {}").format(name(visible.second), name(visible.first))
+        if visible and len(trial.groups) > 2
+        else Markup(""),
+        estimate(visible.ratio if visible else None, RATIO),
+        estimate(visible.share_difference if visible else None, SIGNED_POINTS),
+        trial.verdict,
+        Markup("")
+        if screened_out or not trial.reasons or trial.reasons[0] not in REASONS
+        else reason(trial.reasons[0]),
+    )
+
+
+def _groups(trial: Trial, min_cell: int) -> list[tuple[Markup, str]]:
+    """Groups with their customers; of many, how many there are and who is in them."""
+    counts = trial_counts(trial, min_cell)[: len(trial.groups)]
+    if len(counts) <= MOST_GROUPS:
+        return [(name(group.name), customers) for group, customers in zip(trial.groups, counts, strict=True)]
+    total = sum(group.customers for group in trial.groups)
+    told = count(total) if all(map(is_exact, counts)) else f"about {count(round(total, -2))}"
+    return [(Markup("{} groups").format(len(counts)), told)]
+
+
+def _visible(trial: Trial, min_cell: int) -> list[PairEffect]:
+    """Pairs of groups of which estimates may be shown."""
+    visible = {group.name for group in trial.groups if group.customers >= min_cell}
+    return [pair for pair in trial.pairs if pair.first in visible and pair.second in visible]
+
+
+def _widest(intervals: Sequence[Interval], *, ratio: bool) -> str:
+    """The bounds that hold all intervals."""
+    lows = [each.ci_low for each in intervals if each.ci_low is not None]
+    highs = [each.ci_high for each in intervals if each.ci_high is not None]
+    if not lows or not highs:
+        return NOTHING
+    low, high = min(lows), max(highs)
+    return span(Interval((low + high) / 2, low, high), RATIO if ratio else SIGNED_POINTS).replace(
+        " to ", f"{NO_BREAK}to "
+    )
+
+
+def _fidelity(trial: Trial, min_cell: int) -> tuple[str, str]:
+    """Coverage and precision of a rule, where they tell of enough customers."""
+    found = trial.cluster
+    if found is None or found.customers < min_cell:
+        return NOTHING, NOTHING
+    taken = found.coverage * found.customers
+    told = [taken, found.customers - taken, taken / found.precision - taken if found.precision else 0.0]
+    few_told = any(0 < round(each) < min_cell for each in told)
+    return (
+        (
+            f"about {round(found.coverage, 1):.0%}".replace("%", f"{NO_BREAK}%"),
+            f"about {round(found.precision, 1):.0%}".replace("%", f"{NO_BREAK}%"),
+        )
+        if few_told
+        else (quantity(found.coverage, PERCENT), quantity(found.precision, PERCENT))
+    )

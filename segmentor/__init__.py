@@ -6,6 +6,7 @@ The map, in the order in which a run passes through it:
 - `engine`: the only code that knows a database; conditions of the config are parsed there.
 - `intake`: files become tables of text-exact rows; what cannot be used goes to quarantine with its reason.
 - `cycles`: transactions become purchases, occasions and the gaps between them, with cohort and half of each customer.
+- `features`: numbers that say what a customer's purchases were like until a label is known.
 - `splits`: the splits of the config become SQL that gives each customer a group.
 - `statistics`: pure functions on counts and sums: survival, score tests, intervals, multiplicity, association.
 - `populations`: gaps become customers' scores, before any label is seen.

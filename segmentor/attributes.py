@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 CustomerKind = Literal["region", "channel"]
 """What may be fixed for a customer."""
 
-LineKind = Literal["region", "channel", "category"]
+LineKind = Literal["region", "channel", "category", "discount"]
 """What may be said of a line."""
 
 MAX_VALUES = 12

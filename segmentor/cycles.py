@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from segmentor.config.values import nearest
 from segmentor.engine.conditions import columns_of, parse_condition, rewritten
 from segmentor.engine.duckdb import quote
 from segmentor.errors import ConfigError, DataError, ExpressionError
@@ -68,7 +69,7 @@ class Columns:
         own = {name.lower() for name in self.transactions}
         return (*self.transactions, *(name for name in self.products if name.lower() not in own))
 
-    def line_condition(self, text: str, *, key: str) -> str:
+    def line_condition(self, text: str, *, key: str, hints: Sequence[str] = ()) -> str:
         """SQL of a condition on lines.
 
         Raises:
@@ -76,7 +77,7 @@ class Columns:
         """
         names = {**self.roles.get("products", {}), **self.roles["transactions"]}
         both = _in_several({"transactions": self.transactions, "products": self.products})
-        return checked_condition(text, self.lines, names, key=key, ambiguous=both)
+        return checked_condition(text, self.lines, names, key=key, ambiguous=both, hints=hints)
 
     @property
     def histories(self) -> tuple[str, ...]:
@@ -84,7 +85,7 @@ class Columns:
         own = {name.lower() for name in self.lines}
         return (*self.lines, *(name for name in self.customers if name.lower() not in own))
 
-    def history_condition(self, text: str, *, key: str) -> str:
+    def history_condition(self, text: str, *, key: str, hints: Sequence[str] = ()) -> str:
         """SQL of a condition on lines that may name columns of the customers' table too.
 
         Raises:
@@ -94,12 +95,12 @@ class Columns:
         tables = {"transactions": self.transactions, "products": self.products, "customers": self.customers}
         keys = {column.lower() for role, column in self.roles.get("customers", {}).items() if role == "customer"}
         several = {name: homes for name, homes in _in_several(tables).items() if name not in keys}
-        return checked_condition(text, self.histories, names, key=key, ambiguous=several)
+        return checked_condition(text, self.histories, names, key=key, ambiguous=several, hints=hints)
 
-    def customer_condition(self, text: str, *, key: str) -> str:
+    def customer_condition(self, text: str, *, key: str, hints: Sequence[str] = ()) -> str:
         """SQL of a condition on customers: columns of the customers' table, then those of transactions."""
         names = {**self.roles["transactions"], **self.roles.get("customers", {})}
-        return checked_condition(text, (*self.customers, *self.transactions), names, key=key)
+        return checked_condition(text, (*self.customers, *self.transactions), names, key=key, hints=hints)
 
 
 def checked_condition(
@@ -109,6 +110,7 @@ def checked_condition(
     *,
     key: str,
     ambiguous: Mapping[str, str] | None = None,
+    hints: Sequence[str] = (),
 ) -> str:
     """SQL of a config's expression over known columns.
 
@@ -118,6 +120,7 @@ def checked_condition(
         names: Role in lower case to the column that it stands for.
         key: Of the config, for messages.
         ambiguous: Columns in lower case that stand in several tables, with these.
+        hints: What else a wrong name may have meant.
 
     Raises:
         ConfigError: It cannot be read, or names a column that there is not, or one that stands in two tables.
@@ -128,9 +131,11 @@ def checked_condition(
     except ValueError as error:
         raise ConfigError([f"{key}: {error}"]) from None
     for name in columns_of(text):
-        target = names.get(name.lower(), name).lower()
+        target = names.get(name, names.get(name.lower(), name)).lower()
         if target not in known:
-            raise ConfigError([f"{key}: there is no column {name!r}; there are {', '.join(columns)}"])
+            guess = nearest(name, (*columns, *hints))
+            mend = f"; did you mean {guess}?" if guess else ""
+            raise ConfigError([f"{key}: there is no column {name!r}; there are {', '.join(columns)}{mend}"])
         if ambiguous and target in ambiguous:
             raise ConfigError([f"{key}: {name!r} is a column of {ambiguous[target]}; derive one under another name"])
     return rewritten(text, names)
@@ -457,7 +462,7 @@ def common_table_expressions(queries: Sequence[Query]) -> str:
 
 RESERVED = {
     *("_customer", "_order", "_product", "_day", "_units", "_return", "_bought", "_counts", "_known_since", "_key"),
-    *("_date", "_year", "_month", "_monthday", "_customer_no", "_day_no"),
+    *("_date", "_year", "_month", "_monthday", "_customer_no", "_day_no", "_visit"),
 }
 """Columns that our queries add to the shop's."""
 

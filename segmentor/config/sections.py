@@ -65,7 +65,7 @@ FILE = "file"
 
 FEATURES = (
     *("composition", "category", "brand", "size", "price_tier", "discount", "channel", "weekday"),
-    *("recency", "frequency", "regularity", "money"),
+    *("recency", "frequency", "regularity", "money", "order_amount", "basket_size", "tenure"),
 )
 """What customers can be clustered by; those of the second line are timing features."""
 
@@ -288,13 +288,15 @@ class DeclaredSplit(Section):
     groups: Mapping[GroupName, Condition] | None = Field(
         None,
         description="Condition of each group, the first that holds decides; a text holds if any purchase line fulfils it, "
-        "{all: text} if all do.",
+        "{all: text} if all do. A condition may name features instead of columns, such as discount_share.",
     )
     by: Name | None = Field(
-        None, description="Column whose values are the groups, instead of groups.", validate_default=True
+        None,
+        description="Column whose values are the groups, instead of groups; with thresholds, the column or feature that is cut.",
+        validate_default=True,
     )
     thresholds: Literal["auto"] | None = Field(
-        None, description="auto: cut the numbers of the column in by where the data say; such a split counts as found."
+        None, description="auto: cut the numbers of by where the data say; such a split counts as found."
     )
 
     @field_validator("groups")

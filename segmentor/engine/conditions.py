@@ -85,12 +85,13 @@ def rewritten(text: str, names: Mapping[str, str]) -> str:
 
     Args:
         text: The expression.
-        names: Name as written, in lower case, to the column that it stands for; others stand for themselves.
+        names: Name as written, else in lower case, to the column that it stands for; others stand for themselves.
     """
 
     def renamed(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.Column):
-            return exp.column(exp.to_identifier(names.get(node.name.lower(), node.name), quoted=True))
+            column = names.get(node.name, names.get(node.name.lower(), node.name))
+            return exp.column(exp.to_identifier(column, quoted=True))
         return node
 
     return parse_condition(text).copy().transform(renamed).sql(dialect="duckdb")

@@ -1,5 +1,7 @@
-"""Splits of customers: `split` compiles declared ones to SQL, `attribute` holds what candidates are made of, `enumerated` goes through
-the shop's attributes for candidates.
+"""Splits of customers.
+
+`split` compiles what a config declares to SQL, `attribute` holds what candidates are made of, `enumerated` goes through the shop's
+attributes for candidates.
 """
 
 from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
@@ -7,8 +9,8 @@ from segmentor.splits.split import (
     MAX_GROUPS,
     MERGED,
     MIXED,
-    ORDER_AMOUNT,
     Split,
+    compiled,
     condition_text,
     declared_splits,
     label_sources,
@@ -21,10 +23,10 @@ __all__ = [
     "MERGED",
     "MIXED",
     "NOT_KNOWN",
-    "ORDER_AMOUNT",
     "Attribute",
     "Codes",
     "Split",
+    "compiled",
     "condition_text",
     "declared_splits",
     "label_sources",

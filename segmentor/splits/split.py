@@ -1,10 +1,10 @@
-"""Declared splits -> SQL that gives each customer its group, and what keeps a split from being tried."""
+"""Splits in words of the config -> SQL that gives each customer its group, and what keeps a split from being tried."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from segmentor.config.yaml_text import write_yaml
@@ -12,6 +12,8 @@ from segmentor.cycles import (
     Columns,
     Query,
     TimeZero,
+    checked_condition,
+    common_table_expressions,
     customer_queries,
     day_number,
     line_queries,
@@ -21,6 +23,7 @@ from segmentor.cycles import (
 from segmentor.engine.conditions import columns_of
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError, DataError
+from segmentor.features import Found, feature_names, feature_queries, find_feature
 
 if TYPE_CHECKING:
     from segmentor.config import DeclaredSplit, ExperimentConfig
@@ -31,9 +34,6 @@ MIXED = "mixed"
 
 MAX_GROUPS = 50
 """A ``by`` with more values is no split but a key."""
-
-ORDER_AMOUNT = "order_amount"
-"""What an order comes to, for a ``by`` that is to be cut, where no column has that name."""
 
 MERGED = ", merged"
 """What follows the name of a split in that of the split whose groups are some of its groups taken together."""
@@ -61,14 +61,17 @@ class Split:
         label: SQL aggregate over a customer's rows of ``source`` that gives its group, NULL where none applies; of a split whose
             threshold is to be found, the number that is cut.
         source: The table that the labels read: ``_window_<suffix>``, ``_attributes`` or ``_history``.
+        features: Common table expressions that join the features which the label names to the rows of ``_label_lines``, as
+            ``_label_rows``; empty where it names none.
         of_many_lines: Whether the label is made of the lines of many orders, and of nothing else: before a date, or of all.
-        by: The column whose values are the groups, or that is cut; ``None`` for groups with conditions.
+        by: The column whose values are the groups, or the column or feature that is cut; ``None`` for groups with conditions.
         to_cut: Whether the data are to choose a threshold.
         threshold: Where the number is cut, once it is.
         merged_from: Name of the split whose groups were merged.
         parts: Names of that split's groups by group of this one.
         untestable: Reason code for which it is described at most, with how to restate it; ``None`` where it can be tried.
         restated: The split as YAML, restated so that it can be tried, where it cannot as it stands.
+        declared: The split in words of the config.
     """
 
     name: str
@@ -78,6 +81,7 @@ class Split:
     groups: tuple[str, ...]
     label: str
     source: str
+    features: str = ""
     of_many_lines: bool = False
     by: str | None = None
     to_cut: bool = False
@@ -86,6 +90,7 @@ class Split:
     parts: tuple[tuple[str, ...], ...] = ()
     untestable: tuple[str, str] | None = None
     restated: str | None = None
+    declared: DeclaredSplit | None = field(default=None, compare=False, repr=False)
 
     @property
     def since(self) -> str | None:
@@ -104,9 +109,10 @@ class Split:
 
     def labels_of(self, source: str) -> str:
         """The same over another table of the columns of ``source``."""
+        lines = f"with _label_lines as (select * from {source}),\n{self.features}\n" if self.features else ""
         return (
-            f"select _customer as customer, {self.label} as segment_group, max(_known_since) as known_since\n"
-            f"  from {source}\n  group by _customer"
+            f"{lines}select _customer as customer, {self.label} as segment_group, max(_known_since) as known_since\n"
+            f"  from {'_label_rows' if self.features else source}\n  group by _customer"
         )
 
     def cut_at(self, threshold: float) -> Split:
@@ -173,7 +179,7 @@ def declared_splits(config: ExperimentConfig, columns: Columns) -> tuple[Split, 
                 f"{declared.name.removesuffix(MERGED)!r}; choose another name"
             )
         try:
-            splits.append(_split(columns, declared, key=f"splits.declared.{number}"))
+            splits.append(compiled(config, columns, declared, key=f"splits.declared.{number}"))
         except ConfigError as error:
             problems.extend(error.problems)
     if problems:
@@ -198,7 +204,7 @@ def label_sources(
     for source in sorted(windows):
         yield from window_queries(config, columns, windows[source])
     if any(split.source == "_attributes" for split in splits):
-        yield from _attribute_queries(config, columns)
+        yield from _attribute_queries(config, columns, splits)
     if any(split.source == "_history" for split in splits):
         yield "_history", "select p.*, p._day as _known_since\n  from _purchases p"
 
@@ -210,7 +216,7 @@ def make_label_sources(engine: Engine, config: ExperimentConfig, columns: Column
         DataError: A column of transactions is used with ``known: entry`` and is not constant for a customer.
     """
     if any(split.source == "_attributes" for split in splits):
-        _check_constant(engine, config, columns)
+        _check_constant(engine, config, columns, splits)
     for name, select in label_sources(config, columns, splits):
         engine.execute(f"create table {name} as {select}")
 
@@ -224,24 +230,32 @@ def replay_queries(config: ExperimentConfig, columns: Columns, splits: tuple[Spl
     ]
 
 
-def _split(columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
+def compiled(config: ExperimentConfig, columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
+    """A split in words of the config as SQL.
+
+    Args:
+        config: The experiment.
+        columns: Columns of its tables.
+        declared: The split.
+        key: Where it stands, for messages.
+
+    Raises:
+        ConfigError: A condition cannot be read or names what is not there.
+    """
     known = declared.known
     zero = TimeZero(purchases=known.purchases or 1, until=None if known.date is None else day_number(known.date))
     source = {"entry": "_attributes", "lifetime": "_history"}.get(known.kind, f"_window_{zero.suffix}")
+    language = _Language(config, columns, declared)
     if declared.groups is not None:
         definition = tuple(
             (name, condition_text(group.condition, group.quantifier)) for name, group in declared.groups.items()
         )
-        label = _case_of_groups(columns, declared, key=key)
+        label = _case_of_groups(language, declared, key=key)
     else:
         definition = (("by", str(declared.by)),)
-        label = (
-            _label_of_values(columns, declared, key=key)
-            if declared.thresholds is None
-            else _label_of_numbers(columns, declared, key=key)
-        )
+        of = _label_of_values if declared.thresholds is None else _label_of_number
+        label = of(language, str(declared.by), key=f"{key}.by")
     circular = known.kind == "lifetime"
-    texts = [quote(declared.by)] if declared.by else [group.condition for group in (declared.groups or {}).values()]
     return Split(
         name=declared.name,
         known=str(known),
@@ -250,11 +264,13 @@ def _split(columns: Columns, declared: DeclaredSplit, *, key: str) -> Split:
         groups=tuple(declared.groups or ()),
         label=label,
         source=source,
-        of_many_lines=known.kind in ("until", "lifetime") and _is_of_lines(columns, texts),
+        features=language.joined(zero),
+        of_many_lines=known.kind in ("until", "lifetime") and language.is_of_lines(_texts(declared)),
         by=declared.by,
         to_cut=declared.thresholds is not None,
         untestable=CIRCULAR if circular else None,
         restated=_restated(declared) if circular else None,
+        declared=declared,
     )
 
 
@@ -263,58 +279,121 @@ def condition_text(condition: str, quantifier: str) -> str:
     return condition if quantifier == "any" else f"all: {condition}"
 
 
-def _label_of_values(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
+class _Language:
+    """The expressions of one split as SQL over the rows of its source, with the features that they name."""
+
+    def __init__(self, config: ExperimentConfig, columns: Columns, declared: DeclaredSplit) -> None:
+        self._config, self._columns = config, columns
+        self._kind = declared.known.kind
+        self._features: dict[str, Found] = {}
+
+    def sql(self, text: str, *, key: str) -> str:
+        """SQL of an expression: over customers at entry, over lines, over both before a date; or over features and customers.
+
+        Raises:
+            ConfigError: It cannot be read, names what is not there, or names features beside columns of lines.
+        """
+        columns, hints = self._columns, feature_names(self._config, self._columns, self._kind)
+        found = self._features_of(text)
+        if not found:
+            match self._kind:
+                case "entry":
+                    return columns.customer_condition(text, key=key)
+                case "until":
+                    return columns.history_condition(text, key=key, hints=hints)
+            return columns.line_condition(text, key=key, hints=hints)
+        self._features |= found
+        own, names = (columns.customers, columns.roles.get("customers", {})) if self._kind == "until" else ((), {})
+        for name in columns_of(text):
+            if name not in found and names.get(name.lower(), name).lower() not in {one.lower() for one in own}:
+                beside = "features and columns of the customers' table" if self._kind == "until" else "features"
+                feature = next(iter(found))
+                raise ConfigError(
+                    [
+                        f"{key}: {feature!r} is a feature of customers; a condition that names one may name {beside}, not {name!r}"
+                    ]
+                )
+        physical = {name: one.column for name, one in found.items()}
+        return checked_condition(text, (*own, *physical.values()), {**names, **physical}, key=key, hints=hints)
+
+    def is_feature(self, name: str) -> bool:
+        """Whether a name stands for a feature."""
+        return bool(self._features_of(quote(name)))
+
+    def is_of_lines(self, texts: Sequence[str]) -> bool:
+        """Whether expressions read lines alone, and no column of the customers' table."""
+        columns = self._columns
+        known = {name.lower() for name in columns.lines} | set(columns.roles["transactions"])
+        known |= set(columns.roles.get("products", {}))
+        return all(name.lower() in known or name in self._features for text in texts for name in columns_of(text))
+
+    def joined(self, zero: TimeZero) -> str:
+        """Common table expressions that join the features named so far to ``_label_lines``, as ``_label_rows``."""
+        if not self._features:
+            return ""
+        queries = feature_queries(
+            self._config,
+            self._columns,
+            zero,
+            tuple(self._features),
+            kind=self._kind,
+            lines="_label_lines",
+            table="_label_features",
+        )
+        names = dict.fromkeys(f"f.{quote(one.column)}" for one in self._features.values())
+        rows = (
+            f"select l.*, {', '.join(names)}\n  from _label_lines l join _label_features f on f._customer = l._customer"
+        )
+        return common_table_expressions([*queries, ("_label_rows", rows)]).removeprefix("with ")
+
+    def _features_of(self, text: str) -> dict[str, Found]:
+        """Features that an expression names; a column of that name would win."""
+        columns = self._columns
+        taken = {name.lower() for name in (columns.histories if self._kind == "until" else columns.lines)}
+        taken |= {*columns.roles["transactions"], *columns.roles.get("products", {})}
+        taken |= {*columns.roles.get("customers", {})} if self._kind == "until" else set()
+        try:
+            names = [name for name in columns_of(text) if name.lower() not in taken]
+        except ValueError:
+            return {}
+        found = {name: find_feature(self._config, columns, name, kind=self._kind) for name in names}
+        return {name: one for name, one in found.items() if one is not None}
+
+
+def _label_of_values(language: _Language, by: str, *, key: str) -> str:
     """A group for each value; several values among the label's lines are a group of their own, no value is none."""
-    value = f"cast({_read(columns, declared)(quote(str(declared.by)), key=f'{key}.by')} as text)"
+    if language.is_feature(by):
+        raise ConfigError([f"{key}: {by!r} is a number; write thresholds: auto, or groups with conditions on it"])
+    value = f"cast({language.sql(quote(by), key=key)} as text)"
     return f"case when min({value}) = max({value}) then min({value}) when count({value}) > 0 then '{MIXED}' end"
 
 
-def _label_of_numbers(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
-    """The number that is cut: the mean over the label's lines, or of ``order_amount``, where no column has that name, over their days.
+def _label_of_number(language: _Language, by: str, *, key: str) -> str:
+    """The number that is cut: a feature, or the mean of a column over the label's lines.
 
     Numbers are summed as millionths, so that the order of rows does not matter.
     """
-    by = str(declared.by)
-    read = _read(columns, declared)
-    amount = columns.roles["transactions"].get("amount", "amount")
-    known = {name.lower() for name in (*columns.histories, *columns.roles["transactions"])}
-    of_orders = declared.known.kind != "entry" and amount.lower() in known
-    if by.lower() == ORDER_AMOUNT and by.lower() not in known and of_orders:
-        value, each = read(quote(amount), key=f"{key}.by"), "count(distinct _day)"
-    else:
-        value = read(quote(by), key=f"{key}.by")
-        each = f"count({value})"
+    value = language.sql(quote(by), key=key)
+    if language.is_feature(by):
+        return f"max({value})"
     millionths = f"sum(cast(round(cast({value} as double) * 1000000) as bigint))"
-    return f"(cast({millionths} as double) / 1000000 / {each})"
+    return f"(cast({millionths} as double) / 1000000 / count({value}))"
 
 
-def _case_of_groups(columns: Columns, declared: DeclaredSplit, *, key: str) -> str:
+def _case_of_groups(language: _Language, declared: DeclaredSplit, *, key: str) -> str:
     """First match wins; an unknown condition is no match, so that every customer falls in one group or in none."""
     branches = []
-    read = _read(columns, declared)
     assert declared.groups is not None
     for name, group in declared.groups.items():
-        condition = read(group.condition, key=f"{key}.groups.{name}")
+        condition = language.sql(group.condition, key=f"{key}.groups.{name}")
         holds = "max" if group.quantifier == "any" else "min"
         branches.append(f"    when {holds}(case when {condition} then 1 else 0 end) = 1 then {literal(name)}")
     return "case\n" + "\n".join(branches) + "\n  end"
 
 
-def _read(columns: Columns, declared: DeclaredSplit) -> Callable[..., str]:
-    """What gives the SQL of an expression of the split: over customers, over lines, or over both before a date."""
-    match declared.known.kind:
-        case "entry":
-            return columns.customer_condition
-        case "until":
-            return columns.history_condition
-    return columns.line_condition
-
-
-def _is_of_lines(columns: Columns, texts: Sequence[str]) -> bool:
-    """Whether expressions read lines alone, and no column of the customers' table."""
-    known = {name.lower() for name in columns.lines} | set(columns.roles["transactions"])
-    known |= set(columns.roles.get("products", {}))
-    return all(name.lower() in known for text in texts for name in columns_of(text))
+def _texts(declared: DeclaredSplit) -> list[str]:
+    """The expressions of a split."""
+    return [quote(declared.by)] if declared.by else [group.condition for group in (declared.groups or {}).values()]
 
 
 def _restated(declared: DeclaredSplit) -> str:
@@ -323,10 +402,10 @@ def _restated(declared: DeclaredSplit) -> str:
     return textwrap.indent(text, 4 * " ")
 
 
-def _attribute_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Query]:
+def _attribute_queries(config: ExperimentConfig, columns: Columns, splits: Sequence[Split]) -> Iterator[Query]:
     """``_attributes``: a row a customer who bought, with what is fixed at entry."""
     customers = config.data.customers
-    entry = _entry_columns(config, columns)
+    entry = _entry_columns(columns, splits)
     constant = "".join(f", max(l.{quote(name)}) as {quote(name)}" for name in entry)
     yield (
         "_entered",
@@ -344,23 +423,18 @@ def _attribute_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Q
     yield "_attributes", f"select e.*, {names}\n  from _entered e left join _customers c on {key} = e._customer"
 
 
-def _entry_columns(config: ExperimentConfig, columns: Columns) -> tuple[str, ...]:
+def _entry_columns(columns: Columns, splits: Sequence[Split]) -> tuple[str, ...]:
     """Columns of transactions that entry splits read, where the customers' table has none of that name."""
     own = {name.lower() for name in columns.customers} | set(columns.roles.get("customers", {}))
     lines = {name.lower(): name for name in columns.transactions}
-    names: set[str] = set()
-    for declared in config.splits.declared:
-        if declared.known.kind == "entry":
-            texts = (
-                [quote(declared.by)] if declared.by else [group.condition for group in (declared.groups or {}).values()]
-            )
-            names.update(name.lower() for text in texts for name in columns_of(text))
+    declared = [split.declared for split in splits if split.source == "_attributes" and split.declared is not None]
+    names = {name.lower() for one in declared for text in _texts(one) for name in columns_of(text)}
     resolved = {columns.roles["transactions"].get(name, name).lower() for name in names - own}
     return tuple(sorted(lines[name] for name in resolved if name in lines))
 
 
-def _check_constant(engine: Engine, config: ExperimentConfig, columns: Columns) -> None:
-    for name in _entry_columns(config, columns):
+def _check_constant(engine: Engine, config: ExperimentConfig, columns: Columns, splits: Sequence[Split]) -> None:
+    for name in _entry_columns(columns, splits):
         several = engine.scalar(
             f"select count(*) from (select _customer from _lines group by 1 having count(distinct {quote(name)}) > 1)"
         )

@@ -51,7 +51,7 @@ def deal_labels(
     for number in range(1, DEALS + 1):
         progress(f"{split.name} with baskets dealt at random, {number} of {DEALS}")
         engine.execute(f"create or replace table _dealt as {_dealt(split.source, f'{config.seed}:{number}')}")
-        evidence = gather(engine, config, split, population, halves=False, source="_dealt")
+        evidence = gather(engine, config, split, population, halves=False, source="_dealt", detail="direction")
         if evidence.test is not None:
             dealt.append(evidence)
     engine.execute("drop table _dealt")

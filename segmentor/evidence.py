@@ -2,24 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from segmentor.effects import MIN_AT_RISK, Effects, measure_effects, naive_p_value
+import numpy as np
+
+from segmentor.effects import MIN_AT_RISK, Detail, Effects, effects_of, measure_effects, naive_p_value
 from segmentor.errors import StatisticsError
-from segmentor.labelling import Labelled, group_sums, label_customers, labelled_scores
+from segmentor.gap_sums import GroupedGaps, fetch_gaps, gaps_in_engine
+from segmentor.labelling import (
+    Labelled,
+    MembersInMemory,
+    group_sums,
+    known_in_time,
+    label_by_codes,
+    label_customers,
+    labelled_scores,
+)
 from segmentor.result import Comparability, GroupEffect, ScoreTest, SplitTest
+from segmentor.splits import NOT_KNOWN
 from segmentor.statistics.permutation import permutation_p
 from segmentor.statistics.score_tests import needs_permutation, test_scores
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
+    from segmentor.cycles import TimeZero
     from segmentor.engine.duckdb import Engine
     from segmentor.populations import Population
-    from segmentor.splits import Split
+    from segmentor.splits import Codes, Split
     from segmentor.statistics.linear import GroupSums
 
 RESAMPLES = 10_000
+
+TOLD_EVERY = 100
+"""Splits after which the progress of many is told."""
+
+NO_VARIANCE = ("no variance", "customers of one cohort all behave alike; use a longer period or more customers")
+
+TOO_FEW = (
+    "too few customers",
+    (
+        f"fewer than two groups hold {MIN_AT_RISK} customers, and as many who came back, in the months of first purchase "
+        "that the groups share; use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
+    ),
+)
+"""Obstacles that only scores and effects show."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +61,7 @@ class Evidence:
         not_known: Customers to whom no group applies.
         no_follow_up: Labelled customers not observed after time zero.
         comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups, or far too many.
-        test: Its test; ``None`` where there is an obstacle.
+        test: Its test; ``None`` where there is an obstacle, and of a split whose effects alone were asked for.
         effects: Its effects; ``None`` where there is an obstacle.
         obstacle: Reason code for which it is untestable, and how to restate it.
     """
@@ -62,6 +90,8 @@ def gather(
     *,
     halves: bool = True,
     source: str | None = None,
+    within: str | None = None,
+    detail: Detail = "curves",
 ) -> Evidence:
     """Labels the customers of a population, tests the split and measures its effects; leaves the table ``labels``.
 
@@ -72,34 +102,72 @@ def gather(
         population: Whom to look at.
         halves: Measure a significant effect in each half of the customers too.
         source: Another table of the columns of the split's source.
+        within: Table of ``customer_no`` that names all customers of whom the population is a part; see ``label_customers``.
+        detail: How much of the effects is measured; without curves there is no naive p either.
     """
-    labelled = label_customers(engine, config, split, population, source=source)
+    labelled = label_customers(engine, config, split, population, source=source, within=within)
     evidence = _describe(split, population, labelled)
     if evidence.obstacle is not None:
         return evidence
     try:
         test = test_split(engine, config, population, group_sums(engine, population, len(labelled.groups)))
     except StatisticsError:
-        return replace(
-            evidence,
-            obstacle=("no variance", "customers of one cohort all behave alike; use a longer period or more customers"),
-        )
-    effects = measure_effects(
-        engine, config, population, labelled.groups, significant=halves and test.p_value <= config.trial.level
-    )
+        return replace(evidence, obstacle=NO_VARIANCE)
+    significant = halves and test.p_value <= config.trial.level
+    effects = measure_effects(engine, config, population, labelled.groups, significant=significant, detail=detail)
     if effects is None:
-        return replace(
-            evidence,
-            obstacle=(
-                "too few customers",
-                (
-                    f"fewer than two groups hold {MIN_AT_RISK} customers, and as many who came back, in the months of first purchase "
-                    "that the groups share; use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
-                ),
-            ),
-        )
-    naive = naive_p_value(engine, population, len(labelled.groups))
-    return replace(evidence, test=replace(test, naive_p_value=naive), effects=effects)
+        return replace(evidence, obstacle=TOO_FEW)
+    if detail == "curves":
+        test = replace(test, naive_p_value=naive_p_value(engine, population, len(labelled.groups)))
+    return replace(evidence, test=test, effects=effects)
+
+
+def gather_many(
+    engine: Engine,
+    config: ExperimentConfig,
+    population: Population,
+    splits: Sequence[tuple[Split, Codes]],
+    *,
+    detail: Detail = "intervals",
+    progress: Callable[[str], None],
+) -> Iterator[Evidence]:
+    """The effects of many splits in one population, whose gaps are fetched once; nothing is tested.
+
+    A population of too many gaps (``MAX_GAPS_IN_MEMORY``) is summed in the engine, split by split, and the table ``labels`` is left.
+
+    Args:
+        engine: Holds the population's tables.
+        config: The experiment.
+        population: Whom to look at.
+        splits: Splits with names for their groups, each with the number of the group by customer number, -1 where it is not known,
+            or for customers of whom the population is no part.
+        detail: How much of the effects is measured.
+        progress: Told how far it is.
+    """
+    members = MembersInMemory.fetch(engine, population)
+    fetched = fetch_gaps(engine, config, population)
+    known: dict[tuple[TimeZero, str], np.ndarray | None] = {}
+    for number, (split, given) in enumerate(splits):
+        if number % TOLD_EVERY == 0:
+            progress(f"effects of split {number + 1:,} of {len(splits):,}")
+        key = (split.time_zero, split.source)
+        if key not in known:
+            known[key] = known_in_time(engine, config, split, population)
+        in_time = known[key]
+        codes: Codes = given if in_time is None else np.where(in_time, given, np.int16(NOT_KNOWN))
+        labelled = members.label(config, split, population, codes)
+        evidence = _describe(split, population, labelled)
+        if evidence.obstacle is None and not members.differ(codes):
+            evidence = replace(evidence, obstacle=NO_VARIANCE)
+        if evidence.obstacle is not None:
+            yield evidence
+            continue
+        gaps: tuple[GroupedGaps, ...] = tuple(one.grouped(codes, n_groups=len(labelled.groups)) for one in fetched)
+        if not gaps:
+            label_by_codes(engine, population, codes)
+            gaps = gaps_in_engine(engine, config, population, n_groups=len(labelled.groups))
+        effects = effects_of(gaps, config, population, labelled.groups, significant=False, detail=detail)
+        yield replace(evidence, obstacle=TOO_FEW) if effects is None else replace(evidence, effects=effects)
 
 
 def test_split(engine: Engine, config: ExperimentConfig, population: Population, sums: GroupSums) -> SplitTest:

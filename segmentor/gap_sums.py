@@ -17,6 +17,7 @@ from segmentor.statistics.survival import DayValues
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
+    from segmentor.splits import Codes
 
 MAX_GAPS_IN_MEMORY = 20_000_000
 """Gaps of a population that are fetched at most: 20 bytes each."""
@@ -288,7 +289,7 @@ class GapsInMemory:
             last_day=gaps.last_day,
         )
 
-    def grouped(self, codes: IntArray, *, n_groups: int) -> GroupedInMemory:
+    def grouped(self, codes: Codes, *, n_groups: int) -> GroupedInMemory:
         """The gaps of labelled customers.
 
         Args:

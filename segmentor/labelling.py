@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,8 @@ from segmentor.cycles import cohort_name, told_of
 from segmentor.effects import MIN_AT_RISK
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, CohortCount, Comparability, GroupEffect
-from segmentor.splits import MAX_GROUPS, Split
+from segmentor.splits import MAX_GROUPS, Codes, Split
+from segmentor.statistics.arrays import sums_by
 from segmentor.statistics.linear import GroupSums
 
 if TYPE_CHECKING:
@@ -56,9 +57,17 @@ class Labelled:
 
 
 def label_customers(
-    engine: Engine, config: ExperimentConfig, split: Split, population: Population, *, source: str | None = None
+    engine: Engine,
+    config: ExperimentConfig,
+    split: Split,
+    population: Population,
+    *,
+    source: str | None = None,
+    within: str | None = None,
 ) -> Labelled:
     """Makes ``labels``: a row a labelled customer with a gap, with ``group_no`` and what the sums need.
+
+    Of a population that begins on a date, a label that is known by purchases counts where these lie before the date.
 
     Args:
         engine: Holds the split's source and the population's tables.
@@ -66,17 +75,23 @@ def label_customers(
         split: A split whose groups are conditions or values.
         population: Who is labelled.
         source: Another table of the columns of the split's source.
+        within: Table of ``customer_no`` that names all customers of whom the population is a part, those without a gap included;
+            everybody where it is not given. Only they can lack follow-up.
 
     Raises:
         ExpressionError: A condition cannot be computed over the data.
     """
+    known = _known_in_time(config, split, population, since="known_since")
     with told_of(config, f"the groups of {split.name!r}"):
-        engine.execute(f"create or replace table labelled as {split.labels_of(source or split.source)}")
-    counts: dict[str, int] = dict(
-        engine.rows(
-            "select segment_group, count(*) from labelled where segment_group is not null group by 1 order by 1"
+        engine.execute(
+            f"create or replace table labelled as select * from ({split.labels_of(source or split.source)}) where {known}"
         )
-    )
+    counts = [
+        name
+        for (name,) in engine.rows(
+            "select distinct segment_group from labelled where segment_group is not null order by 1"
+        )
+    ]
     names = list(split.groups or counts)
     engine.put(
         "group_names",
@@ -88,27 +103,199 @@ def label_customers(
         "from labelled l join group_names n using (segment_group) join everyone e using (customer)\n"
         f"join members_{population.suffix} m using (customer_no)"
     )
+    everyone = "" if within is None else f" join everyone using (customer) join {within} using (customer_no)"
+    with_label = int(engine.scalar(f"select count(*) from labelled{everyone} where segment_group is not null"))
     sizes = {
         number: (customers, cycles)
         for number, customers, cycles in engine.rows(
             "select group_no, count(*), cast(sum(cycles) as bigint) from labels group by 1"
         )
     }
-    groups = tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names))
+    return _labelled(
+        split,
+        population,
+        tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names)),
+        with_label=with_label,
+        comparability=lambda: _comparability(engine, config, len(names)),
+        circular=lambda: made_of_purchases(engine, split),
+    )
+
+
+def _labelled(
+    split: Split,
+    population: Population,
+    groups: tuple[GroupEffect, ...],
+    *,
+    with_label: int,
+    comparability: Callable[[], Comparability],
+    circular: Callable[[], tuple[str, str] | None],
+) -> Labelled:
+    """Groups with what stands in the way of a test; ``with_label`` counts those without a gap too."""
     labelled = sum(group.customers for group in groups)
-    obstacle, comparability = _obstacle(split, groups, population), None
+    obstacle, compared = _obstacle(split, groups, population), None
     if len(groups) <= MAX_GROUPS:
-        comparability = _comparability(engine, config, len(groups))
-        obstacle = obstacle or _not_comparable(comparability)
+        compared = comparability()
+        obstacle = obstacle or _not_comparable(compared)
         if obstacle is None and split.is_of_a_snapshot:
-            obstacle = made_of_purchases(engine, split)
+            obstacle = circular()
     return Labelled(
         groups=groups,
         not_known=population.members - labelled,
-        no_follow_up=sum(counts.values()) - labelled,
-        comparability=comparability,
+        no_follow_up=with_label - labelled,
+        comparability=compared,
         obstacle=obstacle,
     )
+
+
+def _known_in_time(config: ExperimentConfig, split: Split, population: Population, *, since: str) -> str:
+    """SQL condition on the day since when a label is known: before the date on which the population begins, if it begins on one.
+
+    Lines of an occasion may follow on the day on which it began, as far as occasions are merged.
+    """
+    if population.until is None:
+        return "true"
+    if split.time_zero.until is not None:
+        return f"{since} <= {population.until}"
+    merged = 0 if split.source == "_attributes" else config.cycle.merge_within_days - 1
+    return f"{since} + {merged} < {population.until}"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MembersInMemory:
+    """The customers of a population, fetched once for many splits, in the order of their numbers.
+
+    Attributes:
+        customer_no: Numbers, shape (n_members,).
+        cohorts: Codes of the cohorts, ascending, shape (n_cohorts,).
+        cohort: Which of them is the customer's, shape (n_members,).
+        cycles: Gaps that ended in a return, same shape.
+        follow_up: Days observed after time zero, same shape.
+        scores: In fixed point, shape (n_scores, n_members); of no customers where nobody came back.
+        by_follow_up: Customers by their follow-up, the shortest first, shape (n_members,).
+    """
+
+    customer_no: IntArray
+    cohorts: IntArray
+    cohort: IntArray
+    cycles: IntArray
+    follow_up: IntArray
+    scores: IntArray
+    by_follow_up: IntArray
+
+    @classmethod
+    def fetch(cls, engine: Engine, population: Population) -> MembersInMemory:
+        """Fetches the members with their scores."""
+        suffix = population.suffix
+        names = [f"s{number}" for number in range(len(population.scores))] if population.tau_days else []
+        scored = f" join scores_{suffix} using (customer_no)" if names else ""
+        table = engine.arrays(
+            f"select {', '.join(['customer_no', 'cohort', 'cycles', 'follow_up', *names])}\n"
+            f"from members_{suffix}{scored} order by customer_no"
+        )
+        cohorts, cohort = np.unique(table["cohort"].astype(np.int64), return_inverse=True)
+        return cls(
+            customer_no=table["customer_no"].astype(np.int64),
+            cohorts=cohorts,
+            cohort=cohort,
+            cycles=table["cycles"].astype(np.int64),
+            follow_up=table["follow_up"].astype(np.int64),
+            scores=np.array([table[name] for name in names], dtype=np.int64).reshape(len(names), -1),
+            by_follow_up=np.argsort(table["follow_up"], kind="stable"),
+        )
+
+    def label(self, config: ExperimentConfig, split: Split, population: Population, codes: Codes) -> Labelled:
+        """The members of each group; see ``label_customers``.
+
+        Args:
+            config: The experiment.
+            split: A split with names for its groups.
+            population: Whose members these are.
+            codes: Number of the group by customer number, -1 where it is not known, or for customers of whom the population is no part.
+        """
+        own = codes[self.customer_no]
+        chosen = np.flatnonzero(own >= 0)
+        group, n_groups = own[chosen].astype(np.int64), len(split.groups)
+        sizes = np.bincount(group, minlength=n_groups)
+        cycles = np.bincount(group, self.cycles[chosen], n_groups).astype(np.int64)
+        return _labelled(
+            split,
+            population,
+            tuple(map(GroupEffect, split.groups, sizes.tolist(), cycles.tolist())),
+            with_label=int((codes >= 0).sum()),
+            comparability=lambda: self._comparability(config, own, n_groups),
+            circular=lambda: _circular(split, *self._places(chosen, group, n_groups)),
+        )
+
+    def differ(self, codes: Codes) -> bool:
+        """Whether labelled customers of a cohort that holds two groups differ in a score: without that there is nothing to test."""
+        own = codes[self.customer_no]
+        two = (self._by_cohort(own, int(own.max(initial=0)) + 1) > 0).sum(axis=1) >= 2
+        chosen = np.flatnonzero((own >= 0) & two[self.cohort])
+        cohort = self.cohort[chosen]
+        for scores in self.scores:
+            one_of_them = np.zeros(len(self.cohorts), dtype=np.int64)
+            one_of_them[cohort] = scores[chosen]
+            if (scores[chosen] != one_of_them[cohort]).any():
+                return True
+        return False
+
+    def _by_cohort(self, own: Codes, n_groups: int) -> IntArray:
+        """Customers by cohort and group."""
+        chosen = own >= 0
+        cells = self.cohort[chosen] * n_groups + own[chosen]
+        return np.bincount(cells, minlength=len(self.cohorts) * n_groups).reshape(-1, n_groups)
+
+    def _comparability(self, config: ExperimentConfig, own: Codes, n_groups: int) -> Comparability:
+        sorted_by_group = np.argsort(own[self.by_follow_up], kind="stable")
+        follow_up = self.follow_up[self.by_follow_up[sorted_by_group]]
+        counts = self._by_cohort(own, n_groups)
+        sizes = counts.sum(axis=0)
+        begins = int((own < 0).sum()) + np.cumsum(sizes) - sizes
+        medians = [
+            int(follow_up[first + (size - 1) // 2]) if size else None
+            for first, size in zip(begins.tolist(), sizes.tolist(), strict=True)
+        ]
+        held = counts.any(axis=1)
+        return _compared(config, dict(zip(self.cohorts[held].tolist(), counts[held].tolist(), strict=True)), medians)
+
+    def _places(self, chosen: IntArray, group: IntArray, n_groups: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Customers by group, and the sums of their places and of its squares; see ``made_of_purchases``."""
+        cohort, n_cycles = self.cohort[chosen], int(self.cycles[chosen].max(initial=0)) + 1
+        alike = cohort * n_cycles + self.cycles[chosen]
+        ties = np.bincount(alike, minlength=len(self.cohorts) * n_cycles).reshape(-1, n_cycles)
+        of = ties.sum(axis=1, keepdims=True)
+        place = 2 * (np.cumsum(ties, axis=1) - ties + 1) + ties - 1 - of
+        share = np.trunc(1_000_000 * place / np.maximum(of, 1)).ravel()[alike]
+        sizes = np.bincount(group, minlength=n_groups)
+        sums, squares = (sums_by(group, values, n_groups)[sizes > 0] for values in (share, np.square(share)))
+        return sizes[sizes > 0].astype(np.float64), sums, squares
+
+
+def label_by_codes(engine: Engine, population: Population, codes: Codes) -> None:
+    """Makes ``labels`` of the numbers of groups by customer number, as ``label_customers`` does of a split's conditions."""
+    known = np.flatnonzero(codes >= 0)
+    engine.put("coded_customers", {"customer_no": known.astype(np.int32), "group_no": codes[known].astype(np.int32)})
+    engine.execute(
+        "create or replace table labels as\n"
+        "select m.customer_no, c.group_no, m.cohort, m.cycles, m.weight, m.follow_up, e.* exclude (customer_no, customer)\n"
+        f"from coded_customers c join everyone e using (customer_no) join members_{population.suffix} m using (customer_no)"
+    )
+
+
+def known_in_time(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> np.ndarray | None:
+    """Whether a split is known before the date on which the population begins, by customer number; ``None`` where it always is."""
+    if population.until is None or split.time_zero.until is not None or split.source == "_attributes":
+        return None
+    known = _known_in_time(config, split, population, since="o._start")
+    (customers,) = engine.rows("select count(*) from everyone")[0]
+    found = np.zeros(customers, dtype=bool)
+    found[
+        engine.arrays(
+            "select e.customer_no from everyone e join _occasions o on o._customer = e.customer\n"
+            f"where o._number = {split.time_zero.purchases} and {known}"
+        )["customer_no"]
+    ] = True
+    return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,11 +399,18 @@ def _comparability(engine: Engine, config: ExperimentConfig, n_groups: int) -> C
     counts: dict[int, list[int]] = {}
     for cohort, group, customers in engine.rows("select cohort, group_no, count(*) from labels group by all"):
         counts.setdefault(cohort, [0] * n_groups)[group] = customers
+    return _compared(config, counts, [follow_up.get(number) for number in range(n_groups)])
+
+
+def _compared(
+    config: ExperimentConfig, counts: Mapping[int, Sequence[int]], follow_up: Sequence[int | None]
+) -> Comparability:
+    """From customers by code of the cohort and group, and median follow-up by group."""
     shared = sum(sum(row) for row in counts.values() if _holds_two(row))
     return Comparability(
         share=shared / max(1, sum(map(sum, counts.values()))),
         cohorts=tuple(CohortCount(cohort_name(config, code), tuple(counts[code])) for code in sorted(counts)),
-        follow_up_days=tuple(follow_up.get(number) for number in range(n_groups)),
+        follow_up_days=tuple(follow_up),
     )
 
 
@@ -278,7 +472,11 @@ def made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
         "select group_no, count(*), sum(cast(1000000 * place // of as bigint)),\n"
         "  sum(cast(1000000 * place // of as hugeint) * (1000000 * place // of)) from ranked group by 1 order by 1"
     )
-    sizes, sums, squares = (np.array([float(row[part]) for row in rows]) for part in (1, 2, 3))
+    return _circular(split, *(np.array([float(row[part]) for row in rows]) for part in (1, 2, 3)))
+
+
+def _circular(split: Split, sizes: FloatArray, sums: FloatArray, squares: FloatArray) -> tuple[str, str] | None:
+    """The same from customers by group, and the sums of their places within cohorts and of its squares."""
     n, mean = sizes.sum(), sums.sum() / sizes.sum()
     total = squares.sum() - n * mean**2
     if total <= 0 or n <= len(sizes):

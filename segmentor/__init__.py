@@ -23,8 +23,9 @@ The map, in the order in which a run passes through it:
 - `dealing`: what a label of many purchases shows when products mean nothing.
 - `beside`: the last four of a split, which stand beside its verdict; dealt labels may leave it open.
 - `trials`: all of this for every split, a declared one once, a found one in the half that did not suggest it.
-- `segments`: separating splits become definitions and one SQL statement.
+- `segments`: splits that hold, one below the other, become definitions, words, and one SQL statement for each system.
 - `assignment`: the definitions of an earlier run give each customer its segment.
+- `comparison`: what changed from one run to another, and where its customers went.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.
 - `result`: everything that a run found, as plain records and as JSON.
 - `tables` and `report`: the result as CSV and as one self-contained HTML file.

@@ -4,29 +4,66 @@ from __future__ import annotations
 
 import datetime
 import json
+import math
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from segmentor.config import DeclaredSplit
-from segmentor.cycles import build_cycles, day_number
-from segmentor.engine.duckdb import literal, open_engine, quote
-from segmentor.errors import DataError, InputError
+from segmentor.cycles import Columns, build_cycles, common_table_expressions, day_number
+from segmentor.engine.duckdb import literal, open_engine, quote, refuse_unbuilt
+from segmentor.errors import ConfigError, DataError, InputError
 from segmentor.intake import input_files, load_tables
-from segmentor.result import EVERYBODY, FORMAT, NOT_YET_KNOWN
-from segmentor.splits import Split, declared_splits, make_label_sources
+from segmentor.result import FORMAT
+from segmentor.segments import Branch, Fork, known_since, leaves_of, not_yet_known, placed
+from segmentor.splits import declared_splits, make_label_sources
+from segmentor.statistics.stability import Stability, population_stability
 from segmentor.tables import assigned_csv
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
+    from segmentor.splits import Split
+
+
+@dataclass(frozen=True, slots=True)
+class AssignedSegment:
+    """A segment of the run among the customers of the data.
+
+    Attributes:
+        name: Of ``segments.json``.
+        customers: How many of them are in it.
+        in_the_run: How many were in the run.
+    """
+
+    name: str
+    customers: int
+    in_the_run: int
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """What ``assign`` found.
+
+    Attributes:
+        segments: In the order of ``segments.json``.
+        not_known: Why customers are in none, with how many, the most frequent first.
+        drift: Whether the sizes moved since the run.
+    """
+
+    segments: tuple[AssignedSegment, ...]
+    not_known: tuple[tuple[str, int], ...]
+    drift: Stability
 
 
 def assign(
     source: Path, config: ExperimentConfig, *, as_of: datetime.date | None, out: Path, progress: Callable[[str], None]
-) -> dict[str, int]:
+) -> Assignment:
     """Writes the segment of each customer of the config's data by the definitions of an earlier run.
 
     Args:
@@ -36,18 +73,16 @@ def assign(
         out: CSV or Parquet file: ``customer``, ``segment``, ``known_since`` (ISO day).
         progress: Told what is being done.
 
-    Returns:
-        Customers by segment, in the order of ``segments.json``.
-
     Raises:
         InputError: ``source`` holds no definitions, or ``out`` is neither CSV nor Parquet.
     """
+    refuse_unbuilt(config)
     if out.suffix.lower() not in (".csv", ".parquet"):
         raise InputError(f"{out}: write to a .csv or a .parquet file")
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
     definitions = _read_definitions(source)
-    config = _with_definitions(config, definitions)
+    config = definitions.put_in(config)
     with (
         tempfile.TemporaryDirectory(prefix="segmentor-") as scratch,
         open_engine(scratch=Path(scratch), inputs=input_files(config)) as engine,
@@ -59,49 +94,66 @@ def assign(
             if not engine.scalar("select count(*) from transactions"):
                 raise DataError(f"no transaction up to {as_of.isoformat()}")
         columns, _ = build_cycles(engine, config, progress=progress)
-        splits = declared_splits(config, columns)
-        make_label_sources(engine, config, columns, splits)
+        forks = definitions.forks(config, columns)
+        make_label_sources(engine, config, columns, tuple(fork.split for fork in forks))
         progress("segments")
-        if splits:
-            names = ", ".join(literal(one["name"]) for one in definitions["segments"])
-            known = "(select max(_day) from _sold)" if as_of is None else str(day_number(as_of))
-            labels = (
-                f"select * from ({_as_found(splits[0], definitions).labels})\n"
-                f"where segment_group in ({names}) and known_since <= {known}"
-            )
-        else:
-            labels = f"select customer, {literal(EVERYBODY)} as segment_group, cast(null as bigint) as known_since from everyone"
-        engine.execute(
-            f"create table assigned as select e.customer, coalesce(l.segment_group, {literal(NOT_YET_KNOWN)}) as segment, "
-            "case when l.segment_group is not null then date '1970-01-01' + cast(l.known_since as integer) end as known_since "
-            f"from everyone e left join ({labels}) l using (customer)"
-        )
+        _make_assigned(engine, forks, as_of=as_of)
         _write_assigned(engine, out, Path(scratch))
-        counts = dict(engine.rows("select segment, count(*) from assigned group by 1"))
-    return {name: counts.get(name, 0) for name in (one["name"] for one in definitions["segments"])}
+        sizes = dict(engine.rows("select segment, count(*) from assigned group by 1"))
+        reasons = engine.rows(
+            "select reason, count(*) from assigned where reason is not null group by 1 order by 2 desc, 1"
+        )
+    segments = tuple(
+        AssignedSegment(name, sizes.get(name, 0), customers) for name, customers in definitions.customers.items()
+    )
+    drift = population_stability(
+        np.array([one.in_the_run for one in segments]), np.array([one.customers for one in segments])
+    )
+    return Assignment(segments, tuple(reasons), drift)
 
 
-def _as_found(split: Split, definitions: dict[str, Any]) -> Split:
-    """The declared split with the threshold or the merged groups that the run found."""
-    if definitions["threshold"] is not None:
-        return split.cut_at(float(definitions["threshold"]))
-    if definitions["merged"] is not None:
-        return split.merged(definitions["merged"])
-    return split
+def assign_all(engine: Engine, branches: Sequence[Branch]) -> str:
+    """The file that ``assign`` would write of the run's own data, as CSV text.
+
+    Args:
+        engine: Holds ``everyone``, the purchases, and the splits' label sources.
+        branches: The nodes of the tree whose splits hold.
+    """
+    _make_assigned(engine, [branch.fork for branch in branches], as_of=None)
+    return assigned_csv(engine.rows(_ROWS))
+
+
+_ROWS = "select customer, segment, strftime(known_since, '%Y-%m-%d') as known_since from assigned order by customer"
+
+
+def _make_assigned(engine: Engine, forks: Sequence[Fork], *, as_of: datetime.date | None) -> None:
+    """Makes ``assigned``: ``customer``, ``segment``, ``known_since`` (date) and ``reason`` (why it is not known)."""
+    last_day = "(select max(_day) from _sold)" if as_of is None else str(day_number(as_of))
+    queries, segment, customers = placed(forks, last_day=last_day)
+    queries.append(
+        (
+            "_bought_by",
+            "select _customer, count(*) as purchases, min(_start) as first_day\n  from _occasions\n  group by _customer",
+        )
+    )
+    engine.execute(
+        f"create or replace table assigned as {common_table_expressions(queries)}\n"
+        f"select e.customer, {segment} as segment,\n"
+        f"  date '1970-01-01' + cast({known_since(forks)} as integer) as known_since,\n"
+        f"  {not_yet_known(forks)} as reason\n"
+        f"from {customers}\n  left join _bought_by o on o._customer = e.customer"
+    )
 
 
 def _write_assigned(engine: Engine, out: Path, scratch: Path) -> None:
     """The table ``assigned``, in the order of customers, under its final name at once or not at all."""
-    select = (
-        "select customer, segment, strftime(known_since, '%Y-%m-%d') as known_since from assigned order by customer"
-    )
     staged = out.with_name(f".{out.name}.part")
     written = scratch / f"assigned{out.suffix.lower()}"
     try:
         if out.suffix.lower() == ".parquet":
-            engine.execute(f"copy ({select}) to {literal(str(written))} (format parquet)")
+            engine.execute(f"copy ({_ROWS}) to {literal(str(written))} (format parquet)")
         else:
-            written.write_text(assigned_csv(engine.rows(select)), encoding="utf-8")
+            written.write_text(assigned_csv(engine.rows(_ROWS)), encoding="utf-8", newline="\n")
         shutil.copyfile(written, staged)
         staged.replace(out)
     except OSError as error:
@@ -109,7 +161,87 @@ def _write_assigned(engine: Engine, out: Path, scratch: Path) -> None:
         raise InputError(f"{out}: cannot be written ({error.strerror})") from None
 
 
-def _read_definitions(source: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _AppliedSplit:
+    """A split of ``segments.json`` as it stands on the tree."""
+
+    segment: str
+    groups: tuple[str, ...]
+    declared: DeclaredSplit
+    threshold: float | None
+    merged: tuple[tuple[str, ...], ...] | None
+
+    @classmethod
+    def read(cls, row: dict[str, Any]) -> _AppliedSplit:
+        """From a row of ``splits``.
+
+        Raises:
+            KeyError, TypeError, ValueError: It is none.
+        """
+        threshold = None if row["threshold"] is None else float(row["threshold"])
+        if threshold is not None and not math.isfinite(threshold):
+            raise ValueError("a threshold that is no number")
+        merged = None if row["merged"] is None else tuple(_texts(part) for part in row["merged"])
+        declared = DeclaredSplit.model_validate(row["declared"])
+        (segment,) = _texts([row["segment"]])
+        return cls(segment, _texts(row["groups"]), declared, threshold, merged)
+
+    def as_found(self, split: Split) -> Fork:
+        """The declared split with the threshold or the merged groups that the run found."""
+        if self.threshold is not None:
+            split = split.cut_at(self.threshold)
+        elif self.merged is not None:
+            split = split.merged(self.merged)
+        return Fork(self.segment, split, self.groups)
+
+
+@dataclass(frozen=True, slots=True)
+class _Definitions:
+    """What ``segments.json`` says.
+
+    Attributes:
+        path: The file.
+        applied: The splits of the tree.
+        cycle: What a purchase and an occasion were.
+        customers: Customers of the run by segment.
+    """
+
+    path: Path
+    applied: tuple[_AppliedSplit, ...]
+    cycle: dict[str, Any]
+    customers: dict[str, int]
+
+    def put_in(self, config: ExperimentConfig) -> ExperimentConfig:
+        """The config with the splits and the cycle of the run."""
+        declared = tuple(one.declared for one in self.applied)
+        return config.model_copy(
+            update={
+                "splits": config.splits.model_copy(
+                    update={"declared": declared, "enumerated": None, "clustered": None}
+                ),
+                "cycle": type(config.cycle).model_validate({**config.cycle.model_dump(mode="json"), **self.cycle}),
+            }
+        )
+
+    def forks(self, config: ExperimentConfig, columns: Columns) -> tuple[Fork, ...]:
+        """The tree over the tables of a config that has these definitions.
+
+        Raises:
+            InputError: The data lack a column that the definitions name, or the splits make no tree.
+        """
+        try:
+            splits = declared_splits(config, columns)
+            forks = tuple(one.as_found(split) for one, split in zip(self.applied, splits, strict=True))
+            leaves_of(forks)
+        except ConfigError as error:
+            problems = "; ".join(error.problems)
+            raise InputError(f"{self.path}: its splits do not fit the data of {config.source}: {problems}") from None
+        except ValueError as error:
+            raise InputError(f"{self.path}: {error}; give the one that segmentor run wrote") from None
+        return forks
+
+
+def _read_definitions(source: Path) -> _Definitions:
     path = source / "segments.json" if source.is_dir() else source
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -118,25 +250,21 @@ def _read_definitions(source: Path) -> dict[str, Any]:
     except ValueError:
         raise InputError(f"{path}: is no JSON; give the folder of a run or its segments.json") from None
     try:
-        split = content["split"] and DeclaredSplit.model_validate(content["split"])
-        usable = content["format"] == FORMAT and all(isinstance(one["name"], str) for one in content["segments"])
-        usable = usable and isinstance(content["threshold"], float | int | None)
-        usable = usable and all(isinstance(name, str) for part in content["merged"] or () for name in part)
+        names = _texts([one["name"] for one in content["segments"]])
+        customers = dict(zip(names, (int(one["customers"]) for one in content["segments"]), strict=True))
+        applied = tuple(_AppliedSplit.read(row) for row in content["splits"])
+        definitions = _Definitions(path, applied, dict(content["cycle"]), customers)
+        usable = content["format"] == FORMAT
     except (KeyError, TypeError, ValueError):
         usable = False
     if not usable:
         raise InputError(
             f"{path}: is no segments.json of this version (format {FORMAT}); give the one that segmentor run wrote"
         )
-    return {**content, "split": split}
+    return definitions
 
 
-def _with_definitions(config: ExperimentConfig, definitions: dict[str, Any]) -> ExperimentConfig:
-    split, cycle = definitions["split"], definitions["cycle"]
-    declared = () if split is None else (split,)
-    return config.model_copy(
-        update={
-            "splits": config.splits.model_copy(update={"declared": declared}),
-            "cycle": type(config.cycle).model_validate({**config.cycle.model_dump(mode="json"), **cycle}),
-        }
-    )
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("no list of texts")
+    return tuple(values)

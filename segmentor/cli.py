@@ -207,7 +207,8 @@ def report(*, run_dir: Path) -> None:
 def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, out: Path) -> None:
     """Write the segment of each customer.
 
-    The file has the columns customer, segment (`not yet known` where it cannot be told yet) and known_since.
+    The file has the columns customer, segment (`not yet known` where it cannot be told yet) and known_since. Printed are the
+    sizes beside those of the run, whether they moved, and why customers are not known.
     """
     from segmentor import console
     from segmentor.config import load_config
@@ -217,9 +218,32 @@ def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, out: Path
         from segmentor import assignment
 
         day = as_of.date() if as_of else None
-        counts = assignment.assign(segments, settings, as_of=day, out=out, progress=progress)
-    console.show_table(("segment", "customers"), list(counts.items()))
+        assigned = assignment.assign(segments, settings, as_of=day, out=out, progress=progress)
+    console.show_assignment(assigned)
     console.say(f"written: {out}")
+
+
+@commands.command(
+    epilog=_examples("segmentor compare reports/spring reports/autumn", "segmentor compare reports/spring try --json")
+)
+@click.argument("run_a", type=_PATH)
+@click.argument("run_b", type=_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON and nothing else.")
+def compare(*, run_a: Path, run_b: Path, as_json: bool) -> None:
+    """Show what changed from RUN_A to RUN_B.
+
+    Verdicts, effects with their intervals, segments that came and went with their sizes, and a table of where customers went,
+    from the results that the two folders hold.
+    """
+    from segmentor import console
+    from segmentor.comparison import compare as compare_runs
+    from segmentor.comparison import comparison_json
+
+    comparison = compare_runs(run_a, run_b)
+    if as_json:
+        click.echo(comparison_json(comparison), nl=False)
+    else:
+        console.show_comparison(comparison)
 
 
 @commands.command(

@@ -17,6 +17,8 @@ from segmentor.errors import printable
 from segmentor.result import Interval, Quality, RunResult, Trial
 
 if TYPE_CHECKING:
+    from segmentor.assignment import Assignment
+    from segmentor.comparison import Comparison, Effects
     from segmentor.experiment import CheckedSplit
 
 MOST_GROUPS = 20
@@ -142,6 +144,80 @@ def show_splits(splits: Sequence[CheckedSplit]) -> None:
             say(f"{split.name} can be asked so:")
             for line in split.restated.splitlines():
                 say(line)
+
+
+def show_assignment(assignment: Assignment) -> None:
+    """Print customers by segment beside the run's, whether the sizes moved, and why customers are not known."""
+    now, before = (
+        sum(sizes) for sizes in zip(*((s.customers, s.in_the_run) for s in assignment.segments), strict=True)
+    )
+    rows = []
+    for segment in assignment.segments:
+        share, share_before = segment.customers / max(1, now), segment.in_the_run / max(1, before)
+        moved = f"{100 * (share - share_before):+.1f}"
+        rows.append((segment.name, segment.customers, f"{share:.1%}", f"{share_before:.1%}", moved))
+    show_table(("segment", "customers", "share", "in the run", "points"), rows)
+    for reason, customers in assignment.not_known:
+        say(f"not yet known: {customers:,}: {reason}")
+    drift = assignment.drift
+    if drift.moved:
+        say(
+            f"warning: the sizes of segments have moved since the run (population stability index {drift.index:.2f}, "
+            f"by chance up to {drift.by_chance:.2f}): these may be other customers than those whom it was made of; run it again"
+        )
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print verdicts and effects, segments, and the table of migration of two runs, the first before the second."""
+    rows = [
+        (
+            split.segment,
+            split.split,
+            split.before or "not tried",
+            split.after or "not tried",
+            "" if split.groups is None else f"{split.groups[1]} / {split.groups[0]}",
+            *_both(split.ratio, "{:.2f}"),
+            *_both(split.share_difference, "{:+.1f}", scale=100),
+        )
+        for split in comparison.splits
+    ]
+    effects = ("cycle ratio before", "after", "share back before", "after, points")
+    show_table(
+        ("where", "split", "verdict before", "after", "pair", *effects),
+        rows,
+        styles=["bold" if split.before != split.after else "" for split in comparison.splits],
+    )
+    for split in comparison.splits:
+        for name, effect in (("cycle ratio", split.ratio), ("share back", split.share_difference)):
+            if effect.overlap is False:
+                say(f"moved: {split.split} in {split.segment}: the intervals of the {name} do not overlap")
+    say("")
+    sizes = [
+        (one.name, one.change, one.before or "", one.after or "", _points(one.share_before, one.share_after))
+        for one in comparison.segments
+    ]
+    show_table(("segment", "", "customers before", "after", "points"), sizes)
+    say("")
+    if comparison.migration is None:
+        say("no table of migration: a run without assigned.csv does not tell the segments of its customers")
+        return
+    migration = comparison.migration
+    say("customers by segment, before down and after across:")
+    show_table(
+        ("", *migration.columns),
+        [(name, *cells) for name, cells in zip(migration.rows, migration.customers, strict=True)],
+    )
+
+
+def _both(effect: Effects, form: str, *, scale: float = 1) -> tuple[str, str]:
+    before, after = (
+        "" if interval is None else _interval(interval, form, scale=scale) for interval in (effect.before, effect.after)
+    )
+    return before, after
+
+
+def _points(before: float | None, after: float | None) -> str:
+    return "" if before is None or after is None else f"{100 * (after - before):+.1f}"
 
 
 def _groups(split: CheckedSplit) -> str:

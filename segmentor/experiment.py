@@ -15,18 +15,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from segmentor.assignment import assign_all
 from segmentor.cross_sell import find_rules
 from segmentor.cycles import build_cycles
-from segmentor.engine.duckdb import open_engine
+from segmentor.engine.duckdb import open_engine, refuse_unbuilt
 from segmentor.errors import InputError
 from segmentor.intake import input_files, load_tables
 from segmentor.report import render_report
-from segmentor.result import FORMAT, Quality, RunResult, from_json, to_json
-from segmentor.segments import find_segments, segments_json, segments_sql
+from segmentor.result import EVERYBODY, FORMAT, Quality, RunResult, from_json, to_json
+from segmentor.segments import Branch, find_segments, segments_json, segments_sql, translations
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.staging import staged_folder
 from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
-from segmentor.trials import gather_sizes, run_trials
+from segmentor.trials import Tried, gather_sizes, run_trials
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -55,7 +56,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         InputError: The config, the data or the folder are wrong.
         SegmentorError: The run could not finish.
     """
-    _refuse_unbuilt(config)
+    refuse_unbuilt(config)
     log = _Log(progress)
     progress = log.stage
     with staged_folder(output_folder(config, out)) as folder, _opened(config, folder.parent) as engine:
@@ -64,7 +65,8 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         splits = declared_splits(config, columns)
         make_label_sources(engine, config, columns, splits)
         tried = run_trials(engine, config, columns, splits, observed_until=cycle.observed_until, progress=progress)
-        segments, split = find_segments(engine, tried.splits, tried.trials)
+        branches = _strongest(tried)
+        segments = find_segments(engine, branches)
         rules = None
         if config.cross_sell is not None:
             progress("cross-sell rules")
@@ -86,8 +88,15 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         )
         progress("report")
         _write(folder, result)
-        (folder / "segments.json").write_text(segments_json(segments, config, split), encoding="utf-8")
-        (folder / "segments.sql").write_text(segments_sql(config, columns, split), encoding="utf-8")
+        statement = segments_sql(config, columns, [branch.fork for branch in branches])
+        definitions = {
+            "segments.json": segments_json(segments, config, branches),
+            "segments.sql": statement,
+            **translations(statement),
+            "assigned.csv": assign_all(engine, branches),
+        }
+        for name, text in definitions.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
         log.write(folder / "run.log")
         (folder / "manifest.json").write_text(_manifest(result), encoding="utf-8")
     return result
@@ -131,7 +140,7 @@ def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckR
     Raises:
         InputError: The config or the data are wrong.
     """
-    _refuse_unbuilt(config)
+    refuse_unbuilt(config)
     with tempfile.TemporaryDirectory(prefix="segmentor-") as scratch, _opened(config, Path(scratch)) as engine:
         intake = load_tables(engine, config, quarantine=Path(scratch) / "quarantine", progress=progress)
         columns, cycle = build_cycles(engine, config, progress=progress)
@@ -184,6 +193,23 @@ def quality_json(quality: Quality) -> str:
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
+def _strongest(tried: Tried) -> tuple[Branch, ...]:
+    """The separating split with the smallest adjusted p (ties by p, then by name), merged groups before the finer ones."""
+    separating = [
+        (trial, split) for trial, split in zip(tried.trials, tried.splits, strict=True) if trial.verdict == "separates"
+    ]
+    merged = {split.merged_from for _, split in separating}
+    ranked = sorted(
+        (
+            (trial.p_adjusted, trial.test.p_value, split.name, trial, split)
+            for trial, split in separating
+            if split.name not in merged and trial.p_adjusted is not None and trial.test is not None
+        ),
+        key=lambda one: one[:3],
+    )
+    return tuple(Branch(EVERYBODY, split, trial, split.time_zero) for *_, trial, split in ranked[:1])
+
+
 class _Log:
     """Times of the stages, on their way to whoever follows the progress: the one place of a run that looks at clock and machine."""
 
@@ -217,13 +243,6 @@ def _opened(config: ExperimentConfig, private: Path) -> Iterator[Engine]:
     scratch.mkdir(mode=0o700)
     with open_engine(scratch=scratch, inputs=input_files(config)) as engine:
         yield engine
-
-
-def _refuse_unbuilt(config: ExperimentConfig) -> None:
-    if config.data.engine != "duckdb":
-        raise InputError(
-            f"{config.source}: data.engine: {config.data.engine} is not built in this version; write duckdb"
-        )
 
 
 def _not_tried(config: ExperimentConfig) -> list[str]:

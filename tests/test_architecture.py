@@ -29,7 +29,7 @@ LAYERS = (
     {"populations", "attributes"},
     {"features"},
     {"splits"},
-    {"gap_sums", "segments", "assignment"},
+    {"gap_sums", "segments", "assignment", "comparison"},
     {"effects"},
     {"labelling"},
     {"evidence"},

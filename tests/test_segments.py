@@ -1,20 +1,33 @@
-"""Segments: the SQL that replays them gives every customer the label that the run gave, in DuckDB and in SQLite."""
+"""Segments: each customer is in one, and the SQL that replays them puts it there in DuckDB, in SQLite and in every dialect."""
 
 from __future__ import annotations
 
+import csv
+import datetime
 import json
+import re
 import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pytest
+import sqlglot
+from hypothesis import given
+from hypothesis import strategies as st
 from shops import CONFIG, Line, day, engine_with, read_config
+from sqlglot import exp
 
-from segmentor.cycles import Columns, TimeZero, build_cycles
+from segmentor.assignment import assign_all
+from segmentor.config import ExperimentConfig
+from segmentor.cycles import Columns, build_cycles
 from segmentor.engine.duckdb import Engine
-from segmentor.result import NOT_YET_KNOWN, GroupEffect, ScoreTest, SplitTest, Trial
-from segmentor.segments import _slug, find_segments, segments_json, segments_sql
+from segmentor.result import NOT_YET_KNOWN, Curve, GroupEffect, Interval, Trial
+from segmentor.segments import Branch, Fork, below, find_segments, leaves_of, segments_json, segments_sql, translations
+from segmentor.segments.definitions import _slug
 from segmentor.splits import Split, declared_splits, make_label_sources
 
 PRODUCTS = '  products: {path: products.csv, columns: {product: product_id, category: kind}, derive: {ounces: "cast(size as double)"}}\n'
@@ -52,9 +65,9 @@ def shop(seed: int) -> tuple[list[Line], dict[str, tuple[tuple[str, ...], list[t
     products = [
         ("p0", "a", "8", "red"),
         ("p1", "a", "24", "blue"),
-        ("p2", "b", "32", None),
-        ("p3", "b", None, "red"),
-        ("p4", "c", "25", "it's"),
+        ("p2", "b", "32", "it's / so"),
+        ("p3", "b", None, None),
+        ("p4", "c", "25", "red"),
     ]
     customers = [(f"00{number}", ["north", "south", None][number % 3]) for number in range(50)]
     return lines, {
@@ -70,12 +83,80 @@ def as_found(split: Split, *, merged: bool) -> Split:
     return split.merged([["red", "mixed"], ["blue"]]) if merged else split
 
 
-def labelled(engine: Engine, split: Split) -> dict[str, str]:
-    """Segment of every customer as the run sees it."""
-    rows = engine.rows(
-        f"select e.customer, coalesce(l.segment_group, '{NOT_YET_KNOWN}') from everyone e left join ({split.labels}) l using (customer)"
+@dataclass(frozen=True)
+class Opened:
+    """A shop whose purchases and label sources are made, with splits in the order in which they were given."""
+
+    engine: Engine
+    config: ExperimentConfig
+    columns: Columns
+    splits: tuple[Split, ...]
+
+    def fork(self, segment: str, split: Split) -> Fork:
+        """The split below a segment, with the groups that the data have."""
+        values = self.engine.rows(
+            f"select distinct segment_group from ({split.labels}) where segment_group is not null"
+        )
+        return Fork(segment, split, split.groups or tuple(sorted(value for (value,) in values)))
+
+
+@contextmanager
+def opened(
+    folder: Path, declared: Sequence[str], lines: list[Line], tables: dict, *, merge: int = 1, products: str = ""
+) -> Iterator[Opened]:
+    """The shop with declared splits in words of the config."""
+    text = (
+        f"{CONFIG}{products or PRODUCTS}{CUSTOMERS}"
+        f"cycle: {{merge_within_days: {merge}, purchase: \"kind <> 'c' or kind is null\"}}\n"
+        f"splits: {{declared: [{', '.join(declared)}]}}\n"
     )
-    return dict(rows)
+    config = read_config(folder, text)
+    with engine_with(lines, tables) as engine:
+        columns, _ = build_cycles(engine, config, progress=lambda _: None)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        yield Opened(engine, config, columns, splits)
+
+
+def expected_places(engine: Engine, forks: Sequence[Fork]) -> dict[str, tuple[str, str]]:
+    """Segment of every customer and the day since when it is known, by going down the tree one customer at a time."""
+    labels = {fork.segment: {row[0]: row[1:] for row in engine.rows(fork.split.labels)} for fork in forks}
+    by_segment = {fork.segment: fork for fork in forks}
+    (last_day,) = engine.rows("select max(_day) from _sold")[0]
+    places = {}
+    for (customer,) in engine.rows("select customer from everyone"):
+        segment, known, dates = "all", [], [-1]
+        while segment in by_segment:
+            fork = by_segment[segment]
+            group, since = labels[segment].get(customer, (None, 0))
+            date = fork.split.time_zero.until
+            known.append(since)
+            dates.append(-1 if date is None else date)
+            late = (max(dates) >= 0 and max(known) > max(dates)) or max(known) > last_day
+            segment = NOT_YET_KNOWN if late or group not in fork.groups else below(segment, group)
+        first = datetime.date(1970, 1, 1)
+        day_known = "" if segment == NOT_YET_KNOWN else (first + datetime.timedelta(days=max(known))).isoformat()
+        places[customer] = (segment, day_known)
+    return places
+
+
+def branch_of(fork: Fork, **effects: GroupEffect) -> Branch:
+    """A node whose split holds, with as much evidence as segments look at."""
+    groups = tuple(effects.get(name, GroupEffect(name, 5, 3)) for name in fork.groups)
+    trial = Trial(
+        fork.segment,
+        fork.split.name,
+        "declared",
+        fork.split.known,
+        fork.split.definition,
+        groups,
+        0,
+        "separates",
+        ("r",),
+        f"{fork.split.name} holds.",
+        horizon_days=90,
+    )
+    return Branch(fork.segment, fork.split, trial, fork.split.time_zero)
 
 
 def replayed_in_duckdb(sql: str, lines: list[Line], tables: dict) -> dict[str, str]:
@@ -116,71 +197,252 @@ def replayed_in_sqlite(sql: str, lines: list[Line], tables: dict) -> dict[str, s
 def test_the_sql_replays_to_the_same_label_for_every_customer(tmp_path: Path, split: str, merge: int) -> None:
     """Run, DuckDB and SQLite agree on each customer, missing values, returns, leap day and year's end included."""
     lines, tables = shop(merge)
-    text = (
-        CONFIG
-        + PRODUCTS
-        + CUSTOMERS
-        + f"cycle: {{merge_within_days: {merge}, purchase: \"kind <> 'c' or kind is null\"}}\nsplits: {{declared: [{split}]}}\n"
-    )
-    config = read_config(tmp_path, text)
-    with engine_with(lines, tables) as engine:
-        columns, _ = build_cycles(engine, config, progress=lambda _: None)
-        (declared,) = declared_splits(config, columns)
-        make_label_sources(engine, config, columns, (declared,))
-        declared = as_found(declared, merged="by: colour" in split and merge == 5)
-        expected = labelled(engine, declared)
-        sql = segments_sql(config, columns, declared)
+    with opened(tmp_path, [split], lines, tables, merge=merge) as of:
+        forks = [of.fork("all", as_found(of.splits[0], merged="by: colour" in split and merge == 5))]
+        expected = {customer: segment for customer, (segment, _) in expected_places(of.engine, forks).items()}
+        sql = segments_sql(of.config, of.columns, forks)
     assert set(expected) == {line[0] for line in lines}
     assert len(set(expected.values())) >= 3
     assert replayed_in_duckdb(sql, lines, tables) == expected
     assert replayed_in_sqlite(sql, lines, tables) == expected
 
 
-def trial_of(name: str, verdict: str, p: float) -> Trial:
-    """A trial as far as segments look at it."""
-    group = GroupEffect("red", 5, 3)
-    test = SplitTest((ScoreTest("typical_gap log-rank", 4.0, 1, p),), p, "type III")
-    return Trial(
-        "all", name, "declared", "first_purchase", (), (group,), 0, verdict, ("r",), "s", test=test, p_adjusted=2 * p
-    )  # type: ignore[arg-type]
+OUNCES = "{name: ounces, known: first_purchase, groups: {small: ounces <= 24, large: ounces > 24}}"
+RED = "{name: red, known: {first_purchases: 2}, groups: {red: \"colour = 'red'\", rest: 'true'}}"
+EARLY = "{name: early, known: {until: 2024-03-04}, groups: {only red: {all: \"colour = 'red'\"}, rest: 'true'}}"
+LATE = "{name: late, known: {until: 2024-12-29}, groups: {north: \"region = 'north'\", rest: 'true'}}"
+CUT = "{name: cut, known: {first_purchases: 2}, by: order_amount, thresholds: auto}"
+HOSTILE = r"""{name: "o'clock --", known: first_purchase, groups: {"a/b": ounces <= 8, "it's; \\ \"x\"": ounces <= 24, a: ounces > 24}}"""
+
+TREES = {
+    "values below groups": [
+        ("all", OUNCES),
+        ("large", "{name: colour, known: first_purchase, by: colour}"),
+        ("small", "{name: region, known: entry, by: region}"),
+    ],
+    "known later and later": [("all", OUNCES), ("small", RED), ("small / rest", EARLY)],
+    "purchases before a date": [("all", EARLY), ("rest", RED), ("rest / red", OUNCES)],
+    "a cut below two dates": [("all", EARLY), ("rest", LATE), ("rest / rest", CUT)],
+    "a later date below": [("all", RED), ("red", EARLY), ("rest", LATE), ("red / rest", LATE)],
+    "hostile names": [("all", HOSTILE), ("a", "{name: colour, known: {first_purchases: 2}, by: colour}")],
+}
 
 
-def split_of(name: str) -> Split:
-    """A split whose label is red for customers a and b."""
-    label = "max(case when _customer in ('a', 'b') then 'red' end)"
-    return Split(name, "first_purchase", TimeZero(), (("red", "colour = 'red'"),), ("red",), label, "marked")
+def grown(of: Opened, tree: Sequence[tuple[str, str]], *, merged: bool) -> list[Fork]:
+    """The tree's forks, as a run may have found them."""
+    return [
+        of.fork(segment, as_found(split, merged=merged and split.by == "colour"))
+        for (segment, _), split in zip(tree, of.splits, strict=True)
+    ]
 
 
-def test_the_strongest_separating_split_makes_the_segments(tmp_path: Path) -> None:
-    """Of the separating splits the one with the smallest p is applied, and each customer falls in exactly one segment."""
-    config = read_config(tmp_path, CONFIG)
-    with engine_with([(name, name, day(0), "p", 1, 1) for name in "abc"]) as engine:
-        build_cycles(engine, config, progress=lambda _: None)
-        engine.execute("create view marked as select distinct _customer, 0 as _known_since from _occasions")
-        splits = [split_of(name) for name in ("one", "two", "three")]
-        trials = [
-            trial_of("one", "separates", 0.01),
-            trial_of("two", "separates", 0.001),
-            trial_of("three", "equivalent", 0.0001),
-        ]
-        segments, chosen = find_segments(engine, splits, trials)
-    assert chosen is splits[1]
-    assert [(one.name, one.customers) for one in segments] == [("red", 2), (NOT_YET_KNOWN, 1)]
-    assert segments[0].rule[0].condition == "colour = 'red'"
+def named(tree: Sequence[tuple[str, str]]) -> list[str]:
+    """The tree's splits, each under a name of its own."""
+    return [re.sub("name: (\\w+)", rf"name: \g<1> {number}", split, count=1) for number, (_, split) in enumerate(tree)]
+
+
+@pytest.mark.parametrize("merge", [1, 5])
+@pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
+def test_each_customer_is_in_one_leaf_of_the_tree_everywhere(
+    tmp_path: Path, tree: list[tuple[str, str]], merge: int
+) -> None:
+    """Sizes, `assigned.csv`, DuckDB, SQLite and each dialect read back agree with a walk down the tree, customer by customer."""
+    lines, tables = shop(10 + merge)
+    with opened(tmp_path, named(tree), lines, tables, merge=merge) as of:
+        forks = grown(of, tree, merged=merge == 5)
+        branches = [branch_of(fork) for fork in forks]
+        expected = expected_places(of.engine, forks)
+        sql = segments_sql(of.config, of.columns, forks)
+        segments = find_segments(of.engine, branches)
+        rows = list(csv.reader(assign_all(of.engine, branches).splitlines()))
+    places = {customer: segment for customer, (segment, _) in expected.items()}
+    assert len(set(places.values())) >= 4
+    assert {one.name: one.customers for one in segments} == {
+        name: list(places.values()).count(name) for name in (*(leaf.name for leaf in leaves_of(forks)), NOT_YET_KNOWN)
+    }
+    assert {customer: (segment, since) for customer, segment, since in rows[1:]} == expected
+    assert replayed_in_duckdb(sql, lines, tables) == places
+    assert replayed_in_sqlite(sql, lines, tables) == places
+    for name, text in translations(sql).items():
+        (back,) = sqlglot.transpile(text, read=name.split(".")[1], write="duckdb", comments=False)
+        assert replayed_in_duckdb(back, lines, tables) == places, name
+
+
+@pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
+def test_other_systems_get_sql_of_their_own(tmp_path: Path, tree: list[tuple[str, str]]) -> None:
+    """Each file is one statement of its dialect, with the same texts and numbers, without words that only DuckDB has."""
+    foreign = {
+        "spark": r"::|//|\bTEXT\b|\bVARCHAR\b|\bEXCLUDE\b|\"",
+        "postgres": r"::|//|\bTRY_CAST\b|\bDOUBLE\b(?! PRECISION)|\bEXCLUDE\b|`",
+        "bigquery": r"::|//|\bTRY_CAST\b|\bTEXT\b|\bDOUBLE\b|\bVARCHAR\b|\bEXCLUDE\b|\bINTEGER\b",
+        "snowflake": r"::|//|\bEXCLUDE\b|`",
+    }
+    lines, tables = shop(3)
+    with opened(tmp_path, named(tree), lines, tables, merge=2) as of:
+        sql = segments_sql(of.config, of.columns, grown(of, tree, merged=True))
+    ours = sorted(one.this for one in sqlglot.parse_one(sql, read="duckdb").find_all(exp.Literal))
+    texts = translations(sql)
+    assert set(texts) == {f"segments.{dialect}.sql" for dialect in foreign}
+    for dialect, words in foreign.items():
+        text = texts[f"segments.{dialect}.sql"]
+        (parsed,) = sqlglot.parse(text, read=dialect)
+        assert isinstance(parsed, exp.Select)
+        assert sorted(one.this for one in parsed.find_all(exp.Literal)) == ours
+        code = re.sub(r"'(?:[^'\\]|''|\\.)*'", "''", re.sub("^--.*$", "", text, flags=re.MULTILINE))
+        assert not re.search(words, code.replace('"', "") if dialect in ("bigquery", "spark") else code)
+    assert "WITH RECURSIVE" in texts["segments.spark.sql"].split("\n--")[-1]
+
+
+@pytest.mark.parametrize(
+    ("expression", "refused"),
+    [
+        ("try_cast(size as double)", {"postgres"}),
+        ("try_cast(regexp_extract(size, '([0-9]+)', 1) as double)", {"postgres"}),
+        ("cast(length(regexp_extract(size, '(a)(b)', 2)) as double)", {"spark", "postgres", "bigquery", "snowflake"}),
+        ("case when regexp_matches(size, '^2') then 24 else 8 end", {"snowflake"}),
+        ("greatest(cast(size as double), 2)", {"bigquery"}),
+        ("round(cast(size as double), 1)", {"postgres"}),
+        ("case when contains(size, '2') then 24 else 8 end", {"postgres", "bigquery"}),
+        ("case when size like '2' || '%' then 24 else 8 end", {"spark", "postgres", "bigquery", "snowflake"}),
+    ],
+)
+def test_what_a_system_cannot_say_is_said_instead_of_wrong_sql(
+    tmp_path: Path, expression: str, refused: set[str]
+) -> None:
+    """A file holds a statement, or names the expression that has no equal in its system and holds none."""
+    products = PRODUCTS.replace("cast(size as double)", expression)
+    lines, tables = shop(3)
+    tables["products"] = (tables["products"][0], [row for row in tables["products"][1] if row[2] is not None])
+    with opened(tmp_path, [OUNCES], lines, tables, products=products) as of:
+        sql = segments_sql(of.config, of.columns, [of.fork("all", of.splits[0])])
+    expected = replayed_in_duckdb(sql, lines, tables)
+    for name, text in translations(sql).items():
+        dialect = name.split(".")[1]
+        parsed = sqlglot.parse(text, read=dialect)
+        assert (parsed == [None]) == (dialect in refused), name
+        if dialect in refused:
+            assert all(line.startswith("-- ") for line in text.splitlines())
+            assert re.search("size", text, re.IGNORECASE)
+        else:
+            (back,) = sqlglot.transpile(text, read=dialect, write="duckdb", comments=False)
+            assert replayed_in_duckdb(back, lines, tables) == expected
+
+
+def test_a_leaf_has_the_estimates_of_its_own_splits_trial(tmp_path: Path) -> None:
+    """Parent, rule, words and estimates of a leaf of the second level are those of its path and of the trial below the root."""
+    lines, tables = shop(4)
+    curve = Curve((0, 10, 20, 90), (0.0, 0.2, 0.5, 0.6), (0.0,) * 4, (0.0,) * 4, (9,) * 4)
+    effect = GroupEffect(
+        "red", 40, 60, share_back=Interval(0.6, 0.5, 0.7), mean_cycle_days=Interval(31.0, 28, 34), curve=curve
+    )
+    with opened(tmp_path, [OUNCES, RED], lines, tables) as of:
+        forks = [of.fork("all", of.splits[0]), of.fork("small", of.splits[1])]
+        branches = [branch_of(forks[0], small=GroupEffect("small", 1, 1, share_back=Interval(0.1, 0, 1)))]
+        branches.append(branch_of(forks[1], red=effect))
+        segments = find_segments(of.engine, branches)
+        content = json.loads(segments_json(segments, of.config, branches))
+    assert [(one.name, one.parent) for one in segments] == [
+        ("small / red", "small"),
+        ("small / rest", "small"),
+        ("large", "all"),
+        (NOT_YET_KNOWN, "all"),
+    ]
+    red, rest = segments[:2]
+    assert (red.share_back, red.mean_cycle_days, red.horizon_days, red.contact_days) == (0.6, 31.0, 90, (10, 20))
+    assert [(rule.split, rule.group, rule.known, rule.condition) for rule in red.rule] == [
+        ("ounces", "small", "first_purchase", "ounces <= 24"),
+        ("red", "red", "first_purchases: 2", "colour = 'red'"),
+    ]
+    assert red.words == "first purchase: a line with ounces at most 24; first 2 purchases: a line with colour red"
+    assert rest.words == "first purchase: a line with ounces at most 24; first 2 purchases: not red"
+    assert red.evidence == "red holds."
+    assert [(row["segment"], row["split"], row["groups"]) for row in content["splits"]] == [
+        ("all", "ounces", ["small", "large"]),
+        ("small", "red", ["red", "rest"]),
+    ]
+    assert content["splits"][1]["declared"]["known"] == {"first_purchases": 2}
+    assert content["segments"][0]["words"] == red.words
+
+
+@pytest.mark.parametrize(
+    ("split", "words"),
+    [
+        (SPLITS["first purchase, all"], "first purchase: all lines with ounces above 24"),
+        (SPLITS["entry"], "at entry: region north"),
+        (SPLITS["entry, by"], "at entry: region: north"),
+        (SPLITS["until a date"], "before 2024-03-04: all lines with colour red"),
+        (SPLITS["cut"], "first purchase: ounces at most 24"),
+        (
+            "{name: s, known: first_purchase, groups: {a: \"colour in ('red', 'blue', 'it''s')\", b: 'true'}}",
+            "first purchase: a line with colour red, blue or it's",
+        ),
+        (
+            "{name: s, known: first_purchase, groups: {a: \"ounces between 2 and 9 and (kind is not null or not colour <> 'red')\", b: 'true'}}",
+            "first purchase: a line with ounces from 2 to 9 and (kind known or not colour other than red)",
+        ),
+        (
+            "{name: s, known: first_purchase, groups: {a: \"lower(colour) like 'r%'\", b: 'true'}}",
+            "first purchase: a line with LOWER(colour) LIKE 'r%'",
+        ),
+    ],
+)
+def test_words_say_the_condition(tmp_path: Path, split: str, words: str) -> None:
+    """The words of the first group follow its condition, with its quantifier and when it is known."""
+    lines, tables = shop(5)
+    with opened(tmp_path, [split], lines, tables) as of:
+        fork = of.fork("all", as_found(of.splits[0], merged=False))
+        segments = find_segments(of.engine, [branch_of(fork)])
+    assert segments[0].words == words
+
+
+def test_words_of_merged_groups_say_each(tmp_path: Path) -> None:
+    """Groups taken together are said one after the other, and what a later group leaves out is named."""
+    split = "{name: s, known: first_purchase, groups: {a: ounces <= 8, b: ounces <= 24, c: 'true'}}"
+    lines, tables = shop(5)
+    with opened(tmp_path, [split], lines, tables) as of:
+        merged = of.splits[0].merged([["a", "c"], ["b"]])
+        first, second, _ = find_segments(of.engine, [branch_of(of.fork("all", merged))])
+    assert first.words == "first purchase: (a line with ounces at most 8) or (not a, not b)"
+    assert second.words == "first purchase: a line with ounces at most 24, not a"
 
 
 def test_nothing_separates_leaves_everybody_in_one_segment(tmp_path: Path) -> None:
-    """No separating split is a full result: one leaf, and SQL that says so of each customer."""
+    """No split that holds is a full result: one leaf, and files that say so of each customer."""
     config = read_config(tmp_path, CONFIG)
     lines: list[Line] = [(name, name, day(0), "p", 1, 1) for name in "abc"]
     with engine_with(lines) as engine:
         columns: Columns = build_cycles(engine, config, progress=lambda _: None)[0]
-        segments, chosen = find_segments(engine, [split_of("one")], [trial_of("one", "inconclusive", 0.2)])
-        sql = segments_sql(config, columns, None)
-    assert chosen is None
-    assert [(one.name, one.customers) for one in segments] == [("all", 3)]
+        segments = find_segments(engine, [])
+        sql = segments_sql(config, columns, [])
+        assigned = assign_all(engine, [])
+    assert [(one.name, one.customers, one.words) for one in segments] == [("all", 3, "every customer")]
     assert replayed_in_duckdb(sql, lines, {}) == dict.fromkeys("abc", "all")
-    assert json.loads(segments_json(segments, config, None))["split"] is None
+    assert replayed_in_sqlite(sql, lines, {}) == dict.fromkeys("abc", "all")
+    assert assigned == "customer,segment,known_since\na,all,\nb,all,\nc,all,\n"
+    assert json.loads(segments_json(segments, config, []))["splits"] == []
+
+
+def test_splits_that_make_no_tree_are_refused(tmp_path: Path) -> None:
+    """A split below a segment that there is not, or that is divided twice, is an error and not an empty leaf."""
+    lines, tables = shop(5)
+    with opened(tmp_path, [OUNCES, RED], lines, tables) as of:
+        root, other = of.fork("all", of.splits[0]), of.fork("medium", of.splits[1])
+    with pytest.raises(ValueError, match="'medium'"):
+        leaves_of([root, other])
+    with pytest.raises(ValueError, match="same segment"):
+        leaves_of([root, root])
+
+
+@given(st.lists(st.lists(st.text("/ ab", min_size=1, max_size=5), min_size=1, max_size=3), min_size=2, max_size=2))
+def test_two_paths_of_groups_never_share_a_name(paths: list[list[str]]) -> None:
+    """Whatever strokes and spaces the names of groups hold, different ways down the tree end in differently named segments."""
+    names = []
+    for path in paths:
+        segment = "all"
+        for group in path:
+            segment = below(segment, group)
+        names.append(segment)
+    assert (names[0] == names[1]) == (paths[0] == paths[1])
 
 
 @pytest.mark.parametrize(("name", "plain"), [("full size", "full-size"), ("small", "small"), ("24 oz", "24-oz")])
@@ -206,10 +468,11 @@ def test_the_sql_leaves_out_the_customers_that_a_run_leaves_out(tmp_path: Path) 
     kept = {**tables, "customers": (columns_of, [row for row in rows if row[1] == "north"])}
     with engine_with(lines, kept) as engine:
         columns, _ = build_cycles(engine, config, progress=lambda _: None)
-        (declared,) = declared_splits(config, columns)
-        make_label_sources(engine, config, columns, (declared,))
-        expected = labelled(engine, declared)
-        sql = segments_sql(config, columns, declared)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        forks = [Fork("all", splits[0], ("north",))]
+        expected = {customer: segment for customer, (segment, _) in expected_places(engine, forks).items()}
+        sql = segments_sql(config, columns, forks)
     assert set(expected.values()) == {"north", NOT_YET_KNOWN}
     assert replayed_in_duckdb(sql, lines, tables) == expected
     assert replayed_in_sqlite(sql, lines, tables) == expected

@@ -6,12 +6,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import numpy as np
 
-from segmentor.errors import EngineError, ExpressionError, ResourceError
+from segmentor.errors import EngineError, ExpressionError, InputError, ResourceError
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
 
 MAX_FETCHED_ROWS = 50_000_000
 """Rows that ``Engine.arrays`` fetches at most, unless asked for another bound."""
@@ -129,6 +132,18 @@ def open_engine(
         yield engine
     finally:
         engine.close()
+
+
+def refuse_unbuilt(config: ExperimentConfig) -> None:
+    """Refuses a config that asks for another engine.
+
+    Raises:
+        InputError: It does.
+    """
+    if config.data.engine != "duckdb":
+        raise InputError(
+            f"{config.source}: data.engine: {config.data.engine} is not built in this version; write duckdb"
+        )
 
 
 def quote(name: str) -> str:

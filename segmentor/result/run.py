@@ -51,6 +51,7 @@ class Segment:
         horizon_days: Day at which both are read.
         contact_days: Days after a purchase between which the middle half of returns falls: when to write.
         evidence: Why the segment stands, in words.
+        words: The rule in plain words.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Segment:
     horizon_days: int | None = None
     contact_days: tuple[int, int] | None = None
     evidence: str = ""
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

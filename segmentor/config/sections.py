@@ -27,9 +27,18 @@ from segmentor.config.values import BadValueError, GroupCondition, Known, Roles
 
 _Item = TypeVar("_Item")
 
+FOUND = "found"
+"""Key of the context in which a split is read that a run found and nobody wrote."""
+
+
+def _group_name(value: str, info: ValidationInfo) -> str:
+    """A split that was found may have a group of customers with several values."""
+    return value if value == values.MIXED and info.context and FOUND in info.context else values.group_name(value)
+
+
 Expression = Annotated[str, AfterValidator(values.expression)]
 Name = Annotated[str, AfterValidator(values.name)]
-GroupName = Annotated[str, AfterValidator(values.group_name)]
+GroupName = Annotated[str, AfterValidator(_group_name)]
 Encoding = Annotated[Name, AfterValidator(values.encoding)]
 DateFormat = Annotated[Name, AfterValidator(values.date_format)]
 TimeZone = Annotated[Name, AfterValidator(values.time_zone)]
@@ -323,13 +332,26 @@ class DeclaredSplit(Section):
             raise ValueError("goes with by: COLUMN and not with groups; leave it out")
         return thresholds
 
+    @classmethod
+    def found(cls, content: Mapping[str, Any]) -> DeclaredSplit:
+        """Read a split that a run found, which may have the group ``mixed``.
+
+        Raises:
+            ValueError: It is no split.
+        """
+        return cls.model_validate(dict(content), context={FOUND: True})
+
 
 class Enumerated(Section):
     """Candidate splits found by going through attributes."""
 
     known: KnownWhen = Field(Known("first_purchase"), description="When a customer's group is known.")
-    columns: TextOrList = Field(("auto",), description="Columns to go through, or auto.")
-    max_groups: TwoOrMore = Field(12, description="Columns with more values than this are grouped or left out.")
+    columns: TextOrList = Field(
+        ("auto",), description="Columns and features to go through, or auto: all but keys, and no features of timing."
+    )
+    max_groups: TwoOrMore = Field(
+        12, description="Of a column with more values than this the rarest are one group, other; keys are left out."
+    )
     thresholds: bool = Field(default=True, description="Whether to look for the best cut of numbers.")
     pairs: bool = Field(default=False, description="Whether to look at pairs of attributes.")
 
@@ -455,7 +477,7 @@ class ExperimentConfig(Section):
 
     def model_post_init(self, context: Any) -> None:
         """Remember the file, where the validation was told one."""
-        if context:
+        if context and FILE in context:
             self._file = context[FILE]
 
     @field_validator("title")

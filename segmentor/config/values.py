@@ -26,7 +26,10 @@ MAX_TEXT = 10_000
 MAX_COUNT = 1_000_000_000
 MAX_DAYS = 36_500
 
-RESERVED_GROUPS = frozenset({"all", "mixed", "not known", NOT_YET_KNOWN})
+MIXED = "mixed"
+"""Group of the customers whose label's lines hold several values of a column."""
+
+RESERVED_GROUPS = frozenset({"all", MIXED, "not known", NOT_YET_KNOWN})
 """Names that the results give to no group of a config, in lower case."""
 
 

@@ -1,14 +1,15 @@
 """Splits of customers.
 
 `split` compiles what a config declares to SQL, `attribute` holds what candidates are made of, `enumerated` goes through the shop's
-attributes for candidates.
+attributes for candidates, `itemsets` through first baskets, and `candidates` gives them words and names.
 """
 
+from segmentor.config.values import MIXED
 from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
+from segmentor.splits.enumerated import enumerate_attributes
 from segmentor.splits.split import (
     MAX_GROUPS,
     MERGED,
-    MIXED,
     Split,
     compiled,
     condition_text,
@@ -29,6 +30,7 @@ __all__ = [
     "compiled",
     "condition_text",
     "declared_splits",
+    "enumerate_attributes",
     "label_sources",
     "make_label_sources",
     "replay_queries",

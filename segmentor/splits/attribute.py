@@ -13,6 +13,7 @@ from segmentor.cycles import TimeZero
 from segmentor.splits.split import Split
 
 if TYPE_CHECKING:
+    from segmentor.result import ClusterRule
     from segmentor.statistics.arrays import FloatArray
 
 Codes = NDArray[np.int16]
@@ -38,6 +39,7 @@ class Attribute:
         by_value: By code, the value against the rest (groups: the value first, the rest second); ``None`` where that is tried under
             another name or not at all. Empty for a number and where there are two groups.
         timing: Whether it is made of timing or amounts, so that it may echo past frequency.
+        cluster: Of a rule, the cluster that it stands for; ``None`` for any other.
         aliases: Name of one of its splits to names of others that make the same groups and are not tried.
     """
 
@@ -49,6 +51,7 @@ class Attribute:
     whole: Split | None
     by_value: tuple[Split | None, ...] = ()
     timing: bool = False
+    cluster: ClusterRule | None = None
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from segmentor.config.values import MIXED
 from segmentor.config.yaml_text import write_yaml
 from segmentor.cycles import (
     Columns,
@@ -28,9 +29,6 @@ from segmentor.features import Found, feature_names, feature_queries, find_featu
 if TYPE_CHECKING:
     from segmentor.config import DeclaredSplit, ExperimentConfig
     from segmentor.engine.duckdb import Engine
-
-MIXED = "mixed"
-"""Group of the customers whose label's lines hold several values of a ``by`` column."""
 
 MAX_GROUPS = 50
 """A ``by`` with more values is no split but a key."""
@@ -210,7 +208,7 @@ def label_sources(
 
 
 def make_label_sources(engine: Engine, config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...]) -> None:
-    """Makes the tables that the splits' labels read.
+    """Makes the tables that the splits' labels read; in place of earlier ones, which may lack a column that these splits read.
 
     Raises:
         DataError: A column of transactions is used with ``known: entry`` and is not constant for a customer.
@@ -218,7 +216,7 @@ def make_label_sources(engine: Engine, config: ExperimentConfig, columns: Column
     if any(split.source == "_attributes" for split in splits):
         _check_constant(engine, config, columns, splits)
     for name, select in label_sources(config, columns, splits):
-        engine.execute(f"create table {name} as {select}")
+        engine.execute(f"create or replace table {name} as {select}")
 
 
 def replay_queries(config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...]) -> list[Query]:
@@ -293,8 +291,14 @@ class _Language:
         Raises:
             ConfigError: It cannot be read, names what is not there, or names features beside columns of lines.
         """
-        columns, hints = self._columns, feature_names(self._config, self._columns, self._kind)
-        found = self._features_of(text)
+        try:
+            return self._read(text, key=key, hints=())
+        except ConfigError:
+            hints = feature_names(self._config, self._columns, self._kind)
+            return self._read(text, key=key, hints=hints)
+
+    def _read(self, text: str, *, key: str, hints: Sequence[str]) -> str:
+        columns, found = self._columns, self._features_of(text)
         if not found:
             match self._kind:
                 case "entry":

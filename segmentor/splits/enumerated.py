@@ -1,0 +1,594 @@
+"""Every attribute of the shop -> candidate splits: its values, each value against the rest, and numbers to cut.
+
+Rows stay in the engine: of a column at most ``max_groups`` + 1 values are fetched, and of a customer the number of the group.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from segmentor.config import Known
+from segmentor.config.values import MIXED, mend_choice
+from segmentor.cycles import RESERVED, Columns, TimeZero, common_table_expressions, day_number
+from segmentor.engine.duckdb import literal, quote
+from segmentor.errors import ConfigError
+from segmentor.features import feature_names, feature_queries, find_feature
+from segmentor.result import LeftOut
+from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
+from segmentor.splits.candidates import REST, Writer, group_names, without_twins, written
+from segmentor.splits.itemsets import itemset_attributes
+from segmentor.splits.split import Split, make_label_sources
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.config.sections import Enumerated
+    from segmentor.engine.duckdb import Engine
+
+OTHER, MISSING = "other", "missing"
+"""Groups of the customers with a rare value, and of those with none."""
+
+MIN_COVERED = 0.2
+"""Share of the customers whose value must be one that stands for itself."""
+
+MAX_PAIRED = 6
+"""Groups of an attribute that is paired with others."""
+
+MAX_PAIRS = 100
+
+MAX_VALUE = 100
+"""Characters of a value that can be a group of its own."""
+
+KEYS = re.compile(
+    r"(?:^|_)(?:id|ids|key|code|nr|no|number|sku|upc|ean|gtin|zip|zipcode|postcode|postal_code|plz)$|编号|编码|邮编"
+)
+"""Headings of numbers that count nothing."""
+
+FIRST_BASKET = ("order_amount", "basket_size", "basket_products")
+"""Features of amounts that echo nothing where the label is made of counted purchases."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A table of which columns are gone through.
+
+    Attributes:
+        known: When what it says is known.
+        zero: The same as time zero.
+        table: Its name: of lines, or of customers.
+        columns: Columns that are gone through.
+        constant: Those of them that have one value for a customer.
+    """
+
+    known: Known
+    zero: TimeZero
+    table: str
+    columns: tuple[str, ...]
+    constant: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Profile:
+    """What the values of a column are like.
+
+    Attributes:
+        kind: ``text``, ``boolean``, ``number`` or ``time``, by its type.
+        rows: Rows of the table.
+        known: Rows with a value.
+        different: Different values.
+        numbers: Rows whose value is a number.
+        whole: Rows whose value is a whole number.
+        times: Rows whose value is a date or time.
+    """
+
+    kind: str
+    rows: int
+    known: int
+    different: int
+    numbers: int
+    whole: int
+    times: int
+
+    def is_number(self, name: str) -> bool:
+        """Whether the column of that name counts or measures something: all its values are numbers, more than two, and no key."""
+        return (
+            self.known == self.numbers > 0
+            and self.different > 2
+            and self.kind != "boolean"
+            and not KEYS.search(name.lower())
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Category:
+    """A column whose values are groups.
+
+    Attributes:
+        column: Its name.
+        kind: Of its values.
+        values: Those that stand for themselves, the most frequent first.
+        gaps: Whether the table has rows without a value.
+        constant: Whether a customer has one value at most.
+    """
+
+    column: str
+    kind: str
+    values: tuple[str, ...]
+    gaps: bool
+    constant: bool
+
+
+def enumerate_attributes(
+    engine: Engine, config: ExperimentConfig, columns: Columns
+) -> tuple[tuple[Attribute, ...], tuple[LeftOut, ...]]:
+    """Goes through everything that is known of customers, as ``splits.enumerated`` says.
+
+    Makes the tables that the labels of all these splits read.
+
+    Args:
+        engine: Holds the tables of ``cycles``.
+        config: The experiment, with ``splits.enumerated``.
+        columns: Columns of its tables.
+
+    Returns:
+        The attributes with at least one split to try, and what made none, with the reason; each in an order that depends on neither the
+        order of rows nor that of columns' values.
+
+    Raises:
+        ConfigError: ``columns`` names what is neither a column nor a feature, or ``known`` is ``lifetime``.
+    """
+    asked = config.splits.enumerated
+    assert asked is not None
+    if asked.known.kind == "lifetime":
+        raise ConfigError(
+            [
+                f"{config.source}: splits.enumerated.known: a label over the lifetime is never validated; write first_purchase"
+            ]
+        )
+    return _Search(engine, config, columns, asked).attributes()
+
+
+class _Search:
+    """One pass over the shop's attributes."""
+
+    def __init__(self, engine: Engine, config: ExperimentConfig, columns: Columns, asked: Enumerated) -> None:
+        self._engine, self._config, self._columns, self._asked = engine, config, columns, asked
+        self._customers = int(engine.scalar("select count(*) from everyone"))
+        self._listed = None if asked.columns == ("auto",) else asked.columns
+        self._writer = Writer(config, columns)
+        self._left_out: list[LeftOut] = []
+
+    def attributes(self) -> tuple[tuple[Attribute, ...], tuple[LeftOut, ...]]:
+        """All of them, twins tried once."""
+        found: list[Attribute] = []
+        sources = self._sources()
+        self._check_names(sources)
+        for source in sources:
+            make_label_sources(self._engine, self._config, self._columns, self._probes(source))
+            profiles = self._profiles(source)
+            numbers = [name for name, one in profiles.items() if one.is_number(name)]
+            categories = [
+                category
+                for name, profile in profiles.items()
+                if not profile.is_number(name) and (category := self._category(source, name, profile)) is not None
+            ]
+            grouped = list(self._grouped(source, categories))
+            found += [attribute for attribute, _ in grouped]
+            if self._asked.pairs:
+                found += self._pairs(source, grouped)
+            if self._asked.thresholds:
+                found += self._numbers(source, [name for name in numbers if self._counts(name, profiles[name])])
+            if source.table != "_attributes" and source.zero.until is None and self._listed is None:
+                found += itemset_attributes(
+                    self._engine,
+                    self._config,
+                    self._columns,
+                    self._writer,
+                    known=source.known,
+                    customers=self._customers,
+                )
+        attributes, alike = without_twins(found)
+        made = tuple(split for attribute in attributes for split in attribute.splits)
+        make_label_sources(self._engine, self._config, self._columns, made)
+        return attributes, tuple(self._left_out + alike)
+
+    def _sources(self) -> list[_Source]:
+        """What is fixed at entry, and the lines of the label."""
+        known, columns = self._asked.known, self._columns
+        keys = {column.lower() for column in self._keys()} | RESERVED
+        lines = [name for name in columns.lines if name.lower() not in keys]
+        customers = [name for name in columns.customers if name.lower() not in keys]
+        if self._listed is not None:
+            wanted = {self._resolved(name) for name in self._listed}
+            lines, customers = ([name for name in names if name.lower() in wanted] for names in (lines, customers))
+        if known.date is not None:
+            zero = TimeZero(until=day_number(known.date))
+            own = {name.lower() for name in columns.lines}
+            more = [name for name in customers if name.lower() not in own]
+            return [_Source(known, zero, f"_window_{zero.suffix}", (*lines, *more), frozenset(more))]
+        own = {name.lower() for name in columns.customers}
+        steady = self._steady([name for name in lines if name in columns.transactions and name.lower() not in own])
+        fixed = (*customers, *steady)
+        entry = _Source(Known("entry"), TimeZero(), "_attributes", fixed, frozenset(fixed))
+        if known.kind == "entry":
+            return [entry]
+        zero = TimeZero(purchases=known.purchases or 1)
+        varying = tuple(name for name in lines if name not in steady)
+        return [entry, _Source(known, zero, f"_window_{zero.suffix}", varying, frozenset())]
+
+    def _keys(self) -> Iterator[str]:
+        """Columns that stand for a customer, an order, a time, a product, a quantity or an amount."""
+        data = self._config.data
+        roles = ("customer", "order", "time", "product", "quantity", "amount")
+        for table in (data.transactions, data.products, data.customers):
+            if table is not None:
+                yield from (table.columns[role] for role in roles if role in table.columns)
+
+    def _resolved(self, name: str) -> str:
+        """The column, in lower case, that a listed name or role stands for."""
+        roles = self._columns.roles
+        several = {**roles.get("customers", {}), **roles.get("products", {}), **roles["transactions"]}
+        return several.get(name.lower(), name).lower()
+
+    def _steady(self, names: Sequence[str]) -> list[str]:
+        """Columns of transactions that have one value at most for each customer, over all their lines."""
+        if not names:
+            return []
+        varies = ", ".join(f"count(distinct {quote(name)}) > 1 as v{at}" for at, name in enumerate(names))
+        totals = ", ".join(f"count(*) filter (v{at})" for at in range(len(names)))
+        (row,) = self._engine.rows(f"select {totals} from (select {varies} from _lines group by _customer)")
+        return [name for name, several in zip(names, row, strict=True) if not several]
+
+    def _check_names(self, sources: Sequence[_Source]) -> None:
+        """Each listed name is a column that may be gone through, or a feature."""
+        kind = self._asked.known.kind
+        columns = {name.lower() for source in sources for name in source.columns}
+        names = (*columns, *feature_names(self._config, self._columns, kind))
+        problems = [
+            f"{self._config.source}: splits.enumerated.columns: {name!r} is no column to go through and no feature; "
+            f"{mend_choice(name, sorted(names))}"
+            for name in self._listed or ()
+            if self._resolved(name) not in columns
+            and find_feature(self._config, self._columns, name, kind=kind) is None
+        ]
+        if problems:
+            raise ConfigError(problems)
+
+    def _probes(self, source: _Source) -> tuple[Split, ...]:
+        """Splits that read the source's columns, so that its table has them all."""
+        splits = []
+        for name in source.columns:
+            try:
+                splits.append(self._writer.compiled({"name": "probe", "known": source.known.plain(), "by": name}))
+            except ConfigError:
+                self._left_out.append(LeftOut(name, "stands in two tables; derive it under another name"))
+        nobody = {"nobody": "false", "everybody": "true"}
+        return (*splits, self._writer.groups("probe", source.known, nobody))
+
+    def _profiles(self, source: _Source) -> dict[str, _Profile]:
+        """What the values of the source's columns are like."""
+        left_out = {one.name for one in self._left_out}
+        names = [name for name in source.columns if name not in left_out]
+        if not names:
+            return {}
+        types = dict(
+            self._engine.rows(
+                "select column_name, data_type from duckdb_columns() where table_name = $1", [source.table]
+            )
+        )
+        parts = []
+        for name in names:
+            text = f"cast({quote(name)} as text)"
+            number = f"try_cast({text} as double)"
+            parts += [f"count({text})", f"count(distinct {text})", f"count({number})"]
+            parts += [
+                f"count(case when {number} = floor({number}) then 1 end)",
+                f"count(try_cast({text} as timestamp))",
+            ]
+        (row,) = self._engine.rows(f"select count(*), {', '.join(parts)} from {source.table}")
+        return {
+            name: _Profile(_kind(types[name]), row[0], *row[1 + 5 * at : 6 + 5 * at]) for at, name in enumerate(names)
+        }
+
+    def _counts(self, name: str, profile: _Profile) -> bool:
+        """Whether a number can be cut, and is no key."""
+        if profile.different == profile.whole == profile.known and profile.known > MAX_PAIRS:
+            self._left_out.append(LeftOut(name, f"is a key: {profile.different} different whole numbers"))
+            return False
+        return True
+
+    def _category(self, source: _Source, name: str, profile: _Profile) -> _Category | None:
+        """The column's groups; ``None`` where it makes none."""
+        reason, values = self._refused(profile), []
+        if reason is None:
+            text = f"cast({quote(name)} as text)"
+            rows = self._engine.rows(
+                "select value, count(*), sum(count(*)) over () from (\n"
+                f"  select min({text}) as value from {source.table} group by _customer having min({text}) = max({text}))\n"
+                f"group by value order by 2 desc, 1 limit {self._asked.max_groups + 1}"
+            )
+            most = self._asked.max_groups - (profile.different > self._asked.max_groups)
+            enough = [(value, count) for value, count, _ in rows[:most] if count >= self._config.trial.min_group]
+            values = [value for value, _ in enough if _can_stand(value)]
+            covered = sum(count for _, count in enough) / rows[0][2] if rows else 0.0
+            if not values:
+                reason = f"no value is that of {self._config.trial.min_group} customers"
+            elif covered < MIN_COVERED:
+                reason = f"its {len(enough)} largest of {profile.different} values are those of {100 * covered:.0f} % of the customers"
+        if reason is not None:
+            self._left_out.append(LeftOut(name, reason))
+            return None
+        return _Category(name, profile.kind, tuple(values), profile.known < profile.rows, name in source.constant)
+
+    def _refused(self, profile: _Profile) -> str | None:
+        """Why a column cannot make groups, as far as its values tell."""
+        if profile.kind == "time" or (
+            profile.known and profile.times == profile.known and profile.numbers < profile.known
+        ):
+            return "is a date or time"
+        if profile.known == 0:
+            return "has no values"
+        if profile.different < 2 and profile.known == profile.rows:
+            return "has one value"
+        if profile.different > self._customers / 2:
+            return f"is a key: {profile.different} values for {self._customers} customers"
+        return None
+
+    def _grouped(self, source: _Source, categories: Sequence[_Category]) -> Iterator[tuple[Attribute, _Groups]]:
+        """The attributes of columns with groups, all labels from one query."""
+        if not categories:
+            return
+        labels = ", ".join(f"{_number_of_group(one)} as c{at}" for at, one in enumerate(categories))
+        fetched = self._engine.arrays(
+            f"select e.customer_no, g.* exclude (_customer) from (\n  select _customer, {labels} from {source.table} group by _customer) g\n"
+            "join everyone e on e.customer = g._customer"
+        )
+        for at, category in enumerate(categories):
+            raw = np.full(self._customers, NOT_KNOWN, dtype=np.int16)
+            raw[fetched["customer_no"]] = fetched[f"c{at}"]
+            codes, groups = self._groups(category, raw)
+            sizes = np.bincount(codes[codes >= 0], minlength=len(groups.names))
+            large = [int(size) >= self._config.trial.min_group for size in sizes]
+            if sum(large) < 2:
+                self._left_out.append(
+                    LeftOut(category.column, f"fewer than two groups have {self._config.trial.min_group} customers")
+                )
+                continue
+            name = self._writer.named(category.column)
+            whole = self._writer.groups(name, source.known, dict(zip(groups.names, groups.conditions, strict=True)))
+            by_value: tuple[Split | None, ...] = ()
+            if len(groups.names) > 2:
+                by_value = tuple(
+                    self._writer.value(self._writer.named(f"{name}: {group}"), source.known, group, condition)
+                    if stands and enough and int(sizes.sum() - size) >= self._config.trial.min_group
+                    else None
+                    for group, condition, stands, enough, size in zip(
+                        groups.names, groups.conditions, groups.stands, large, sizes, strict=True
+                    )
+                )
+            yield (
+                Attribute(name, "enumerated", source.zero, codes=codes, numbers=None, whole=whole, by_value=by_value),
+                groups,
+            )
+
+    def _groups(self, category: _Category, raw: Codes) -> tuple[Codes, _Groups]:
+        """Groups in the order of their codes: the values, then several of them, none, and whoever is left.
+
+        Of the last three those of fewer than ``trial.min_group`` customers are one, ``OTHER``.
+        """
+        n = len(category.values)
+        sizes = np.bincount(raw[raw >= 0], minlength=n + 3)
+        least = self._config.trial.min_group
+        own = [group for group in (n + _MIXED, n + _MISSING) if sizes[group] >= least]
+        left = int(sizes[n:].sum() - sum(sizes[group] for group in own))
+        order = [*range(n), *own]
+        code_of = np.full(n + 3, len(order), dtype=np.int16)
+        code_of[order] = np.arange(len(order))
+        codes = np.where(raw < 0, NOT_KNOWN, code_of[raw]).astype(np.int16)
+        further = {n + _MIXED: MIXED, n + _MISSING: MISSING}
+        words = _Conditions(category)
+        unique = [_unlike(further[group], category.values) for group in own] + (
+            [_unlike(OTHER, category.values)] if left else []
+        )
+        names = [*group_names(category.values, unique), *unique]
+        conditions: list[Any] = [words.of(value) for value in category.values]
+        conditions += [words.mixed() if group == n + _MIXED else words.missing() for group in own]
+        conditions += [REST] if left else []
+        stands = [True] * n + [group == n + _MISSING for group in own] + [False] * bool(left)
+        return codes, _Groups(tuple(names), tuple(conditions), tuple(stands), words.joint())
+
+    def _pairs(self, source: _Source, grouped: Sequence[tuple[Attribute, _Groups]]) -> Iterator[Attribute]:
+        """Groups of two attributes at once, those of too few customers taken together."""
+        few = [(attribute, groups) for attribute, groups in grouped if len(groups.names) <= MAX_PAIRED]
+        for (one, first), (other, second) in list(combinations(few, 2))[:MAX_PAIRS]:
+            assert one.codes is not None
+            assert other.codes is not None
+            codes = np.full(self._customers, NOT_KNOWN, dtype=np.int16)
+            known = (one.codes >= 0) & (other.codes >= 0)
+            cells = one.codes[known].astype(np.int64) * len(second.names) + other.codes[known]
+            sizes = np.bincount(cells, minlength=len(first.names) * len(second.names))
+            pairs = [(a, b) for a in range(len(first.joint)) for b in range(len(second.joint))]
+            kept = [
+                pair for pair in pairs if sizes[pair[0] * len(second.names) + pair[1]] >= self._config.trial.min_group
+            ]
+            if len(kept) < 2:
+                continue
+            code_of = np.full(len(sizes), len(kept), dtype=np.int16)
+            for code, (a, b) in enumerate(kept):
+                code_of[a * len(second.names) + b] = code
+            codes[known] = code_of[cells]
+            names = [f"{first.names[a]} & {second.names[b]}" for a, b in kept]
+            conditions = [f"{first.joint[a]} and {second.joint[b]}" for a, b in kept]
+            if (codes == len(kept)).any():
+                names.append(_unlike(OTHER, names))
+                conditions.append(REST)
+            name = self._writer.named(f"{one.name} & {other.name}")
+            whole = self._writer.groups(name, source.known, dict(zip(names, conditions, strict=True)))
+            yield Attribute(name, "enumerated", source.zero, codes=codes, numbers=None, whole=whole)
+
+    def _numbers(self, source: _Source, names: Sequence[str]) -> Iterator[Attribute]:
+        """The numbers of columns, each customer's mean, and features, all from one query each."""
+        features = self._features(source)
+        splits = [self._writer.number(self._writer.named(name), source.known, name) for name in (*names, *features)]
+        if not splits:
+            return
+        own = splits[: len(names)]
+        labels = "".join(f", {split.label} as n{at}" for at, split in enumerate(own))
+        select = f"select _customer{labels} from {source.table} group by _customer"
+        joined = ""
+        if features:
+            queries = list(feature_queries(self._config, self._columns, source.zero, features, kind=source.known.kind))
+            found = [find_feature(self._config, self._columns, name, kind=source.known.kind) for name in features]
+            values = ", ".join(
+                f"{quote(one.column)} as n{at}" for at, one in enumerate(found, start=len(own)) if one is not None
+            )
+            joined = f"\njoin ({common_table_expressions(queries)}\nselect _customer, {values} from {queries[-1][0]}) f using (_customer)"
+        fetched = self._engine.arrays(
+            f"select e.customer_no, * exclude (customer_no, customer, _customer) from ({select}) g{joined}\n"
+            "join (select customer_no, customer from everyone) e on e.customer = _customer"
+        )
+        for at, split in enumerate(splits):
+            numbers = np.full(self._customers, np.nan)
+            numbers[fetched["customer_no"]] = np.ma.filled(fetched[f"n{at}"].astype(np.float64), np.nan)
+            if len(np.unique(numbers[~np.isnan(numbers)])) < 2:
+                self._left_out.append(LeftOut(str(split.by), "has one value"))
+                continue
+            feature = None if at < len(own) else found[at - len(own)]
+            timing = feature is not None and feature.feature.timing and source.zero.until is not None
+            yield Attribute(
+                split.name, "enumerated", source.zero, codes=None, numbers=numbers, whole=split, timing=timing
+            )
+
+    def _features(self, source: _Source) -> list[str]:
+        """Features to cut: those listed, or all that exist and echo nothing."""
+        if source.table == "_attributes":
+            return []
+        kind = source.known.kind
+        if self._listed is not None:
+            columns = {name.lower() for name in source.columns}
+            return [
+                name
+                for name in self._listed
+                if self._resolved(name) not in columns
+                and find_feature(self._config, self._columns, name, kind=kind) is not None
+            ]
+        named = [
+            (name, find_feature(self._config, self._columns, name, kind=kind))
+            for name in feature_names(self._config, self._columns, kind)
+        ]
+        return [
+            name
+            for name, one in named
+            if one is not None
+            and (not one.feature.timing or (source.zero.until is None and name in FIRST_BASKET))
+            and name.lower() not in {column.lower() for column in self._columns.histories}
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The groups of an attribute, in the order of their codes.
+
+    Attributes:
+        names: Unlike each other.
+        conditions: In words of the config.
+        stands: Whether the group against the rest says something: it is one value, or none.
+        joint: Of the groups that are values, conditions that can be joined with those of other attributes.
+    """
+
+    names: tuple[str, ...]
+    conditions: tuple[Any, ...]
+    stands: tuple[bool, ...]
+    joint: tuple[str, ...]
+
+
+_MIXED, _MISSING = 1, 2
+"""Places of several values and of none among the numbers after those of the values; 0 is another value."""
+
+
+class _Conditions:
+    """Conditions on which a customer is in the groups of a column.
+
+    Of a column without gaps all lines say it; of one with gaps the share of those of which it is known, so that a gap is no value.
+    """
+
+    def __init__(self, category: _Category) -> None:
+        self._category = category
+        self._column = written(category.column)
+
+    def of(self, value: str) -> Any:
+        """One value and no other."""
+        if self._category.constant:
+            return self._is(value)
+        return f"{self._share(value)} = 1" if self._category.gaps else {"all": self._is(value)}
+
+    def mixed(self) -> str:
+        """Some value that stands for itself, beside others."""
+        values = self._category.values
+        if self._category.gaps:
+            return f"{' + '.join(self._share(value) for value in values)} > 0"
+        return f"{self._column} in ({', '.join(self._literal(value) for value in values)})"
+
+    def missing(self) -> Any:
+        """No value at all."""
+        if self._category.constant:
+            return f"{self._column} is null"
+        return f"{self._share(self._category.values[0])} is null"
+
+    def joint(self) -> tuple[str, ...]:
+        """The conditions of the values, for joining with those of other attributes of the same time."""
+        values = self._category.values
+        if self._category.constant:
+            return tuple(self._is(value) for value in values)
+        return tuple(f"{self._share(value)} = 1" for value in values)
+
+    def _is(self, value: str) -> str:
+        return f"{self._column} = {self._literal(value)}"
+
+    def _share(self, value: str) -> str:
+        return quote(f"{self._category.column}: {value}")
+
+    def _literal(self, value: str) -> str:
+        return literal(value) if self._category.kind == "text" else value
+
+
+def _number_of_group(category: _Category) -> str:
+    """SQL aggregate over a customer's rows: number of the one value, or after all of them another, several, none."""
+    text, n = f"cast({quote(category.column)} as text)", len(category.values)
+    whens = " ".join(f"when {literal(value)} then {at}" for at, value in enumerate(category.values))
+    code = f"case when {text} is not null then case {text} {whens} else {n} end end"
+    return (
+        f"cast(case when min({code}) is null then {n + _MISSING} when min({code}) = max({code}) then min({code})\n"
+        f"    else {n + _MIXED} end as smallint)"
+    )
+
+
+def _kind(data_type: str) -> str:
+    if data_type == "BOOLEAN":
+        return "boolean"
+    if data_type.startswith(("DATE", "TIME", "INTERVAL")):
+        return "time"
+    number = (
+        data_type.startswith(("DECIMAL", "DOUBLE", "FLOAT", "REAL"))
+        or data_type.endswith("INT")
+        or data_type == "INTEGER"
+    )
+    return "number" if number or data_type == "UINTEGER" else "text"
+
+
+def _can_stand(value: str) -> bool:
+    """Whether a value can be written in a condition and name a group."""
+    return 0 < len(value) <= MAX_VALUE and value.isprintable()
+
+
+def _unlike(name: str, taken: Iterable[str]) -> str:
+    """The name, or a longer one where a value is called so."""
+    lower = {one.lower() for one in taken}
+    while name in lower:
+        name = f"{name} values"
+    return name

@@ -1,7 +1,8 @@
-"""What the discovery half of the customers suggests: where to cut a number, and which groups to take together."""
+"""What the discovery half of the customers suggests: candidates that are worth a test, where to cut a number, which groups to take together."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -13,13 +14,15 @@ from scipy.special import ndtr
 from segmentor.cycles import told_of
 from segmentor.effects import Effects, measure_effects
 from segmentor.evidence import gather
-from segmentor.labelling import group_sums, label_customers, made_of_purchases
+from segmentor.labelling import MembersInMemory, group_sums, label_customers, made_of_purchases
 from segmentor.populations import SCORE_UNIT, Population
-from segmentor.result import Cutpoint
-from segmentor.splits import Split
+from segmentor.result import Chosen, Cutpoint
+from segmentor.splits import NOT_KNOWN, Attribute, Codes, Split
+from segmentor.statistics.candidates import Candidate as Screened
+from segmentor.statistics.candidates import Category, chosen_again, screen_candidates
 from segmentor.statistics.linear import GroupSums, linear_statistic
 from segmentor.statistics.multiplicity import benjamini_yekutieli
-from segmentor.statistics.thresholds import cutpoint_stability, threshold_screen
+from segmentor.statistics.thresholds import cutpoint_stability
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -33,6 +36,38 @@ OTHER_RESAMPLES = 500
 
 STABILITY_RESAMPLES = 200
 
+CHOICE_RESAMPLES = 50
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidate:
+    """A split with what the screening of a population said of it.
+
+    Attributes:
+        attribute: What it is made of.
+        split: The split, cut at the best threshold where it is one of a number.
+        codes: Number of the customer's group by ``customer_no`` of ``everyone``, ``NOT_KNOWN`` where none applies.
+        p_value: Of its screening, the search for a threshold taken into account.
+        log_p: Its natural logarithm, which does not underflow.
+        p_adjusted: Adjusted over all that was screened at the same place.
+        tried: Thresholds that were tried; 1 for groups.
+        statistic: Largest standardised sum of a threshold; ``None`` for groups.
+    """
+
+    attribute: Attribute
+    split: Split
+    codes: Codes
+    p_value: float
+    log_p: float
+    p_adjusted: float
+    tried: int = 1
+    statistic: float | None = None
+
+    @property
+    def strength(self) -> tuple[float, float, str]:
+        """Sorts candidates, the strongest first."""
+        return self.p_adjusted, self.log_p, self.split.name
+
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
@@ -43,7 +78,7 @@ class Suggestion:
         p_value: Of its screening, the search for it taken into account.
         p_adjusted: Adjusted over all that was screened.
         promoted: Whether it goes to confirmation.
-        cutpoint: Where a number is cut; ``None`` for merged groups.
+        cutpoint: Where a number is cut; ``None`` for other groups.
         effects: In discovery, to see whether confirmation points the same way; ``None`` where they cannot be measured.
     """
 
@@ -55,42 +90,156 @@ class Suggestion:
     effects: Effects | None
 
 
+def screen(
+    engine: Engine,
+    config: ExperimentConfig,
+    families: Sequence[tuple[Population, Sequence[Attribute]]],
+    *,
+    resamples: int = SCREENING_RESAMPLES,
+) -> tuple[Candidate, ...]:
+    """Screens the splits that attributes suggest, all at once.
+
+    Args:
+        engine: Holds the populations' tables.
+        config: The experiment.
+        families: Attributes by the discovery half of the population in which they are known; p-values are adjusted within a family and
+            over their number.
+        resamples: Relabellings.
+
+    Returns:
+        The candidates that could be screened, in the order of the attributes and their splits.
+    """
+    found: list[Candidate] = []
+    for population, attributes in families:
+        if population.tau_days and attributes:
+            found.extend(_screen_family(engine, config, population, attributes, resamples))
+    if config.trial.advanced.screening == "min_p":
+        adjusted = np.minimum(1.0, np.array([one.p_adjusted for one in found]) * len(families))
+    else:
+        adjusted = benjamini_yekutieli(np.array([one.p_value for one in found]))
+    return tuple(replace(one, p_adjusted=p) for one, p in zip(found, adjusted.tolist(), strict=True))
+
+
+def resampled_choices(
+    engine: Engine,
+    config: ExperimentConfig,
+    population: Population,
+    attributes: Sequence[Attribute],
+) -> tuple[Chosen, ...]:
+    """How often each split is the strongest when discovery customers are drawn anew; see ``screen``.
+
+    Returns:
+        Splits that are chosen at all, the most frequent first.
+    """
+    matrix = _Matrix.of(engine, population, attributes)
+    tests = matrix.screen(config, resamples=0)
+    shares = matrix.choose_again(config, tests)
+    chosen = {matrix.split_of(test).name: share for test, share in zip(tests, shares.tolist(), strict=True) if share}
+    order = sorted(chosen.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(Chosen(name, round(share, 6)) for name, share in order)
+
+
 def suggest(
     engine: Engine,
     config: ExperimentConfig,
-    splits: Sequence[tuple[Split, Population]],
+    candidate: Candidate,
+    population: Population,
     *,
-    describe: bool = True,
-) -> tuple[Suggestion | None, ...]:
-    """Screens numbers for thresholds, and groups that cannot be told apart for how to merge them.
+    promoted: bool,
+    describe: bool,
+) -> Suggestion:
+    """A candidate with its effects in discovery and, for a cut number, how stable its threshold is.
 
     Args:
-        engine: Holds the splits' sources and the populations' tables.
+        engine: Holds the split's source and the population's tables.
         config: The experiment.
-        splits: Splits to cut (``to_cut``) or to merge, each with its population's discovery half.
-        describe: Look at the stability of cutpoints too, and relabel more often.
+        candidate: What was screened.
+        population: The discovery half of its population.
+        promoted: Whether it goes to confirmation.
+        describe: Look at the stability of the threshold too.
+    """
+    cutpoint = (
+        _cutpoint(engine, config, candidate, population) if describe and candidate.statistic is not None else None
+    )
+    return Suggestion(
+        split=candidate.split,
+        p_value=candidate.p_value,
+        p_adjusted=candidate.p_adjusted,
+        promoted=promoted,
+        cutpoint=cutpoint,
+        effects=effects_in(engine, config, candidate.split, population),
+    )
+
+
+def suggest_merged(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Suggestion | None:
+    """A significant split of three groups or more with those that cannot be told apart taken together; ``None`` where none or all are."""
+    parts = merge_groups(engine, config, split, population)
+    if parts is None:
+        return None
+    names = [group.name for group in label_customers(engine, config, split, population).groups]
+    merged = split.merged([[names[number] for number in part] for part in parts])
+    evidence = gather(engine, config, merged, population, halves=False, detail="intervals")
+    if evidence.test is None:
+        return None
+    p = evidence.test.p_value
+    return Suggestion(merged, p, p, promoted=p <= config.trial.level, cutpoint=None, effects=evidence.effects)
+
+
+def effects_in(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Effects | None:
+    """Effects of a split whose test is known already; ``None`` where they cannot be measured."""
+    labelled = label_customers(engine, config, split, population)
+    if labelled.obstacle is not None:
+        return None
+    return measure_effects(engine, config, population, labelled.groups, significant=False)
+
+
+def smallest_group(config: ExperimentConfig) -> int:
+    """Customers of the discovery half in the smallest group that is tried."""
+    return max(1, round(config.trial.min_group * (1 - config.trial.confirm_share)))
+
+
+def group_sizes(codes: Codes, inside: np.ndarray) -> IntArray:
+    """Customers by group among those inside, shape (n_groups,)."""
+    chosen = codes[inside]
+    return np.bincount(chosen[chosen != NOT_KNOWN], minlength=int(codes.max(initial=0)) + 1)
+
+
+def merged_codes(codes: Codes, parts: Sequence[Sequence[int]]) -> Codes:
+    """Codes of groups taken together: the number of the part that holds a group."""
+    place = np.full(max(group for part in parts for group in part) + 2, NOT_KNOWN, dtype=codes.dtype)
+    for number, part in enumerate(parts):
+        place[list(part)] = number
+    merged: Codes = place[codes]
+    return merged
+
+
+def merge_groups(
+    engine: Engine, config: ExperimentConfig, split: Split, population: Population, *, smallest: Sequence[int] = ()
+) -> tuple[tuple[int, ...], ...] | None:
+    """Groups of a split that cannot be told apart in a population, taken together; groups of whom it has nobody stay as they are.
+
+    Args:
+        engine: Holds the split's source and the population's tables.
+        config: The experiment.
+        split: A split of three groups or more.
+        population: The discovery half of its population.
+        smallest: Numbers of groups too small to stand alone, which go to the closest one.
 
     Returns:
-        One suggestion a split, in their order; ``None`` where there is nothing to suggest: no threshold leaves a tenth of the
-        customers on both sides, or all groups or none can be told apart.
+        The numbers of the groups that are one, in order; ``None`` where none or all are.
     """
-    found: dict[int, Suggestion] = {}
-    families: dict[Population, list[int]] = {}
-    for number, (split, population) in enumerate(splits):
-        if split.to_cut:
-            families.setdefault(population, []).append(number)
-    for population, numbers in families.items():
-        if population.tau_days:
-            cut = _cut(engine, config, [splits[number][0] for number in numbers], population, describe=describe)
-            found |= {number: one for number, one in zip(numbers, cut, strict=True) if one is not None}
-    for number, (split, population) in enumerate(splits):
-        if not split.to_cut and (merged := _merge(engine, config, split, population)) is not None:
-            found[number] = merged
-    screened = _adjust(config, found, families=len(families))
-    return tuple(screened.get(number) for number in range(len(splits)))
+    labelled = label_customers(engine, config, split, population)
+    if labelled.obstacle is not None:
+        return None
+    sums = group_sums(engine, population, len(labelled.groups))
+    parts = closest_groups(sums, level=config.trial.level, small=smallest)
+    if len(parts) < 2 or all(len(part) == 1 for part in parts):
+        return None
+    empty = [(number,) for number, group in enumerate(labelled.groups) if not group.customers]
+    return (*parts, *empty)
 
 
-def closest_groups(sums: GroupSums, *, level: float) -> tuple[tuple[int, ...], ...]:
+def closest_groups(sums: GroupSums, *, level: float, small: Sequence[int] = ()) -> tuple[tuple[int, ...], ...]:
     """Groups that cannot be told apart, taken together: the closest pair is merged until every pair differs.
 
     Two groups differ where the largest standardised difference of their mean scores, over all scores, is significant at the level,
@@ -99,6 +248,7 @@ def closest_groups(sums: GroupSums, *, level: float) -> tuple[tuple[int, ...], .
     Args:
         sums: Of the split, with customers in all groups.
         level: Of the tests.
+        small: Groups that may not stand alone: what is closest to them takes them, however they differ.
 
     Returns:
         The numbers of the groups that are one, in order.
@@ -121,11 +271,19 @@ def closest_groups(sums: GroupSums, *, level: float) -> tuple[tuple[int, ...], .
         )
         return float(z.max())
 
+    def merged(pair: tuple[tuple[int, ...], tuple[int, ...]]) -> list[tuple[int, ...]]:
+        return sorted([part for part in parts if part not in pair] + [tuple(sorted(pair[0] + pair[1]))])
+
     while len(parts) > 1:
         nearest = min(combinations(parts, 2), key=distance)
         if 2 * ndtr(-distance(nearest)) * tests <= level:
             break
-        parts = sorted([part for part in parts if part not in nearest] + [tuple(sorted(nearest[0] + nearest[1]))])
+        parts = merged(nearest)
+    while len(parts) > 2 and (alone := [part for part in parts if set(part) <= set(small)]):
+        nearest = min((pair for pair in combinations(parts, 2) if alone[0] in pair), key=distance)
+        if not np.isfinite(distance(nearest)):
+            break
+        parts = merged(nearest)
     return tuple(parts)
 
 
@@ -140,123 +298,244 @@ def check_numbers(
     Raises:
         ExpressionError: A value is no number.
     """
-    _make_numbers(engine, config, split, "numbers_0")
+    _make_numbers(engine, config, split)
     if not split.is_of_a_snapshot:
         return None
     engine.execute(
         "create or replace table labels as select m.customer_no, m.cohort, m.cycles,\n"
-        f"  10 * (rank() over (order by n.segment_group) - 1) // count(*) over () as group_no from numbers_0 n\n"
+        f"  10 * (rank() over (order by n.segment_group) - 1) // count(*) over () as group_no from numbers n\n"
         f"join everyone e using (customer) join members_{population.suffix} m using (customer_no) where n.segment_group is not null"
     )
     return made_of_purchases(engine, split) if engine.scalar("select count(*) from labels") else None
 
 
-def _cut(
+def declared_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> Attribute:
+    """The numbers of a declared split that is to be cut."""
+    _make_numbers(engine, config, split)
+    table = engine.arrays(
+        "select cast(n.segment_group as double) as x from everyone e left join numbers n using (customer) order by e.customer_no"
+    )
+    numbers = np.ma.filled(table["x"].astype(np.float64), np.nan)
+    return Attribute(split.name, "declared", split.time_zero, codes=None, numbers=numbers, whole=split)
+
+
+def declared_codes(engine: Engine, config: ExperimentConfig, split: Split, groups: Sequence[str]) -> Attribute:
+    """The groups of a declared split, in the order given."""
+    names = {"segment_group": np.array(groups, dtype=object), "group_no": np.arange(len(groups), dtype=np.int32)}
+    engine.put("group_names", names)
+    with told_of(config, f"the groups of {split.name!r}"):
+        table = engine.arrays(
+            f"select cast(coalesce(n.group_no, {NOT_KNOWN}) as smallint) as code from everyone e\n"
+            f"left join ({split.labels}) l on l.customer = e.customer left join group_names n using (segment_group) order by e.customer_no"
+        )
+    codes = table["code"].astype(np.int16)
+    named = replace(split, groups=tuple(groups))
+    return Attribute(split.name, "declared", split.time_zero, codes=codes, numbers=None, whole=named)
+
+
+def without_aliases(
+    known: Sequence[Attribute], attributes: Sequence[Attribute]
+) -> tuple[list[Attribute], dict[str, tuple[str, ...]]]:
+    """Attributes without the splits that make the same groups as one that was declared, which are not tried again.
+
+    Args:
+        known: Groups of declared splits.
+        attributes: What else splits may be made of.
+
+    Returns:
+        What is left of the attributes, and by name of a declared split those of its equals.
+    """
+    names = {_partition(one.codes): one.name for one in known if one.codes is not None}
+    aliases: dict[str, list[str]] = {}
+
+    def new(split: Split | None, codes: Codes) -> Split | None:
+        equal = names.get(_partition(codes)) if split is not None else None
+        if split is None or equal is None:
+            return split
+        aliases.setdefault(equal, []).append(split.name)
+        return None
+
+    left: list[Attribute] = []
+    for one in attributes:
+        kept = one
+        if one.codes is not None:
+            by_value = tuple(
+                split and new(split, _against_the_rest(one.codes, value)) for value, split in enumerate(one.by_value)
+            )
+            kept = replace(one, whole=new(one.whole, one.codes), by_value=by_value)
+        if kept.splits:
+            left.append(kept)
+    return left, {name: tuple(several) for name, several in aliases.items()}
+
+
+def tenths(numbers: FloatArray) -> Codes:
+    """Ten groups of like size by rank, ``NOT_KNOWN`` where a number is."""
+    known = np.isfinite(numbers)
+    codes = np.full(len(numbers), NOT_KNOWN, dtype=np.int16)
+    ordered = np.sort(numbers[known])
+    codes[known] = 10 * np.searchsorted(ordered, numbers[known]) // max(1, len(ordered))
+    return codes
+
+
+def _partition(codes: Codes) -> bytes:
+    """The same for codes that make the same groups."""
+    values, first, inverse = np.unique(codes[codes != NOT_KNOWN], return_index=True, return_inverse=True)
+    order = np.empty(len(values), dtype=np.int16)
+    order[np.argsort(first)] = np.arange(len(values), dtype=np.int16)
+    named = np.full(len(codes), NOT_KNOWN, dtype=np.int16)
+    named[codes != NOT_KNOWN] = order[inverse]
+    return hashlib.sha256(named.tobytes()).digest()
+
+
+def _against_the_rest(codes: Codes, value: int) -> Codes:
+    return np.where(codes == NOT_KNOWN, NOT_KNOWN, codes != value).astype(np.int16)
+
+
+def _make_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> None:
+    with told_of(config, f"{split.by!r} of the split {split.name!r}"):
+        engine.execute(f"create or replace table numbers as {split.labels}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Matrix:
+    """Attributes of the customers of a population, as the statistics take them.
+
+    Attributes:
+        members: The customers.
+        groups: Attributes with groups, and below the columns in the same order.
+        numbers: Attributes with numbers, likewise.
+    """
+
+    members: MembersInMemory
+    groups: tuple[Attribute, ...]
+    categories: tuple[Category, ...]
+    numbers: tuple[Attribute, ...]
+    columns: tuple[FloatArray, ...]
+
+    @classmethod
+    def of(cls, engine: Engine, population: Population, attributes: Sequence[Attribute]) -> _Matrix:
+        members = MembersInMemory.fetch(engine, population)
+        groups = tuple(one for one in attributes if one.codes is not None)
+        numbers = tuple(one for one in attributes if one.numbers is not None)
+        return cls(
+            members,
+            groups,
+            tuple(_category(one, members) for one in groups),
+            numbers,
+            tuple(one.numbers[members.customer_no] for one in numbers if one.numbers is not None),
+        )
+
+    def screen(self, config: ExperimentConfig, *, resamples: int) -> tuple[Screened, ...]:
+        trial = config.trial
+        return screen_candidates(
+            self._scores,
+            self.categories,
+            self.columns,
+            self.members.cohort,
+            min_group=smallest_group(config),
+            resamples=resamples,
+            seed=config.seed,
+            correction=trial.advanced.screening if resamples else "benjamini_yekutieli",
+        )
+
+    def choose_again(self, config: ExperimentConfig, tests: Sequence[Screened]) -> FloatArray:
+        return chosen_again(
+            self._scores,
+            self.categories,
+            self.columns,
+            self.members.cohort,
+            tests,
+            min_group=smallest_group(config),
+            resamples=CHOICE_RESAMPLES,
+            seed=config.seed,
+        )
+
+    def split_of(self, test: Screened) -> Split:
+        """The split that was tested; a number is not cut yet."""
+        attribute = self.attribute_of(test)
+        split = attribute.whole if test.value is None else attribute.by_value[test.value]
+        assert split is not None
+        return split
+
+    def attribute_of(self, test: Screened) -> Attribute:
+        return (self.numbers if test.kind == "threshold" else self.groups)[test.column]
+
+    @property
+    def _scores(self) -> FloatArray:
+        return self.members.scores / SCORE_UNIT
+
+
+def _screen_family(
     engine: Engine,
     config: ExperimentConfig,
-    splits: Sequence[Split],
     population: Population,
-    *,
-    describe: bool,
-) -> list[Suggestion | None]:
-    """The best threshold of each number, all tested with the same relabellings of customers."""
-    scores, numbers, cohorts = _numbers(engine, config, splits, population)
-    screen = threshold_screen(
-        scores, numbers, cohorts, resamples=SCREENING_RESAMPLES if describe else OTHER_RESAMPLES, seed=config.seed
-    )
-    found: list[Suggestion | None] = [None] * len(splits)
-    for j in np.flatnonzero(screen.tried).tolist():
-        threshold = float(screen.thresholds[j])
-        known = np.isfinite(numbers[j])
-        chosen = (
-            cutpoint_stability(
-                scores[:, known], numbers[j][known], cohorts[known], resamples=STABILITY_RESAMPLES, seed=config.seed
+    attributes: Sequence[Attribute],
+    resamples: int,
+) -> list[Candidate]:
+    matrix = _Matrix.of(engine, population, attributes)
+    found = []
+    for test in matrix.screen(config, resamples=resamples):
+        attribute, split = matrix.attribute_of(test), matrix.split_of(test)
+        if test.threshold is not None:
+            split = split.cut_at(test.threshold)
+        found.append(
+            Candidate(
+                attribute=attribute,
+                split=split,
+                codes=_codes(attribute, test),
+                p_value=test.p_value,
+                log_p=test.log_p,
+                p_adjusted=test.p_adjusted,
+                tried=test.tried,
+                statistic=None if test.threshold is None else test.length,
             )
-            if describe
-            else np.array([threshold])
-        )
-        low, high = np.quantile(chosen, [0.1, 0.9], method="inverted_cdf").tolist()
-        split = splits[j].cut_at(threshold)
-        found[j] = Suggestion(
-            split=split,
-            p_value=float(screen.p_values[j]),
-            p_adjusted=float(screen.adjusted[j]),
-            promoted=False,
-            cutpoint=Cutpoint(
-                column=str(split.by),
-                threshold=threshold,
-                tried=int(screen.tried[j]),
-                statistic=float(screen.statistics[j]),
-                low=low,
-                high=high,
-                chosen_again=float((chosen == threshold).mean()),
-            ),
-            effects=_effects(engine, config, split, population),
         )
     return found
 
 
-def _effects(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Effects | None:
-    """Of a split whose test is known already."""
-    labelled = label_customers(engine, config, split, population)
-    if labelled.obstacle is not None:
-        return None
-    return measure_effects(engine, config, population, labelled.groups, significant=False)
+def _codes(attribute: Attribute, test: Screened) -> Codes:
+    if attribute.numbers is not None and test.threshold is not None:
+        known = np.isfinite(attribute.numbers)
+        with np.errstate(invalid="ignore"):
+            above = attribute.numbers > test.threshold
+        return np.where(known, above, NOT_KNOWN).astype(np.int16)
+    assert attribute.codes is not None
+    if test.value is None:
+        return attribute.codes
+    return _against_the_rest(attribute.codes, test.value)
 
 
-def _numbers(
-    engine: Engine, config: ExperimentConfig, splits: Sequence[Split], population: Population
-) -> tuple[FloatArray, FloatArray, IntArray]:
-    """Scores, the splits' numbers (``nan`` where unknown) and cohorts of the population's customers, in their order."""
-    joins, values = [], []
-    for number, split in enumerate(splits):
-        _make_numbers(engine, config, split, f"numbers_{number}")
-        values.append(f"cast(n{number}.segment_group as double) as x{number}")
-        joins.append(f"left join numbers_{number} n{number} on n{number}.customer = e.customer")
-    names = [f"s{i}" for i in range(len(population.scores))]
-    table = engine.arrays(
-        f"select m.cohort, {', '.join(names + values)} from members_{population.suffix} m join scores_{population.suffix} s using (customer_no)\n"
-        f"join everyone e using (customer_no) {' '.join(joins)} order by m.customer_no"
+def _category(attribute: Attribute, members: MembersInMemory) -> Category:
+    assert attribute.codes is not None
+    codes = attribute.codes[members.customer_no]
+    tried = np.array([split is not None for split in attribute.by_value], dtype=bool)
+    by_value = np.zeros(max(len(tried), int(codes.max(initial=0)) + 1), dtype=bool)
+    by_value[: len(tried)] = tried
+    return Category(codes.astype(np.int64), attribute.whole is not None, by_value)
+
+
+def _cutpoint(engine: Engine, config: ExperimentConfig, candidate: Candidate, population: Population) -> Cutpoint:
+    """Where a number is cut, and where resamples of the discovery customers would."""
+    assert candidate.attribute.numbers is not None
+    assert candidate.split.threshold is not None
+    assert candidate.statistic is not None
+    members = MembersInMemory.fetch(engine, population)
+    numbers = candidate.attribute.numbers[members.customer_no]
+    known = np.isfinite(numbers)
+    chosen = cutpoint_stability(
+        members.scores[:, known] / SCORE_UNIT,
+        numbers[known],
+        members.cohort[known],
+        resamples=STABILITY_RESAMPLES,
+        seed=config.seed,
     )
-    scores = np.stack([table[name] / SCORE_UNIT for name in names])
-    numbers = np.stack([np.ma.filled(table[f"x{number}"], np.nan) for number in range(len(splits))])
-    return scores, numbers.astype(np.float64), np.unique(table["cohort"], return_inverse=True)[1]
-
-
-def _make_numbers(engine: Engine, config: ExperimentConfig, split: Split, table: str) -> None:
-    with told_of(config, f"{split.by!r} of the split {split.name!r}"):
-        engine.execute(f"create or replace table {table} as {split.labels}")
-
-
-def _merge(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Suggestion | None:
-    labelled = label_customers(engine, config, split, population)
-    if labelled.obstacle is not None:
-        return None
-    parts = closest_groups(group_sums(engine, population, len(labelled.groups)), level=config.trial.level)
-    if len(parts) < 2 or all(len(part) == 1 for part in parts):
-        return None
-    # Groups of whom discovery has nobody stay as they are.
-    empty = [(number,) for number, group in enumerate(labelled.groups) if not group.customers]
-    merged = split.merged([[labelled.groups[number].name for number in part] for part in (*parts, *empty)])
-    evidence = gather(engine, config, merged, population, halves=False)
-    if evidence.test is None:
-        return None
-    p = evidence.test.p_value
-    return Suggestion(split=merged, p_value=p, p_adjusted=p, promoted=False, cutpoint=None, effects=evidence.effects)
-
-
-def _adjust(config: ExperimentConfig, found: dict[int, Suggestion], *, families: int) -> dict[int, Suggestion]:
-    """Over all that was screened: min-P within each population times their number, or Benjamini and Yekutieli's over all.
-
-    Merged groups come after a significant test of the groups that they are made of, and need no other adjustment.
-    """
-    cuts = [number for number, one in found.items() if one.cutpoint is not None]
-    if config.trial.advanced.screening == "min_p":
-        adjusted = [min(1.0, found[number].p_adjusted * families) for number in cuts]
-    else:
-        adjusted = benjamini_yekutieli(np.array([found[number].p_value for number in cuts])).tolist()
-    over_all = {number: one.p_adjusted for number, one in found.items()} | dict(zip(cuts, adjusted, strict=True))
-    return {
-        number: replace(one, p_adjusted=over_all[number], promoted=over_all[number] <= config.trial.level)
-        for number, one in found.items()
-    }
+    low, high = np.quantile(chosen, [0.1, 0.9], method="inverted_cdf").tolist()
+    return Cutpoint(
+        column=str(candidate.split.by),
+        threshold=candidate.split.threshold,
+        tried=candidate.tried,
+        statistic=candidate.statistic,
+        low=low,
+        high=high,
+        chosen_again=float((chosen == candidate.split.threshold).mean()),
+    )

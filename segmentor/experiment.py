@@ -22,12 +22,12 @@ from segmentor.engine.duckdb import open_engine, refuse_unbuilt
 from segmentor.errors import InputError
 from segmentor.intake import input_files, load_tables
 from segmentor.report import render_report
-from segmentor.result import EVERYBODY, FORMAT, Quality, RunResult, from_json, to_json
-from segmentor.segments import Branch, find_segments, segments_json, segments_sql, translations
+from segmentor.result import FORMAT, Quality, RunResult, from_json, to_json
+from segmentor.segments import find_segments, segments_json, segments_sql, translations
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.staging import staged_folder
 from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
-from segmentor.trials import Tried, gather_sizes, run_trials
+from segmentor.trials import gather_sizes, run_trials
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -65,7 +65,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         splits = declared_splits(config, columns)
         make_label_sources(engine, config, columns, splits)
         tried = run_trials(engine, config, columns, splits, observed_until=cycle.observed_until, progress=progress)
-        branches = _strongest(tried)
+        branches = tried.branches
         segments = find_segments(engine, branches)
         rules = None
         if config.cross_sell is not None:
@@ -84,6 +84,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             segments=segments,
             rules=rules,
             min_cell=config.privacy.min_cell,
+            tree=tried.nodes,
             versions={name: version(name) for name in PACKAGES},
         )
         progress("report")
@@ -191,23 +192,6 @@ def quality_json(quality: Quality) -> str:
     """``quality.json``: what was read, kept, filtered and quarantined of each input, and what the cycles were made of."""
     content = {"format": FORMAT, **asdict(quality)}
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def _strongest(tried: Tried) -> tuple[Branch, ...]:
-    """The separating split with the smallest adjusted p (ties by p, then by name), merged groups before the finer ones."""
-    separating = [
-        (trial, split) for trial, split in zip(tried.trials, tried.splits, strict=True) if trial.verdict == "separates"
-    ]
-    merged = {split.merged_from for _, split in separating}
-    ranked = sorted(
-        (
-            (trial.p_adjusted, trial.test.p_value, split.name, trial, split)
-            for trial, split in separating
-            if split.name not in merged and trial.p_adjusted is not None and trial.test is not None
-        ),
-        key=lambda one: one[:3],
-    )
-    return tuple(Branch(EVERYBODY, split, trial, split.time_zero) for *_, trial, split in ranked[:1])
 
 
 class _Log:

@@ -62,11 +62,42 @@ def half_of(engine: Engine, config: ExperimentConfig, whole: Population, *, seed
         half: 0 discovery, 1 confirmation.
     """
     suffix = f"{whole.suffix}_{seed_no}_{'dc'[half]}"
+    return _part_of(engine, config, whole, suffix, f"e.half_{seed_no} = {half}")
+
+
+def node_of(
+    engine: Engine, config: ExperimentConfig, whole: Population, *, number: int, members: np.ndarray, half: int
+) -> Population:
+    """The same for the customers of a node of the tree who are in one half under the config's seed.
+
+    Args:
+        engine: Holds the tables of the whole.
+        config: The experiment.
+        whole: The population of all customers.
+        number: Of the node.
+        members: Who is in it by ``customer_no``, of both halves, bool.
+        half: 0 discovery, 1 confirmation.
+    """
+    engine.put(f"node_{number}", {"customer_no": np.flatnonzero(members).astype(np.int32)})
+    suffix = f"{whole.suffix}_n{number}_{'dc'[half]}"
+    inside = f"e.half_0 = {half} and e.customer_no in (select customer_no from node_{number})"
+    return _part_of(engine, config, whole, suffix, inside)
+
+
+def later(one: TimeZero, other: TimeZero) -> TimeZero:
+    """When both of two labels are known."""
+    if one.until is None and other.until is None:
+        return TimeZero(purchases=max(one.purchases, other.purchases))
+    return TimeZero(until=max(zero.until for zero in (one, other) if zero.until is not None))
+
+
+def _part_of(engine: Engine, config: ExperimentConfig, whole: Population, suffix: str, inside: str) -> Population:
+    """Some of the customers of a population, by a condition on ``everyone`` as ``e``."""
     dated = ("waits", "begun", "begun_members") if whole.until is not None else ()
     for table in ("gaps", "members", *dated):
         engine.execute(
             f"create or replace view {table}_{suffix} as select t.* from {table}_{whole.suffix} t\n"
-            f"join everyone e using (customer_no) where e.half_{seed_no} = {half}"
+            f"join everyone e using (customer_no) where {inside}"
         )
     return _scored(engine, config, suffix, whole.until)
 

@@ -1,33 +1,45 @@
-"""Splits and cycles -> trials: declared splits once on all customers, found ones in the half that did not suggest them."""
+"""Splits and attributes -> trials and a tree: declared splits once on all customers, found ones in the half that did not suggest them."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from segmentor.beside import Beside, Surroundings
-from segmentor.cycles import OTHER_SEEDS, Columns, TimeZero, day_number, seeds
-from segmentor.discovery import Suggestion, check_numbers, suggest
+from segmentor.beside import Surroundings
+from segmentor.confirmation import Confirmed, Suggested, confirm, holm_of, judge_rest
+from segmentor.cycles import Columns, TimeZero, day_number
+from segmentor.discovery import (
+    Candidate,
+    check_numbers,
+    declared_codes,
+    declared_numbers,
+    suggest,
+    suggest_merged,
+    tenths,
+    without_aliases,
+)
 from segmentor.evidence import Evidence, gather
 from segmentor.habits import adjust_habits
-from segmentor.labelling import Labelled, label_customers
-from segmentor.populations import Population, half_of, prepare_population
-from segmentor.result import EVERYBODY, GroupEffect, LedgerEntry, SeedVerdict, Trial
-from segmentor.splits import Split
-from segmentor.statistics.multiplicity import holm
-from segmentor.verdicts import judge_declared, judge_found
+from segmentor.labelling import MembersInMemory, label_customers
+from segmentor.ledger import Tested, ledger_entries
+from segmentor.other_halves import under_other_halves
+from segmentor.pruning import prune
+from segmentor.result import GroupEffect, LedgerEntry, TreeNode, Trial
+from segmentor.segments import Branch
+from segmentor.splits import Attribute, Split
+from segmentor.tree import ROOT, Grown, Populations, grow
+from segmentor.verdicts import judge_declared
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
 
-
-Test = tuple[str, float | None, float | None]
-"""Name of a split, p of its test, and the adjusted p."""
+NO_THRESHOLD = (
+    "no threshold",
+    "no value leaves a tenth of the customers on both sides; name the groups with conditions",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +47,16 @@ class Tried:
     """What was tried.
 
     Attributes:
-        trials: In the order of the config, merged groups after the split that they are of.
-        splits: What each trial was about, in the same order, as it was tried.
+        trials: Declared splits in the order of the config, merged groups after the split that they are of, then found ones, then those
+            below the root.
+        branches: The nodes of the tree whose splits hold.
+        nodes: All nodes that discovery grew.
         ledger: Every test with its place in the correction for many.
     """
 
     trials: tuple[Trial, ...]
-    splits: tuple[Split, ...]
+    branches: tuple[Branch, ...]
+    nodes: tuple[TreeNode, ...]
     ledger: tuple[LedgerEntry, ...]
 
 
@@ -51,66 +66,56 @@ def run_trials(
     columns: Columns,
     splits: Sequence[Split],
     *,
+    attributes: Sequence[Attribute] = (),
     observed_until: str,
     progress: Callable[[str], None],
 ) -> Tried:
     """Tries every split: declared ones Holm-adjusted over those that can be tested, found ones screened and confirmed.
 
-    Found are the thresholds that the data choose, and the groups of a significant split of three or more that cannot be told
-    apart, taken together.
+    Found are what the attributes suggest, the thresholds that the data choose, the groups of a significant split of three or more that
+    cannot be told apart, taken together, and every split below the root of the tree.
 
     Args:
         engine: Holds the tables of ``cycles`` and of the splits' label sources.
         config: The experiment.
         columns: Columns of the shop's tables.
-        splits: What to try.
+        splits: The declared splits.
+        attributes: What else splits may be made of.
         observed_until: Last day of observation, ISO.
         progress: Told what is being done.
     """
-    populations = _Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
+    populations = Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
     around = Surroundings.of(engine, config, columns, observed_until=populations.observed_until, progress=progress)
-    trials: dict[str, Trial] = {}
-    declared: list[tuple[Split, Evidence]] = []
-    beside: dict[str, Beside] = {}
-    for split in splits:
-        if not split.to_cut:
-            progress(f"trial of {split.name}")
-            population = populations.whole(split.time_zero)
-            evidence = gather(engine, config, split, population)
-            declared.append((split, evidence))
-            beside[split.name] = around.look(evidence, population)
-    adjusted = _holm([evidence.p_value for _, evidence in declared])
-    for (split, evidence), p in zip(declared, adjusted, strict=True):
-        trials[split.name] = beside[split.name].added_to(judge_declared(evidence, config, p_adjusted=p))
-
-    significant = {
-        split.name
-        for (split, _), p in zip(declared, adjusted, strict=True)
-        if p is not None and p <= config.trial.level
-    }
-    several = [split for split, evidence in declared if split.name in significant and len(evidence.groups) > 2]
-    cuts: list[Split] = []
-    for split in splits:
-        if split.to_cut:
-            obstacle = split.untestable or check_numbers(engine, config, split, populations.whole(split.time_zero))
-            if obstacle is None:
-                cuts.append(split)
-            else:
-                trials[split.name] = judge_declared(Evidence(split, obstacle=obstacle), config, p_adjusted=None)
-    found = _try_found(populations, around, [*cuts, *several])
-    tried = dict(zip([split.name for split in splits], splits, strict=True))
-    for one in found:
-        trials[one.split.name] = one.trial
-        tried[one.split.name] = one.split
-    order = [
-        name
-        for split in splits
-        for name in (split.name, *(one.split.name for one in found if one.split.merged_from == split.name))
-    ]
+    declared = _try_declared(populations, around, [split for split in splits if not split.to_cut])
+    cuts, uncut = _numbers_to_cut(populations, [split for split in splits if split.to_cut])
+    known = _known_groups(populations, declared)
+    attributes, circular = _not_circular(populations, attributes)
+    found, aliases = without_aliases(known, attributes)
+    declared = [replace(one, trial=replace(one.trial, aliases=aliases.get(one.split.name, ()))) for one in declared]
+    separating = {one.split.name for one in declared if one.trial.verdict == "separates"}
+    searched = [*cuts, *found]
+    grown = grow(
+        populations,
+        [*known, *searched],
+        at_root=[*(one for one in known if one.name in separating), *searched],
+        sure=separating,
+        progress=progress,
+    )
+    several = [one.split for one in declared if one.is_significant(config) and len(one.evidence.groups) > 2]
+    suggested = _suggested(populations, grown, several, cuts)
+    confirmed = confirm(populations, suggested, around=around)
+    confirmed = under_other_halves(populations, confirmed, searched, several, progress=progress)
+    screened = [one for one in grown[ROOT].screened if one.attribute.source != "declared" or one.attribute in cuts]
+    told = {one.suggested.suggestion.split.name for one in confirmed if one.suggested.node.number == ROOT}
+    rest = [one for one in screened if one.split.name not in told]
+    judged = judge_rest(populations, rest, grown[ROOT].node, progress=progress)
+    uncut |= _without_threshold(config, cuts, told)
+    pruned = prune(populations, grown, {one.split.name: one.trial for one in declared}, confirmed)
     return Tried(
-        trials=adjust_habits([trials[name] for name in order]),
-        splits=tuple(tried[name] for name in order),
-        ledger=(*_declared_entries(declared, adjusted, config), *_found_entries(found, config)),
+        trials=adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular]),
+        branches=pruned.branches,
+        nodes=pruned.nodes,
+        ledger=tuple(_ledger(config, declared, grown, screened, confirmed, uncut=uncut)),
     )
 
 
@@ -123,7 +128,7 @@ def gather_sizes(
     progress: Callable[[str], None],
 ) -> Iterator[tuple[Split, tuple[GroupEffect, ...], tuple[str, str] | None]]:
     """The splits' groups with their sizes, and what stands in the way of a test before any is made."""
-    populations = _Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
+    populations = Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
     for split in splits:
         progress(f"groups of {split.name}")
         if split.to_cut:
@@ -135,196 +140,177 @@ def gather_sizes(
 
 
 @dataclass(frozen=True, slots=True)
-class _Populations:
-    """The populations of all time zeros, each prepared once."""
-
-    engine: Engine
-    config: ExperimentConfig
-    observed_until: int
-    made: dict[tuple[TimeZero, int | None, int], Population] = field(default_factory=dict)
-
-    def whole(self, zero: TimeZero) -> Population:
-        """All customers of a time zero."""
-        key = (zero, None, 0)
-        if key not in self.made:
-            self.made[key] = prepare_population(self.engine, self.config, zero, observed_until=self.observed_until)
-        return self.made[key]
-
-    def half(self, zero: TimeZero, seed_no: int, half: int) -> Population:
-        """One half of them under a seed of the halves."""
-        key = (zero, seed_no, half)
-        if key not in self.made:
-            self.made[key] = half_of(self.engine, self.config, self.whole(zero), seed_no=seed_no, half=half)
-        return self.made[key]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A split that was found, as it went through discovery and confirmation.
-
-    Attributes:
-        split: With the groups that discovery chose; as declared where it chose none.
-        trial: Its trial.
-        suggestion: What discovery said; ``None`` where it had nothing to suggest.
-        evidence: Of the confirmation half.
-        p_adjusted: Of the confirmation, Holm-adjusted over what was promoted; ``None`` where it was not.
-    """
+class _Declared:
+    """A declared split that was tested on all customers."""
 
     split: Split
+    evidence: Evidence
     trial: Trial
-    suggestion: Suggestion | None
-    evidence: Evidence
-    p_adjusted: float | None
+
+    def is_significant(self, config: ExperimentConfig) -> bool:
+        p = self.trial.p_adjusted
+        return p is not None and p <= config.trial.level
 
 
-@dataclass(frozen=True, slots=True)
-class _Confirmed:
-    """A suggestion with its groups in both halves, the evidence of the confirmation half, and what stands beside."""
-
-    suggestion: Suggestion
-    sizes: Labelled
-    evidence: Evidence
-    beside: Beside
-
-
-def _try_found(populations: _Populations, around: Surroundings, splits: Sequence[Split]) -> list[_Found]:
-    """Found splits under the config's seed of the halves, with what stands beside them and their verdicts under other seeds."""
-    if not splits:
-        return []
-    progress = around.progress
-    progress(f"search for {len(splits)} split{'s' * (len(splits) > 1)} in the discovery half")
-    found = _search_and_confirm(populations, splits, seed_no=0, around=around)
-    # A lucky draw of the halves is what the others are to show.
-    again_for = [
-        split
-        for split in splits
-        if any(
-            one.trial.verdict == "separates" and split.name in (one.split.name, one.split.merged_from) for one in found
-        )
-    ]
-    if not again_for:
-        return found
-    others: list[dict[str, Trial]] = []
-    for seed_no in range(1, OTHER_SEEDS + 1):
-        progress(f"the same under other halves, {seed_no} of {OTHER_SEEDS}")
-        again = _search_and_confirm(populations, again_for, seed_no=seed_no)
-        others.append({one.split.name: one.trial for one in again})
-    other_seeds = seeds(populations.config)[1:]
+def _try_declared(populations: Populations, around: Surroundings, splits: Sequence[Split]) -> list[_Declared]:
+    engine, config = populations.engine, populations.config
+    gathered = []
+    for split in splits:
+        around.progress(f"trial of {split.name}")
+        population = populations.whole(split.time_zero)
+        evidence = gather(engine, config, split, population)
+        gathered.append((split, evidence, around.look(evidence, population)))
+    adjusted = holm_of([evidence.p_value for _, evidence, _ in gathered])
     return [
-        replace(
-            one,
-            trial=replace(
-                one.trial,
-                other_seeds=tuple(
-                    SeedVerdict(seed, trials[one.split.name].verdict if one.split.name in trials else "inconclusive")
-                    for seed, trials in zip(other_seeds, others, strict=True)
-                ),
-            ),
-        )
-        if one.trial.verdict == "separates"
-        else one
-        for one in found
+        _Declared(split, evidence, beside.added_to(judge_declared(evidence, config, p_adjusted=p)))
+        for (split, evidence, beside), p in zip(gathered, adjusted, strict=True)
     ]
 
 
-def _search_and_confirm(
-    populations: _Populations, splits: Sequence[Split], *, seed_no: int, around: Surroundings | None = None
-) -> list[_Found]:
-    """Discovery suggests, confirmation tests once what was promoted; merged groups that were not suggested are left out.
+def _numbers_to_cut(populations: Populations, splits: Sequence[Split]) -> tuple[list[Attribute], dict[str, Trial]]:
+    """Declared splits whose threshold is to be found, and the trials of those that cannot be cut."""
+    engine, config = populations.engine, populations.config
+    numbers: list[Attribute] = []
+    uncut: dict[str, Trial] = {}
+    for split in splits:
+        obstacle = split.untestable or check_numbers(engine, config, split, populations.whole(split.time_zero))
+        if obstacle is None:
+            numbers.append(declared_numbers(engine, config, split))
+        else:
+            uncut[split.name] = judge_declared(Evidence(split, obstacle=obstacle), config, p_adjusted=None)
+    return numbers, uncut
+
+
+def _without_threshold(config: ExperimentConfig, cuts: Sequence[Attribute], told: Collection[str]) -> dict[str, Trial]:
+    """The trials of numbers of which no threshold could be tried."""
+    return {
+        one.name: judge_declared(Evidence(one.splits[0], obstacle=NO_THRESHOLD), config, p_adjusted=None)
+        for one in cuts
+        if one.name not in told
+    }
+
+
+def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> tuple[list[Attribute], list[Trial]]:
+    """The attributes without those that are made of the purchases after time zero, of which a trial says so."""
+    engine, config = populations.engine, populations.config
+    kept: list[Attribute] = []
+    circular: list[Trial] = []
+    members: dict[TimeZero, MembersInMemory] = {}
+    for one in attributes:
+        split, zero = one.splits[0], one.time_zero
+        if split.is_of_a_snapshot:
+            whole = populations.whole(zero)
+            if zero not in members:
+                members[zero] = MembersInMemory.fetch(engine, whole)
+            codes = tenths(one.numbers) if one.numbers is not None else one.codes
+            assert codes is not None
+            labelled = members[zero].label(config, split, whole, codes)
+            if labelled.obstacle is not None and labelled.obstacle[0] == "circular":
+                evidence = Evidence(split, groups=labelled.groups, obstacle=labelled.obstacle)
+                trial = judge_declared(evidence, config, p_adjusted=None)
+                circular.append(replace(trial, source=one.source, attribute=one.name))
+                continue
+        kept.append(one)
+    return kept, circular
+
+
+def _known_groups(populations: Populations, declared: Sequence[_Declared]) -> list[Attribute]:
+    """Groups of the declared splits that could be tested, which compete in the tree."""
+    engine, config = populations.engine, populations.config
+    return [
+        declared_codes(engine, config, one.split, [group.name for group in one.evidence.groups])
+        for one in declared
+        if one.evidence.test is not None
+    ]
+
+
+def _suggested(
+    populations: Populations, grown: Sequence[Grown], several: Sequence[Split], cuts: Sequence[Attribute]
+) -> list[Suggested]:
+    """What goes to confirmation: what passed at the root, groups taken together, what the tree applied below; and what was to be cut."""
+    engine, config = populations.engine, populations.config
+    root, chosen = grown[ROOT], grown[ROOT].suggestion
+    found: list[Suggested] = []
+    for one in root.screened:
+        asked, promoted = one.attribute in cuts, one.p_adjusted <= config.trial.level
+        if (asked or one.attribute.source != "declared") and (asked or promoted):
+            population = populations.half(one.attribute.time_zero, 0, 0)
+            suggestion = suggest(
+                engine, config, one, population, promoted=promoted, describe=asked or one is root.choice
+            )
+            found.append(Suggested(suggestion, one.attribute, root.node, one.codes, asked or one is root.choice))
+    if chosen is not None and root.choice is not None and chosen.split.merged_from is not None:
+        found.append(Suggested(chosen, root.choice.attribute, root.node, root.codes, closely=True))
+    told = {one.suggestion.split.name for one in found}
+    for split in several:
+        merged = suggest_merged(engine, config, split, populations.half(split.time_zero, 0, 0))
+        if merged is not None and merged.split.name not in told:
+            found.append(Suggested(merged, None, root.node, None, closely=True))
+    found.extend(
+        Suggested(one.suggestion, one.choice.attribute, one.node, one.codes, closely=True)
+        for one in grown[ROOT + 1 :]
+        if one.suggestion is not None and one.choice is not None
+    )
+    return found
+
+
+def _in_order(
+    splits: Sequence[Split],
+    declared: Sequence[_Declared],
+    confirmed: Sequence[Confirmed],
+    rest: Sequence[Trial],
+    uncut: Mapping[str, Trial],
+) -> list[Trial]:
+    """Declared splits in the order of the config, groups taken together after the split that they are of, then found ones, then those below."""
+    at_root = [one.trial for one in confirmed if one.suggested.node.number == ROOT]
+    tested = {trial.split: trial for trial in (*(one.trial for one in declared), *uncut.values(), *rest, *at_root)}
+    merged: dict[str, list[Trial]] = {}
+    for trial in at_root:
+        if trial.merged_from is not None:
+            merged.setdefault(trial.merged_from, []).append(trial)
+    names = [split.name for split in splits]
+    names += [trial.split for trial in (*at_root, *rest) if trial.merged_from is None and trial.split not in names]
+    ordered = [trial for name in names for trial in (tested[name], *merged.get(name, ()))]
+    return [*ordered, *(one.trial for one in confirmed if one.suggested.node.number != ROOT)]
+
+
+def _ledger(
+    config: ExperimentConfig,
+    declared: Sequence[_Declared],
+    grown: Sequence[Grown],
+    screened: Sequence[Candidate],
+    confirmed: Sequence[Confirmed],
+    *,
+    uncut: Collection[str],
+) -> Iterator[LedgerEntry]:
+    """Every test, by stage.
 
     Args:
-        populations: Of all time zeros.
-        splits: To cut or to merge.
-        seed_no: Number of the seed of the halves.
-        around: Looks beside the verdicts too, where given.
+        config: The experiment.
+        declared: Tested on all customers.
+        grown: The nodes of the tree.
+        screened: What was screened at the root, without the declared splits that compete there.
+        confirmed: What went to confirmation.
+        uncut: Names of declared numbers that could not be cut.
     """
-    engine, config = populations.engine, populations.config
-    discovery = [(split, populations.half(split.time_zero, seed_no, 0)) for split in splits]
-    confirmed: list[_Confirmed] = []
-    for suggestion in suggest(engine, config, discovery, describe=seed_no == 0):
-        if suggestion is not None:
-            chosen = suggestion.split
-            sizes = label_customers(engine, config, chosen, populations.whole(chosen.time_zero))
-            confirmation = populations.half(chosen.time_zero, seed_no, 1)
-            evidence = gather(engine, config, chosen, confirmation, halves=False)
-            beside = Beside() if around is None else around.look(evidence, confirmation)
-            confirmed.append(_Confirmed(suggestion, sizes, evidence, beside))
-    adjusted = _holm([one.evidence.p_value if one.suggestion.promoted else None for one in confirmed])
-    found = {
-        one.suggestion.split.merged_from or one.suggestion.split.name: _Found(
-            split=one.suggestion.split,
-            trial=one.beside.added_to(
-                judge_found(one.evidence, config, suggestion=one.suggestion, sizes=one.sizes, p_adjusted=p)
-            ),
-            suggestion=one.suggestion,
-            evidence=one.evidence,
-            p_adjusted=p,
-        )
-        for one, p in zip(confirmed, adjusted, strict=True)
-    }
-    return [
-        found[split.name] if split.name in found else _without_threshold(split, config)
-        for split in splits
-        if split.name in found or split.to_cut
-    ]
-
-
-def _without_threshold(split: Split, config: ExperimentConfig) -> _Found:
-    """A number that cannot be cut."""
-    mend = "no value leaves a tenth of the customers on both sides; name the groups with conditions"
-    evidence = Evidence(split, obstacle=("no threshold", mend))
-    trial = judge_declared(evidence, config, p_adjusted=None)
-    return _Found(split=split, trial=trial, suggestion=None, evidence=evidence, p_adjusted=None)
-
-
-def _holm(p_values: Sequence[float | None]) -> list[float | None]:
-    """Holm-adjusted over those that were tested."""
-    tested = [number for number, p in enumerate(p_values) if p is not None]
-    adjusted = holm(np.array([p_values[number] for number in tested], dtype=np.float64)).tolist()
-    over = dict(zip(tested, adjusted, strict=True))
-    return [over.get(number) for number in range(len(p_values))]
-
-
-def _declared_entries(
-    declared: Sequence[tuple[Split, Evidence]], adjusted: Sequence[float | None], config: ExperimentConfig
-) -> list[LedgerEntry]:
-    tests = [(split.name, evidence.p_value, p) for (split, evidence), p in zip(declared, adjusted, strict=True)]
-    return _entries(tests, "declared", "Holm", outcomes=("significant", "not significant"), level=config.trial.level)
-
-
-def _found_entries(found: Sequence[_Found], config: ExperimentConfig) -> list[LedgerEntry]:
-    screening = {"min_p": "min-P", "benjamini_yekutieli": "Benjamini-Yekutieli"}[config.trial.advanced.screening]
     level = config.trial.level
-    screened: list[Test] = []
-    merged: list[Test] = []
-    confirmed: list[Test] = []
-    for one in found:
-        if one.suggestion is None:
-            screened.append((one.split.name, None, None))
-            continue
-        tests = screened if one.split.merged_from is None else merged
-        tests.append((one.split.name, one.suggestion.p_value, one.suggestion.p_adjusted))
-        if one.suggestion.promoted:
-            confirmed.append((one.split.name, one.evidence.p_value, one.p_adjusted))
-    ahead = ("promoted", "not promoted")
-    return [
-        *_entries(screened, "discovery", screening, outcomes=ahead, level=level),
-        *(entry for test in merged for entry in _entries([test], "discovery", "none", outcomes=ahead, level=level)),
-        *_entries(confirmed, "confirmation", "Holm", outcomes=("significant", "not significant"), level=level),
+    screening = {"min_p": "min-P", "benjamini_yekutieli": "Benjamini-Yekutieli"}[config.trial.advanced.screening]
+    tests = [Tested(one.split.name, one.evidence.p_value, one.trial.p_adjusted) for one in declared]
+    yield from ledger_entries(tests, "declared", "Holm", level=level)
+    for one in grown:
+        own = screened if one.node.number == ROOT else one.screened
+        tests = [Tested(each.split.name, each.p_value, each.p_adjusted, one.node.segment) for each in own]
+        if one.node.number == ROOT:
+            tests += [Tested(name, None, None) for name in uncut]
+        yield from ledger_entries(tests, "discovery", screening, level=level)
+    for each in confirmed:
+        suggestion = each.suggested.suggestion
+        if suggestion.split.merged_from is not None:
+            merged = Tested(suggestion.split.name, suggestion.p_value, suggestion.p_adjusted, each.trial.segment)
+            yield from ledger_entries([merged], "discovery", "none", level=level)
+    tests = [
+        Tested(each.trial.split, each.p_value, each.p_adjusted, each.trial.segment)
+        for each in confirmed
+        if each.suggested.suggestion.promoted
     ]
-
-
-def _entries(
-    tests: Sequence[Test], stage: str, correction: str, *, outcomes: tuple[str, str], level: float
-) -> list[LedgerEntry]:
-    """The tests of one stage, the smallest p first, then what could not be tested."""
-    tested = sorted(((p, name, adjusted) for name, p, adjusted in tests if p is not None and adjusted is not None))
-    entries = [
-        LedgerEntry(EVERYBODY, name, stage, correction, p, place, len(tested), adjusted, outcomes[adjusted > level])
-        for place, (p, name, adjusted) in enumerate(tested, start=1)
-    ]
-    untested = [name for name, p, adjusted in tests if p is None or adjusted is None]
-    return entries + [
-        LedgerEntry(EVERYBODY, name, stage, correction, None, None, len(tested), None, "not tested")
-        for name in untested
-    ]
+    yield from ledger_entries(tests, "confirmation", "Holm", level=level)

@@ -47,7 +47,15 @@ def judge_declared(evidence: Evidence, config: ExperimentConfig, *, p_adjusted: 
     verdicts = [_verdict(evidence.groups, effects, config, p_adjusted, same_direction=same) for same in agree or [True]]
     verdict, reasons = verdicts[0]
     others = [verdict for verdict, _ in verdicts[1:]] or [verdict] * OTHER_SEEDS
-    trial = _judged(evidence, effects, config, (verdict, reasons), carrying=carrying, p_adjusted=p_adjusted)
+    trial = _judged(
+        evidence,
+        effects,
+        config,
+        (verdict, reasons),
+        carrying=carrying,
+        p_value=evidence.test.p_value,
+        p_adjusted=p_adjusted,
+    )
     return replace(
         trial,
         same_direction=agree[0] if agree else None,
@@ -72,18 +80,11 @@ def judge_found(
         sizes: Its groups in both halves.
         p_adjusted: p of the confirmation, adjusted over all that was promoted; ``None`` where it was not.
     """
+    evidence = _of_both_halves(evidence, sizes)
     effects = evidence.effects
-    both = {group.name: group for group in sizes.groups}
-    evidence = replace(
-        evidence,
-        groups=_with_sizes(evidence.groups, both),
-        not_known=sizes.not_known,
-        no_follow_up=sizes.no_follow_up,
-    )
     if evidence.test is None or effects is None:
         trial = _untestable(evidence)
     else:
-        effects = replace(effects, groups=_with_sizes(effects.groups, both))
         carrying = carrying_pair(effects, config)
         same = _points_alike(effects, suggestion.effects, carrying)
         verdict = _verdict(
@@ -92,9 +93,43 @@ def judge_found(
         if p_adjusted is None and verdict[0] == "inconclusive":
             verdict = ("inconclusive", ("not promoted", *verdict[1][1:]))
         trial = replace(
-            _judged(evidence, effects, config, verdict, carrying=carrying, p_adjusted=p_adjusted), same_direction=same
+            _judged(
+                evidence,
+                effects,
+                config,
+                verdict,
+                carrying=carrying,
+                p_value=evidence.test.p_value,
+                p_adjusted=p_adjusted,
+            ),
+            same_direction=same,
         )
     return replace(trial, p_discovery_adjusted=suggestion.p_adjusted, cutpoint=suggestion.cutpoint)
+
+
+def judge_screened(
+    evidence: Evidence, config: ExperimentConfig, *, sizes: Labelled, p_value: float, p_adjusted: float
+) -> Trial:
+    """The trial of a split that discovery did not promote: its intervals in the confirmation half may still show that it does not matter.
+
+    Args:
+        evidence: Of the confirmation half, without a test.
+        config: Holds the margins and the smallest group.
+        sizes: Its groups in both halves.
+        p_value: Of its screening, before adjustment.
+        p_adjusted: Of its screening.
+    """
+    evidence = _of_both_halves(evidence, sizes)
+    effects = evidence.effects
+    if effects is None:
+        trial = _untestable(evidence)
+    else:
+        verdict, reasons = _verdict(evidence.groups, effects, config, 1.0, same_direction=True)
+        if verdict == "inconclusive":
+            reasons = ("not promoted", *reasons[1:])
+        carrying = carrying_pair(effects, config)
+        trial = _judged(evidence, effects, config, (verdict, reasons), carrying=carrying, p_value=p_value)
+    return replace(trial, p_discovery_adjusted=p_adjusted)
 
 
 def carrying_pair(effects: Effects, config: ExperimentConfig) -> tuple[int, int]:
@@ -122,6 +157,36 @@ def weighed_against_deals(trial: Trial) -> Trial:
     if trial.verdict != "separates" or dealt is None or not dealt.as_strong or 2 * dealt.significant <= dealt.deals:
         return trial
     reason = "labels dealt at random separate as much"
+    sentence = trial.sentence.replace(REALLY_DIFFER, f"Not decided ({reason})", 1)
+    return replace(trial, verdict="inconclusive", reasons=(reason, *trial.reasons), sentence=sentence)
+
+
+def _of_both_halves(evidence: Evidence, sizes: Labelled) -> Evidence:
+    """The evidence of one half with the sizes of both."""
+    both = {group.name: group for group in sizes.groups}
+    effects = evidence.effects
+    return replace(
+        evidence,
+        groups=_with_sizes(evidence.groups, both),
+        not_known=sizes.not_known,
+        no_follow_up=sizes.no_follow_up,
+        effects=effects and replace(effects, groups=_with_sizes(effects.groups, both)),
+    )
+
+
+def called_an_echo(trial: Trial, p_value: float, *, level: float) -> Trial:
+    """The trial of a split of timing or amount, undecided where nothing of it is left among customers of like past.
+
+    Args:
+        trial: The trial.
+        p_value: Of the same test within strata of past frequency and recency.
+        level: Of the test.
+    """
+    cluster = trial.cluster and replace(trial.cluster, echo_p_value=p_value)
+    trial = replace(trial, cluster=cluster)
+    if trial.verdict != "separates" or p_value <= level:
+        return trial
+    reason = "echo of past frequency"
     sentence = trial.sentence.replace(REALLY_DIFFER, f"Not decided ({reason})", 1)
     return replace(trial, verdict="inconclusive", reasons=(reason, *trial.reasons), sentence=sentence)
 
@@ -175,13 +240,12 @@ def _judged(
     verdict: tuple[Verdict, tuple[str, ...]],
     *,
     carrying: tuple[int, int],
-    p_adjusted: float | None,
+    p_value: float,
+    p_adjusted: float | None = None,
 ) -> Trial:
     """The trial with its verdict, in numbers and words."""
-    assert evidence.test is not None
     name, reasons = verdict
     customers = sum(group.customers for group in evidence.groups)
-    p_value = evidence.test.p_value
     needed = (
         _customers_needed(p_value, max(p_adjusted or p_value, p_value), effects, config, customers)
         if name == "inconclusive"

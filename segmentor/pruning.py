@@ -1,0 +1,90 @@
+"""The tree that discovery grew and what confirmation said of it -> the tree that stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from segmentor.confirmation import Confirmed
+from segmentor.result import TreeNode, Trial
+from segmentor.segments import Branch
+from segmentor.tree import ROOT, Grown, Populations
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The tree that stands.
+
+    Attributes:
+        branches: The nodes whose splits hold.
+        nodes: All nodes, those that were cut off with why.
+    """
+
+    branches: tuple[Branch, ...]
+    nodes: tuple[TreeNode, ...]
+
+
+def prune(
+    populations: Populations,
+    grown: Sequence[Grown],
+    declared: Mapping[str, Trial],
+    confirmed: Sequence[Confirmed],
+) -> Pruned:
+    """Cuts off what failed in confirmation, and all below it.
+
+    Args:
+        populations: Of all time zeros.
+        grown: The nodes, each before those below it.
+        declared: Trials of the declared splits, by name.
+        confirmed: What went to confirmation.
+    """
+    tested = {(one.suggested.node.number, one.trial.split): one.trial for one in confirmed}
+    branches: dict[int, Branch] = {}
+    nodes: list[TreeNode] = []
+    intact: set[int] = set()
+    for one in grown:
+        node = one.node
+        above = node.parent is None or node.parent in intact
+        if one.suggestion is None:
+            if above:
+                nodes.append(_node(grown, one, ended=one.ended))
+            continue
+        split = one.suggestion.split
+        trial = tested.get((node.number, split.name)) or declared[split.name]
+        stands = above and trial.verdict == "separates"
+        if stands:
+            intact.add(node.number)
+        elif node.number == ROOT and split.merged_from is not None and split.merged_from in declared:
+            # The groups as they were declared separate; only taken together they do not. They stand, and nothing below them.
+            trial, stands = declared[split.merged_from], True
+            assert one.choice is not None
+            split = one.choice.split
+        if stands:
+            filled = tuple(group for group in trial.groups if group.customers)
+            zero = populations.zero_at(node, split.time_zero)
+            branches[node.number] = Branch(node.segment, split, replace(trial, groups=filled), zero)
+        ended = None if stands else "not confirmed" if above else "above was not confirmed"
+        nodes.append(_node(grown, one, trial, ended=ended))
+    return Pruned(tuple(branches.values()), tuple(nodes))
+
+
+def _node(grown: Sequence[Grown], one: Grown, trial: Trial | None = None, *, ended: str | None) -> TreeNode:
+    node = one.node
+    plain = TreeNode(
+        segment=node.segment,
+        parent=None if node.parent is None else grown[node.parent].node.segment,
+        customers=int(node.inside.sum()),
+        tried=one.tried,
+        ended=ended,
+        chosen_again=one.chosen_again,
+    )
+    if trial is None:
+        return plain
+    return replace(
+        plain,
+        split=trial.split,
+        groups=tuple(group.name for group in trial.groups if group.customers),
+        p_discovery_adjusted=trial.p_discovery_adjusted,
+        p_adjusted=trial.p_adjusted,
+        held=ended is None,
+    )

@@ -82,9 +82,9 @@ def interval_mark(interval: Interval | None, *, extent: tuple[float, float], rat
 
 def share_bar(share: float) -> str:
     """A share as a small bar beside its number."""
-    drawing = ElementTree.Element("svg", {"class": "bar", "viewBox": "0 0 100 4", "aria-hidden": "true"})
+    drawing = ElementTree.Element("svg", {"class": "bar", "viewBox": "0 0 100 2", "aria-hidden": "true"})
     for kind, length in (("room", 100.0), ("filled", 100 * min(max(share, 0.0), 1.0))):
-        ElementTree.SubElement(drawing, "path", {"class": kind, "d": f"M 0 0 H {round(length, 1):g} V 4 H 0 Z"})
+        ElementTree.SubElement(drawing, "path", {"class": kind, "d": f"M 0 0 H {round(length, 1):g} V 2 H 0 Z"})
     return ElementTree.tostring(drawing, encoding="unicode")
 
 

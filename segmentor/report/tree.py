@@ -304,11 +304,14 @@ def _facts(node: TreeNode, trial: Trial | None, result: RunResult) -> list[Marku
         )
         tested = escape("it was not tested in the other half")
         if node.p_adjusted is not None:
-            tested = Markup("in the other half {}{} (adjusted {})").format(
-                "it holds" if node.held else "it does not hold", _effect(trial), probability(node.p_adjusted, "p")
+            tested = Markup("{}{}{} (adjusted {})").format(
+                "" if node.p_discovery_adjusted is None else "in the other half ",
+                "it holds" if node.held else "it does not hold",
+                _effect(trial),
+                probability(node.p_adjusted, "p"),
             )
         said.append(Markup("{}; {}.").format(chosen, tested))
-    if node.ended is not None:
+    elif node.ended is not None:
         ended = escape(ENDED[node.ended]) if node.ended in ENDED else name(node.ended)
         said.append(Markup("It ends here: {}.").format(ended))
     if trial is not None and trial.crossover is not None and trial.crossover.customers >= result.min_cell:

@@ -40,6 +40,7 @@ from segmentor.result import (
     Interval,
     PairEffect,
     RunResult,
+    Search,
     Segment,
     SplitTest,
     Trial,
@@ -456,17 +457,20 @@ def _what_is_open(trials: Sequence[Trial], result: RunResult) -> Markup:
             )
         )
     if result.search is not None:
-        searched = result.search
-        sentences.append(
-            Markup("Of {} that the data suggested, {} went on to a confirming test and {} there.").format(
-                count(searched.tried, "candidate"),
-                count(searched.promoted),
-                "none separates"
-                if not searched.confirmed
-                else f"{count(searched.confirmed)} separate{'s' * (searched.confirmed == 1)}",
-            )
-        )
+        sentences.append(_searched(result.search))
     return Markup(" ").join(sentences)
+
+
+def _searched(search: Search) -> Markup:
+    tried = count(search.tried, "candidate")
+    if not search.promoted:
+        return Markup("None of {} that the data suggested stood out enough for a confirming test.").format(tried)
+    holds = "none separates"
+    if search.confirmed:
+        holds = f"{count(search.confirmed)} separate{'s' * (search.confirmed == 1)}"
+    return Markup("Of {} that the data suggested, {} had a confirming test, and {} there.").format(
+        tried, count(search.promoted), holds
+    )
 
 
 def _splits(trials: Sequence[Trial]) -> Markup:

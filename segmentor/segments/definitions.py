@@ -106,7 +106,8 @@ def segments_json(segments: Sequence[Segment], config: ExperimentConfig, branche
         ],
         "segments": [asdict(one) for one in segments],
     }
-    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    # Keys keep their order: of a split's groups the first that holds decides.
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
 
 
 def _segment(leaf: Leaf, trial: Trial, customers: int) -> Segment:

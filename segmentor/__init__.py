@@ -8,6 +8,7 @@ The map, in the order in which a run passes through it:
 - `cycles`: transactions become purchases, occasions and the gaps between them, with cohort and half of each customer.
 - `features`: numbers that say what a customer's purchases were like until a label is known.
 - `splits`: the splits of the config become SQL that gives each customer a group.
+- `clustering`: customers who are alike, found from their features and said as short rules.
 - `statistics`: pure functions on counts and sums: survival, score tests, intervals, multiplicity, association.
 - `populations`: gaps become customers' scores, before any label is seen.
 - `labelling`: a split's groups among the customers of a population, and whether they can be compared.

@@ -25,7 +25,7 @@ LAYERS = (
     {"engine.conditions"},
     {"config"},
     {"engine", "staging"},
-    {"intake", "cycles", "tables", "report", "cross_sell", "example", "synthetic"},
+    {"intake", "clustering", "cycles", "tables", "report", "cross_sell", "example", "synthetic"},
     {"populations", "attributes"},
     {"features"},
     {"splits"},

@@ -25,6 +25,9 @@ _STARTS = 4
 _FLOOR = 0.05
 """Least variance of a mixture's component, in mean variances of the points: customers with the very same features are no component."""
 
+_STEPS, _TOLERANCE = 50, 1e-2
+"""Most steps of a mixture, and the gain in log-likelihood per customer below which it stops."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
@@ -55,7 +58,7 @@ def fit_kmeans(points: FloatArray, clusters: int, seed: int) -> Fitted:
 def fit_mixture(points: FloatArray, clusters: int, seed: int) -> Fitted:
     """Most probable of as many normal laws as there are clusters, each with its own covariance."""
     floor = _FLOOR * float(points.var(axis=0).mean())
-    model = GaussianMixture(clusters, reg_covar=max(floor, 1e-9), random_state=seed)
+    model = GaussianMixture(clusters, reg_covar=max(floor, 1e-9), tol=_TOLERANCE, max_iter=_STEPS, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = model.fit_predict(points)

@@ -355,10 +355,12 @@ def _line_column(columns: Columns, name: str | None) -> str | None:
     """The quoted column of lines that a name or a role stands for; ``None`` where there is none, or one in two tables."""
     if not name:
         return None
-    try:
-        return columns.line_condition(quote(name), key="")
-    except ConfigError:
-        return None
+    roles = {**columns.roles.get("products", {}), **columns.roles["transactions"]}
+    meant = roles.get(name.lower(), name).lower()
+    found = [
+        column for table in (columns.transactions, columns.products) for column in table if column.lower() == meant
+    ]
+    return quote(found[0]) if len(found) == 1 else None
 
 
 def _column(name: str) -> str:

@@ -346,3 +346,10 @@ def test_every_feature_has_a_meaning_and_a_family(tmp_path: Path) -> None:
     money = find_feature(config, columns, "money", kind="until")
     assert money is not None
     assert money.feature.timing
+
+
+def test_the_readme_lists_every_feature() -> None:
+    """Names and meanings stand in the documentation as the package has them."""
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    missing = [one.name for one in FEATURES if f"| `{one.name}` | {one.meaning} | {one.unit} |" not in readme]
+    assert not missing

@@ -115,7 +115,8 @@ def without_twins(attributes: Iterable[Attribute]) -> tuple[tuple[Attribute, ...
     for twins in makers.values():
         (_, name, place, at), *others = sorted(twins)
         kept.setdefault(place, set()).add(at)
-        twin_of |= {other: name for _, _, other, _ in others}
+        for _, _, other, _ in others:
+            twin_of.setdefault(other, name)
         if others:
             aliases.setdefault(place, {})[name] = tuple(other for _, other, _, _ in others)
     found, left_out = [], []

@@ -36,6 +36,9 @@ OTHER, MISSING = "other", "missing"
 MIN_COVERED = 0.2
 """Share of the customers whose value must be one that stands for itself."""
 
+MAX_CALENDAR = 0.98
+"""Correlation of a number with the day above which it is a date in other words, such as the number of a week."""
+
 MAX_PAIRED = 6
 """Groups of an attribute that is paired with others."""
 
@@ -84,6 +87,7 @@ class _Profile:
         numbers: Rows whose value is a number.
         whole: Rows whose value is a whole number.
         times: Rows whose value is a date or time.
+        calendar: Correlation of its numbers with the day; ``None`` where there is none.
     """
 
     kind: str
@@ -93,6 +97,7 @@ class _Profile:
     numbers: int
     whole: int
     times: int
+    calendar: float | None
 
     def is_number(self, name: str) -> bool:
         """Whether the column of that name counts or measures something: all its values are numbers, more than two, and no key."""
@@ -248,7 +253,9 @@ class _Search:
         """Each listed name is a column that may be gone through, or a feature."""
         kind = self._asked.known.kind
         columns = {name.lower() for source in sources for name in source.columns}
-        names = (*columns, *feature_names(self._config, self._columns, kind))
+        keys = {column.lower() for column in self._keys()}
+        names = [name for name in self._columns.histories if name.lower() not in keys]
+        names += feature_names(self._config, self._columns, kind)
         problems = [
             f"{self._config.source}: splits.enumerated.columns: {name!r} is no column to go through and no feature; "
             f"{mend_choice(name, sorted(names))}"
@@ -281,7 +288,7 @@ class _Search:
                 "select column_name, data_type from duckdb_columns() where table_name = $1", [source.table]
             )
         )
-        parts = []
+        parts, day = [], "_known_since" if source.table == "_attributes" else "_day"
         for name in names:
             text = f"cast({quote(name)} as text)"
             number = f"try_cast({text} as double)"
@@ -290,15 +297,21 @@ class _Search:
                 f"count(case when {number} = floor({number}) then 1 end)",
                 f"count(try_cast({text} as timestamp))",
             ]
+            parts += [f"corr(case when isfinite({number}) then {number} end, {day})"]
         (row,) = self._engine.rows(f"select count(*), {', '.join(parts)} from {source.table}")
         return {
-            name: _Profile(_kind(types[name]), row[0], *row[1 + 5 * at : 6 + 5 * at]) for at, name in enumerate(names)
+            name: _Profile(_kind(types[name]), row[0], *row[1 + 6 * at : 7 + 6 * at]) for at, name in enumerate(names)
         }
 
     def _counts(self, name: str, profile: _Profile) -> bool:
         """Whether a number can be cut, and is no key."""
         if profile.different == profile.whole == profile.known and profile.known > MAX_PAIRS:
             self._left_out.append(LeftOut(name, f"is a key: {profile.different} different whole numbers"))
+            return False
+        if profile.calendar is not None and abs(profile.calendar) > MAX_CALENDAR:
+            self._left_out.append(
+                LeftOut(name, "follows the calendar: it says when somebody bought, which customers are compared within")
+            )
             return False
         return True
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from segmentor.errors import printable
-from segmentor.result import Interval, Quality, RunResult, Trial
+from segmentor.result import EVERYBODY, Interval, Quality, RunResult, TreeNode, Trial
 
 if TYPE_CHECKING:
     from segmentor.assignment import Assignment
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 20
 """Groups of a split that are listed."""
+
+MOST_VERDICTS = 30
+"""Rows of splits; more only where more were declared."""
 
 PLAIN_WIDTH = 160
 """Characters a line at most where there is no terminal to ask."""
@@ -94,18 +97,55 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, style
 
 
 def show_verdicts(result: RunResult) -> None:
-    """Print a row a trial, a line for what was found, merged or not decided, and how many segments and rules came of them."""
+    """Print a row a trial, a line for what was found, merged or not decided, the tree, and how many segments and rules came of it.
+
+    Of splits that the data suggested only those that separate have a row, up to ``MOST_VERDICTS`` rows in all.
+    """
     say(result.title)
     header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
-    show_table(
-        header, [_verdict_row(trial) for trial in result.trials], styles=[_STYLES[t.verdict] for t in result.trials]
+    declared = sum(trial.source == "declared" for trial in result.trials)
+    found = sorted(
+        (trial for trial in result.trials if trial.source != "declared" and trial.verdict == "separates"), key=_sureness
     )
-    for trial in result.trials:
+    kept = {id(trial) for trial in found[: max(MOST_VERDICTS - declared, 0)]}
+    trials = [trial for trial in result.trials if trial.source == "declared" or id(trial) in kept]
+    show_table(header, [_verdict_row(trial) for trial in trials], styles=[_STYLES[trial.verdict] for trial in trials])
+    if len(trials) < len(result.trials):
+        say(f"\N{HORIZONTAL ELLIPSIS} and {len(result.trials) - len(trials):,} more: see trials.csv")
+    for trial in trials:
         for remark in _remarks(trial):
             say(remark)
+    show_tree(result)
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
     say(f"{len(result.segments)} segment{'s' * (len(result.segments) != 1)}{rules}")
     _show_warnings(result.quality)
+
+
+def show_tree(result: RunResult) -> None:
+    """Print the splits that held and the groups that they make, each group further in than the one above it, and what was not confirmed."""
+    depths: dict[str | None, int] = {}
+    below: dict[str | None, list[TreeNode]] = {}
+    for node in result.tree:
+        below.setdefault(node.parent, []).append(node)
+    waiting = result.tree[:1]
+    while waiting:
+        node, *rest = waiting
+        depth = depths.get(node.parent, -1) + 1
+        depths[node.segment] = depth
+        above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
+        say(f"{'  ' * depth}{node.segment.removeprefix(above)}  {node.customers:,} customers{_came_of(node)}")
+        waiting = (*(below.get(node.segment, ()) if node.held else ()), *rest)
+
+
+def _came_of(node: TreeNode) -> str:
+    """What became of a node: the split that parts it, or the one that was not confirmed."""
+    if node.split is None:
+        return f": {node.ended}, {node.tried:,} tried" if node.ended and node.tried else ""
+    return f", by {node.split}" if node.held else f" (by {node.split}: {node.ended or 'not confirmed'})"
+
+
+def _sureness(trial: Trial) -> tuple[float, str, str]:
+    return 1.0 if trial.p_adjusted is None else trial.p_adjusted, trial.segment, trial.split
 
 
 def show_quality(quality: Quality) -> None:
@@ -230,12 +270,13 @@ def _groups(split: CheckedSplit) -> str:
 def _verdict_row(trial: Trial) -> tuple[object, ...]:
     customers = sum(group.customers for group in trial.groups)
     p_value = "" if trial.p_adjusted is None else f"{trial.p_adjusted:.2g}"
+    split = trial.split if trial.segment == EVERYBODY else f"{trial.split} (in {trial.segment})"
     if trial.verdict_pair is None:
-        return trial.verdict, trial.split, customers, ", ".join(trial.reasons), "", "", p_value
+        return trial.verdict, split, customers, ", ".join(trial.reasons), "", "", p_value
     pair = trial.pairs[trial.verdict_pair]
     return (
         trial.verdict,
-        trial.split,
+        split,
         customers,
         f"{pair.second} / {pair.first}",
         _interval(pair.ratio, "{:.2f}"),

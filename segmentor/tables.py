@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from segmentor.result import CrossSellRule, Habit, Interval, LedgerEntry, PairEffect, RunResult, Trial
+from segmentor.result import ClusterRule, CrossSellRule, Habit, Interval, LedgerEntry, PairEffect, RunResult, Trial
 
 Cell = str | int | float | bool | None
 Cells = Cell | tuple[Cell, ...]
@@ -42,6 +42,12 @@ TRIAL_COLUMNS = (
     "p_discovery_adjusted",
     "p_confirmation_adjusted",
     "customers_needed",
+    "attribute",
+    "aliases",
+    "rule_stability",
+    "rule_coverage",
+    "rule_precision",
+    "echo_p_value",
 )
 
 HABIT_COLUMNS = (
@@ -139,6 +145,20 @@ def _trial_row(trial: Trial) -> dict[str, Cells]:
         "p_discovery_adjusted": trial.p_discovery_adjusted,
         "p_confirmation_adjusted": trial.p_adjusted,
         "customers_needed": trial.customers_needed,
+        "attribute": trial.attribute,
+        "aliases": trial.aliases or None,
+        **_rule_cells(trial.cluster),
+    }
+
+
+def _rule_cells(rule: ClusterRule | None) -> dict[str, Cells]:
+    if rule is None:
+        return {}
+    return {
+        "rule_stability": rule.stability,
+        "rule_coverage": rule.coverage,
+        "rule_precision": rule.precision,
+        "echo_p_value": rule.echo_p_value,
     }
 
 

@@ -16,6 +16,7 @@ from segmentor.result import (
     Quality,
     RunResult,
     Segment,
+    TreeNode,
     Trial,
 )
 
@@ -100,6 +101,56 @@ def test_a_restated_split_is_pointed_to(capsys: pytest.CaptureFixture[str]) -> N
     assert (
         "cannot be tested as it stands: habit: the report holds it restated, to be copied into the config"
     ) in shown(capsys, trial)
+
+
+def test_of_500_candidates_only_those_that_separate_have_a_row(capsys: pytest.CaptureFixture[str]) -> None:
+    """Candidates that were screened out are counted and not listed; declared splits always are."""
+    found = replace(BASKET, source="enumerated", segment="large", split="channel: store", p_discovery_adjusted=0.001)
+    screened = [
+        replace(BASKET, source="enumerated", split=f"category {number}", verdict="inconclusive", customers_needed=9)
+        for number in range(500)
+    ]
+    declared = replace(BASKET, verdict="inconclusive", split="brand")
+    lines = shown(capsys, declared, found, *screened)
+    assert [line.split()[0] for line in lines[:4]] == ["A", "verdict", "inconclusive", "separates"]
+    assert "channel: store (in large)" in lines[3]
+    assert lines[4] == "… and 500 more: see trials.csv"
+    assert not [line for line in lines if "category" in line]
+
+
+def test_many_separating_candidates_are_cut_to_the_surest(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of more separating candidates than there is room for, those with the smallest adjusted p are listed, in the order of the run."""
+    many = [
+        replace(BASKET, source="enumerated", split=f"candidate-{number}", p_adjusted=number / 1000)
+        for number in reversed(range(console.MOST_VERDICTS + 5))
+    ]
+    lines = shown(capsys, *many)
+    listed = [line.split()[1] for line in lines if line.startswith("separates")]
+    assert listed == [f"candidate-{number}" for number in reversed(range(console.MOST_VERDICTS))]
+    assert "… and 5 more: see trials.csv" in lines
+
+
+TREE = (
+    TreeNode("all", None, 1_410, 212, "size", ("small", "large"), None, 0.001, held=True),
+    TreeNode("small", "all", 612, 104, "basket", ("yes", "no"), 0.03, 0.42, ended="not confirmed"),
+    TreeNode("small / yes", "small", 130, 0, ended="above was not confirmed"),
+    TreeNode("large", "all", 498, 96, "channel", ("store", "web"), 0.007, 0.01, held=True),
+    TreeNode("large / store", "large", 140, 0, ended="too few customers"),
+    TreeNode("large / web", "large", 352, 60, ended="nothing passed"),
+)
+
+
+def test_the_tree_is_a_list_in_which_groups_stand_under_their_parent(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each node has its size and its split; below a split that was not confirmed nothing stands."""
+    quality = Quality({}, CycleSummary(120, 300, 180, 120, 0, "2017-01-01", "2017-12-31", 20))
+    console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, TREE))
+    assert capsys.readouterr().out.splitlines() == [
+        "all  1,410 customers, by size",
+        "  small  612 customers (by basket: not confirmed)",
+        "  large  498 customers, by channel",
+        "    store  140 customers",
+        "    web  352 customers: nothing passed, 60 tried",
+    ]
 
 
 def test_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

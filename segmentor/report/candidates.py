@@ -220,7 +220,7 @@ def echo(trial: Trial, result: RunResult) -> Markup:
         ).format(p_value)
     if found is None or found.echo_p_value is None:
         return Markup("")
-    held = "still there" if found.echo_p_value <= level(result) else "not sure"
+    held = "still there" if found.echo_p_value <= level(result) else "no longer sure"
     return Markup("Among customers who had bought as often and as recently it is {} ({}).").format(
         held, probability(found.echo_p_value, "p")
     )

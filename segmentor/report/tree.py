@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -86,7 +87,7 @@ class _Drawn:
         unknown: Of each node with a split that held, customers in none of its groups.
         sizes: Customers as may be shown: of each node by its place, of a node's unknown by ``(place,)``, of a segment by its id.
         trials: By segment and split.
-        leaves: Segments by the groups that lead to them.
+        leaves: Segments by name.
         targets: Where the cards of splits are.
     """
 
@@ -201,7 +202,7 @@ def _drawn(result: RunResult) -> _Drawn:
         unknown,
         _sizes(nodes, below, unknown, trials, result),
         trials,
-        {_path(segment): segment for segment in result.segments},
+        {segment.name: segment for segment in result.segments},
         places(result),
     )
 
@@ -229,7 +230,7 @@ def _sizes(
     of_path = {node.segment: place for place, node in enumerate(nodes) if place not in below}
     segments = []
     for place, segment in enumerate(result.segments):
-        leaf = of_path.get(_path(segment))
+        leaf = of_path.get(segment.name)
         same = (
             at[leaf] if leaf is not None else rest[0] if list(rest) == [0] and segment.name == NOT_YET_KNOWN else None
         )
@@ -347,12 +348,10 @@ def _pruned(node: TreeNode, result: RunResult) -> Pruned | None:
     return Pruned(heading(node.split), listed(few([name(group) for group in node.groups])), why)
 
 
-def _path(segment: Segment) -> str:
-    """Where a segment is in the tree."""
-    return " / ".join(rule.group for rule in segment.rule) or segment.name
-
-
 def _last(node: TreeNode) -> str:
-    """The group that a node is."""
+    """The group that a node is: a stroke that stands alone in its name is doubled in that of the segment."""
     above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
-    return node.segment.removeprefix(above)
+    return _DOUBLED.sub(r"\1", node.segment.removeprefix(above))
+
+
+_DOUBLED = re.compile(r"(?<![^ ])/(/+)(?![^ ])")

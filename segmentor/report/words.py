@@ -140,9 +140,9 @@ def level(result: RunResult) -> float:
     return stated if isinstance(stated, float) else 0.05
 
 
-def heading(text: str) -> Markup:
+def heading(text: str, *, length: int = 60) -> Markup:
     """A name that opens a line: with a capital."""
-    return name(text[:1].upper() + text[1:])
+    return name(text[:1].upper() + text[1:], length=length)
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:

@@ -1,0 +1,160 @@
+"""The tree of segments as it is drawn: what stands, what was dropped, what was tried, and no small count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import pytest
+
+from segmentor.report import tree
+from segmentor.report.small_cells import is_exact
+from segmentor.report.tree import Branch
+from segmentor.result import RunResult, TreeNode
+
+
+def text(markup: str) -> str:
+    """What a reader sees of a piece of a page."""
+    parsed = ElementTree.fromstring(f"<x>{markup}</x>")  # noqa: S314 - our own page
+    return " ".join("".join(parsed.itertext()).split())
+
+
+def walk(branch: Branch, depth: int = 0) -> Iterator[tuple[int, Branch]]:
+    """A branch and those below it, each with its depth."""
+    yield depth, branch
+    for each in branch.below:
+        yield from walk(each, depth + 1)
+
+
+@pytest.fixture
+def drawn(grown: RunResult) -> list[tuple[int, Branch]]:
+    """Nodes of the tree of two levels."""
+    found = tree.root(grown)
+    assert found is not None
+    return list(walk(found))
+
+
+def test_nodes_stand_below_their_parent_with_the_customers_of_no_group(drawn: list[tuple[int, Branch]]) -> None:
+    """Groups come in their order, then those not yet known; nothing stands below a split that was not confirmed."""
+    assert [(depth, text(branch.name)) for depth, branch in drawn] == [
+        (0, "All customers"),
+        (1, "Small"),
+        (1, "Large"),
+        (2, "Store"),
+        (2, "Other channels"),
+        (2, "Not yet known"),
+        (1, "Not yet known"),
+    ]
+
+
+def test_leaves_alone_have_estimates_and_lead_to_their_segment(drawn: list[tuple[int, Branch]]) -> None:
+    """Share back and mean cycle stand at the ends, where the split is, the split."""
+    by_name = {text(branch.name): branch for _, branch in drawn}
+    assert {name for name, branch in by_name.items() if branch.back} == {"Small", "Store", "Other channels"}
+    assert by_name["Store"].back.replace("\N{NO-BREAK SPACE}", " ") == "41 % back within 120 days"
+    assert by_name["Store"].tile == "segment-2"
+    assert {text(branch.split) for branch in by_name.values()} == {"Package size", "Channel: store", ""}
+
+
+def test_a_split_that_was_not_confirmed_is_shown_with_what_fell_with_it(drawn: list[tuple[int, Branch]]) -> None:
+    """A dropped split has its groups, why it was dropped, and how many splits below went with it."""
+    (pruned,) = [branch.pruned for _, branch in drawn if branch.pruned]
+    assert text(pruned.split) == "First basket: DRYER SHEETS"
+    assert text(pruned.groups) == "has it and has it not"
+    assert text(pruned.why) == "not confirmed, and with it 1 split further down"
+
+
+def test_a_node_tells_what_was_tried_and_how_sure_it_is(drawn: list[tuple[int, Branch]]) -> None:
+    """Candidates tried, both adjusted p with the effect, the crossover, and the choice of resamples stand at the node."""
+    by_name = {text(branch.name): branch for _, branch in drawn}
+    told = [text(fact) for fact in by_name["Large"].facts]
+    assert told == [
+        "96 candidates tried here.",
+        (
+            "One half of the customers chose channel: store (adjusted for all of them p = 0.0071); in the other half it holds, other "
+            "channels against store with a ratio of 0.79 and +14 points of the share back (adjusted p = 0.012)."
+        ),
+    ]
+    declared = [text(fact) for fact in by_name["All customers"].facts]
+    assert declared[1].startswith("Package size was declared before looking; it holds, large against small")
+    assert declared[2].startswith("Do customers who begin in large come back in small?")
+    assert [text(fact) for fact in by_name["Store"].facts][
+        1
+    ] == "It ends here: too few customers to be parted once more."
+    assert next((text(chosen.split), chosen.share) for chosen in by_name["Large"].again) == (
+        "channel: store",
+        "64\N{NO-BREAK SPACE}%",
+    )
+
+
+def test_no_small_count_can_be_had_from_those_around_it(drawn: list[tuple[int, Branch]], grown: RunResult) -> None:
+    """Where the customers of no group are few, they and another count beside them are not exact, in the list of segments too."""
+    by_place = [(depth, text(branch.name), branch.customers) for depth, branch in drawn]
+    assert (2, "Not yet known", "fewer than 10") in by_place
+    beside = [branch.customers for depth, branch in drawn if depth == 2]
+    assert sum(not is_exact(customers) for customers in beside) >= 2
+    assert dict(zip((segment.name for segment in grown.segments), tree.segment_counts(grown), strict=True)) == {
+        "small": "612",
+        "large / store": "about 140",
+        "large / other channels": "352",
+        "not yet known": "about 300",
+    }
+
+
+def test_a_small_leaf_has_no_estimate(grown: RunResult) -> None:
+    """Of a leaf of 7 customers the tree says only that it is small."""
+    nodes = tuple(replace(node, customers=7) if node.segment == "large / store" else node for node in grown.tree)
+    segments = tuple(
+        replace(segment, customers=7) if segment.name == "large / store" else segment for segment in grown.segments
+    )
+    root = tree.root(replace(grown, tree=nodes, segments=segments))
+    assert root is not None
+    (small,) = [branch for _, branch in walk(root) if text(branch.name) == "Store"]
+    assert (small.customers, small.back, small.cycle, small.bar) == ("fewer than 10", "", "", "")
+
+
+def test_a_group_with_a_stroke_keeps_its_name(grown: RunResult) -> None:
+    """A stroke that is doubled in the name of a segment is a single one again in the name of the group."""
+    nodes = (
+        replace(grown.tree[0], groups=("a / b", "c")),
+        TreeNode("a // b", "all", 700, 0, ended="max_depth"),
+        TreeNode("c", "all", 710, 0, ended="max_depth"),
+    )
+    root = tree.root(replace(grown, tree=nodes))
+    assert root is not None
+    assert [text(branch.name) for branch in root.below] == ["A / b", "C"]
+
+
+def test_a_run_without_a_tree_has_none(laundry: RunResult) -> None:
+    """Nothing is drawn where there is nothing to draw, and segments keep their counts."""
+    assert tree.root(laundry) is None
+    assert tree.segment_counts(laundry) == ["612", "498", "300"]
+
+
+def test_a_root_alone_says_what_came_nearest(undivided: RunResult) -> None:
+    """Where nothing passed, the smallest adjusted p with its effect and the wavering choice of resamples are told."""
+    assert tree.splits_nothing(undivided)
+    said = text(tree.nearest(undivided))
+    assert said.startswith("The nearest was category 460, has it not against has 460 with a ratio of 0.98 and +1 point")
+    assert "category 41 would have been chosen most often, in 9 % of the draws" in said
+
+
+def test_a_root_that_was_not_confirmed_says_so(undivided: RunResult) -> None:
+    """A candidate that discovery chose for all customers and confirmation did not bear out is told with both p."""
+    root = replace(
+        undivided.tree[0],
+        split="category 470",
+        groups=("has 470", "has it not"),
+        p_discovery_adjusted=0.02,
+        p_adjusted=0.4,
+        ended="not confirmed",
+    )
+    pruned = replace(undivided, tree=(root,))
+    said = text(tree.nearest(pruned)).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.startswith("The strongest candidate was category 470, has it not against has 470 with a ratio of 0.98")
+    assert "; adjusted p = 0.020 in the half that suggested it and p = 0.40 in the half that tested it." in said
+    drawn = tree.root(pruned)
+    assert drawn is not None
+    assert drawn.pruned is not None
+    assert text(drawn.pruned.why) == "not confirmed"

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from segmentor.errors import printable
 from segmentor.result import EVERYBODY, Interval, Quality, RunResult, TreeNode, Trial
+from segmentor.result.standing import standing
 
 if TYPE_CHECKING:
     from segmentor.assignment import Assignment
@@ -125,16 +126,17 @@ def show_tree(result: RunResult) -> None:
     """Print the splits that held and the groups that they make, each group further in than the one above it, and what was not confirmed."""
     depths: dict[str | None, int] = {}
     below: dict[str | None, list[TreeNode]] = {}
-    for node in result.tree:
+    nodes = standing(result)
+    for node in nodes:
         below.setdefault(node.parent, []).append(node)
-    waiting = result.tree[:1]
+    waiting = nodes[:1]
     while waiting:
         node, *rest = waiting
         depth = depths.get(node.parent, -1) + 1
         depths[node.segment] = depth
         above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
         say(f"{'  ' * depth}{node.segment.removeprefix(above)}  {node.customers:,} customers{_came_of(node)}")
-        waiting = (*(below.get(node.segment, ()) if node.held else ()), *rest)
+        waiting = (*below.get(node.segment, ()), *rest)
 
 
 def _came_of(node: TreeNode) -> str:

@@ -17,6 +17,7 @@ from segmentor.report.small_cells import is_exact, shown_lines
 from segmentor.report.vocabulary import ENDED
 from segmentor.report.words import few, heading, trial_counts, verdict_pair
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Chosen, RunResult, Segment, TreeNode, Trial
+from segmentor.result.standing import standing
 
 MOST_CHOSEN = 5
 """Splits of resamples that are named at a node."""
@@ -180,17 +181,12 @@ def segment_counts(result: RunResult) -> list[str]:
 
 
 def _drawn(result: RunResult) -> _Drawn:
-    nodes: list[TreeNode] = []
+    nodes = standing(result)
+    at = {node.segment: place for place, node in enumerate(nodes)}
     below: dict[int, list[int]] = {}
-    at: dict[str, int] = {}
-    for node in result.tree:
-        above = at.get(node.parent) if node.parent is not None else None
-        if nodes and (above is None or not nodes[above].held):
-            continue
-        if above is not None:
-            below.setdefault(above, []).append(len(nodes))
-        at.setdefault(node.segment, len(nodes))
-        nodes.append(node)
+    for place, node in enumerate(nodes):
+        if node.parent is not None:
+            below.setdefault(at[node.parent], []).append(place)
     trials = {(trial.segment, trial.split): trial for trial in result.trials}
     unknown = {
         place: max(nodes[place].customers - sum(nodes[each].customers for each in children), 0)

@@ -121,9 +121,25 @@ def test_a_group_with_a_stroke_keeps_its_name(grown: RunResult) -> None:
         TreeNode("a // b", "all", 700, 0, ended="max_depth"),
         TreeNode("c", "all", 710, 0, ended="max_depth"),
     )
-    root = tree.root(replace(grown, tree=nodes))
+    root = tree.root(replace(grown, tree=nodes, segments=()))
     assert root is not None
     assert [text(branch.name) for branch in root.below] == ["A / b", "C"]
+
+
+def test_groups_that_stand_as_declared_are_leaves_though_nothing_was_tried_there(grown: RunResult) -> None:
+    """Where only the merged groups failed in confirmation, the groups of the split are drawn and what was below the merged is not."""
+    nodes = (
+        replace(grown.tree[0], groups=("small", "large")),
+        TreeNode("small + large", "all", 1_110, 9, "form", ("a", "b"), 0.01, None, ended="above was not confirmed"),
+    )
+    segments = (grown.segments[0], replace(grown.segments[0], name="large", customers=498), grown.segments[-1])
+    root = tree.root(replace(grown, tree=nodes, segments=segments))
+    assert root is not None
+    assert [(text(branch.name), branch.customers, bool(branch.back)) for branch in root.below] == [
+        ("Small", "612", True),
+        ("Large", "498", True),
+        ("Not yet known", "300", False),
+    ]
 
 
 def test_a_run_without_a_tree_has_none(laundry: RunResult) -> None:

@@ -284,7 +284,7 @@ def label_by_codes(engine: Engine, population: Population, codes: Codes) -> None
 
 def known_in_time(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> np.ndarray | None:
     """Whether a split is known before the date on which the population begins, by customer number; ``None`` where it always is."""
-    if population.until is None or split.time_zero.until is not None or split.source == "_attributes":
+    if population.until is None or split.time_zero.until is not None:
         return None
     known = _known_in_time(config, split, population, since="o._start")
     (customers,) = engine.rows("select count(*) from everyone")[0]

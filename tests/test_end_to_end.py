@@ -16,7 +16,8 @@ from segmentor.cli import main
 from segmentor.tables import CROSS_SELL_COLUMNS, TRIAL_COLUMNS
 
 FILES = {
-    *("ledger.csv", "habits.csv"),
+    *("ledger.csv", "habits.csv", "assigned.csv"),
+    *(f"segments.{system}.sql" for system in ("spark", "postgres", "bigquery", "snowflake")),
     *("report.html", "trials.csv", "segments.json", "segments.sql", "cross_sell.csv", "results.json", "quality.json"),
     *("manifest.json", "quarantine/transactions.csv", "quarantine/products.csv", "quarantine/customers.csv"),
 }
@@ -59,7 +60,7 @@ def test_a_run_writes_every_file_with_its_columns(results: Path) -> None:
         assert (results / name).read_text(encoding="utf-8").splitlines()[0] == ",".join(columns)
     assert (results / "quarantine" / "transactions.csv").read_text(encoding="utf-8") == "file,line,reason,row\n"
     for name in ("results.json", "segments.json", "quality.json", "manifest.json"):
-        assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 2
+        assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 3
 
 
 def test_the_planted_split_is_found_and_the_idle_ones_are_not(results: Path) -> None:
@@ -81,10 +82,10 @@ def test_the_accounts_add_up(results: Path, shop: Path) -> None:
 
 
 def test_no_result_holds_a_customer_a_path_or_a_clock(results: Path, shop: Path) -> None:
-    """Nobody's id, no absolute path and no time of the run is in any file."""
+    """Nobody's id is in any file but the one that is for ids, and no absolute path and no time of the run in any."""
     for path in (results / name for name in FILES):
         text = path.read_text(encoding="utf-8")
-        assert "C00" not in text
+        assert ("C00" in text) == (path.name == "assigned.csv")
         assert str(shop.parent) not in text
         assert str(Path.home()) not in text
 
@@ -173,8 +174,11 @@ def test_assign_as_of_a_day_knows_only_what_was_known_then(shop: Path, results: 
 def test_a_label_of_a_date_is_not_known_before_it(shop: Path, results: Path, tmp_path: Path) -> None:
     """Definitions of purchases before a date label nobody on an earlier day, and somebody from that day on."""
     definitions = json.loads((results / "segments.json").read_text(encoding="utf-8"))
-    definitions["split"]["known"] = {"until": "2024-06-30"}
-    definitions["merged"] = definitions["threshold"] = None
+    (applied, *_) = definitions["splits"]
+    applied["declared"]["known"] = {"until": "2024-06-30"}
+    applied["merged"] = applied["threshold"] = None
+    applied["groups"] = ["full", "sample", "travel"]
+    definitions["splits"] = [applied]
     path = tmp_path / "segments.json"
     path.write_text(json.dumps(definitions), encoding="utf-8")
     segments = {}
@@ -194,17 +198,17 @@ def test_a_report_drawn_again_is_the_same(results: Path) -> None:
     assert (results / "report.html").read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    "content", ["{}", "[]", '{"format": 2, "segments": null}', '{"format": 2, "segments": [], "split": {"name": "x"}}']
-)
-def test_definitions_that_are_none_are_the_users_mistake(
-    shop: Path, tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """`assign` with another JSON file says what to give, and shows no traceback."""
-    wrong = tmp_path / "segments.json"
-    wrong.write_text(content, encoding="utf-8")
-    assert main(["assign", str(wrong), "--config", str(shop), "--out", str(tmp_path / "out.csv")]) == 2
-    assert "is no segments.json of this version" in capsys.readouterr().err
+def test_a_run_is_equal_to_itself(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Compared with itself a run has no other verdict, every customer stays, and the table has the sizes of the segments."""
+    assert main(["compare", str(results), str(results), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert all(one["before"] == one["after"] and one["ratio"]["overlap"] is not False for one in found["splits"])
+    assert {one["change"] for one in found["segments"]} == {"stayed"}
+    segments = json.loads((results / "segments.json").read_text(encoding="utf-8"))["segments"]
+    table = found["migration"]["customers"]
+    for place, one in enumerate(segments):
+        assert table[place][place] in (one["customers"], None)
+        assert sum(cell or 0 for cell in table[place]) == (table[place][place] or 0)
 
 
 def test_an_engine_that_is_not_built_is_refused(shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

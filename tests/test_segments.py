@@ -214,11 +214,17 @@ LATE = "{name: late, known: {until: 2024-12-29}, groups: {north: \"region = 'nor
 CUT = "{name: cut, known: {first_purchases: 2}, by: order_amount, thresholds: auto}"
 HOSTILE = r"""{name: "o'clock --", known: first_purchase, groups: {"a/b": ounces <= 8, "it's; \\ \"x\"": ounces <= 24, a: ounces > 24}}"""
 
+HABITS = (
+    "{name: habits, known: {until: 2024-12-29}, groups: {often: 'frequency > 2 and recency < 9', irregular: regularity > 0.5, "
+    "wide: colour_entropy > 0, monday: '\"weekday: Monday\" > 0.3', red: '\"colour: red\" > 0.2', rest: 'true'}}"
+)
+
 TREES = {
+    "features below purchases": [("all", OUNCES), ("small", HABITS)],
     "values below groups": [
         ("all", OUNCES),
-        ("large", "{name: colour, known: first_purchase, by: colour}"),
-        ("small", "{name: region, known: entry, by: region}"),
+        ("small", "{name: colour, known: first_purchase, by: colour}"),
+        ("large", "{name: region, known: entry, by: region}"),
     ],
     "known later and later": [("all", OUNCES), ("small", RED), ("small / rest", EARLY)],
     "purchases before a date": [("all", EARLY), ("rest", RED), ("rest / red", OUNCES)],

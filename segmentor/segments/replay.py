@@ -62,7 +62,7 @@ def _translated(statement: str, dialect: str) -> str:
 _STATEMENT: tuple[type[exp.Expr], ...] = (
     *(exp.Select, exp.With, exp.CTE, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered),
     *(exp.Table, exp.TableAlias, exp.Alias, exp.Star, exp.Subquery, exp.Distinct, exp.Union, exp.Exists),
-    *(exp.Window, exp.WindowSpec, exp.RowNumber, exp.Min, exp.Max, exp.Sum, exp.Count),
+    *(exp.Window, exp.WindowSpec, exp.RowNumber, exp.Lag, exp.Min, exp.Max, exp.Sum, exp.Count),
 )
 """What our own queries are made of."""
 

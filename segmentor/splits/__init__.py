@@ -1,11 +1,13 @@
 """Splits of customers.
 
 `split` compiles what a config declares to SQL, `attribute` holds what candidates are made of, `enumerated` goes through the shop's
-attributes for candidates, `itemsets` through first baskets, and `candidates` gives them words and names.
+attributes for candidates, `itemsets` through first baskets, `clustered` through clusters of customers, and `candidates` gives them words and names.
 """
 
 from segmentor.config.values import MIXED
 from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
+from segmentor.splits.candidates import without_twins
+from segmentor.splits.clustered import cluster_attributes
 from segmentor.splits.enumerated import enumerate_attributes
 from segmentor.splits.split import (
     MAX_GROUPS,
@@ -27,6 +29,7 @@ __all__ = [
     "Attribute",
     "Codes",
     "Split",
+    "cluster_attributes",
     "compiled",
     "condition_text",
     "declared_splits",
@@ -34,4 +37,5 @@ __all__ = [
     "label_sources",
     "make_label_sources",
     "replay_queries",
+    "without_twins",
 ]

@@ -6,22 +6,23 @@ Rows stay in the engine: of a column at most ``max_groups`` + 1 values are fetch
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segmentor.config import Known
-from segmentor.config.values import MIXED, mend_choice
+from segmentor.config.values import mend_choice
 from segmentor.cycles import RESERVED, Columns, TimeZero, common_table_expressions, day_number
-from segmentor.engine.duckdb import literal, quote
+from segmentor.engine.duckdb import quote
 from segmentor.errors import ConfigError
 from segmentor.features import feature_names, feature_queries, find_feature
 from segmentor.result import LeftOut
-from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
-from segmentor.splits.candidates import REST, Writer, group_names, without_twins, written
+from segmentor.splits.attribute import NOT_KNOWN, Attribute
+from segmentor.splits.candidates import REST, Writer, without_twins
+from segmentor.splits.categories import OTHER, Category, Groups, groups_of, number_of_group, unlike
 from segmentor.splits.itemsets import itemset_attributes
 from segmentor.splits.split import Split, make_label_sources
 
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.config.sections import Enumerated
     from segmentor.engine.duckdb import Engine
-
-OTHER, MISSING = "other", "missing"
-"""Groups of the customers with a rare value, and of those with none."""
 
 MIN_COVERED = 0.2
 """Share of the customers whose value must be one that stands for itself."""
@@ -107,25 +105,6 @@ class _Profile:
             and self.kind != "boolean"
             and not KEYS.search(name.lower())
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Category:
-    """A column whose values are groups.
-
-    Attributes:
-        column: Its name.
-        kind: Of its values.
-        values: Those that stand for themselves, the most frequent first.
-        gaps: Whether the table has rows without a value.
-        constant: Whether a customer has one value at most.
-    """
-
-    column: str
-    kind: str
-    values: tuple[str, ...]
-    gaps: bool
-    constant: bool
 
 
 def enumerate_attributes(
@@ -315,7 +294,7 @@ class _Search:
             return False
         return True
 
-    def _category(self, source: _Source, name: str, profile: _Profile) -> _Category | None:
+    def _category(self, source: _Source, name: str, profile: _Profile) -> Category | None:
         """The column's groups; ``None`` where it makes none."""
         reason, values = self._refused(profile), []
         if reason is None:
@@ -336,7 +315,7 @@ class _Search:
         if reason is not None:
             self._left_out.append(LeftOut(name, reason))
             return None
-        return _Category(name, profile.kind, tuple(values), profile.known < profile.rows, name in source.constant)
+        return Category(name, profile.kind, tuple(values), profile.known < profile.rows, name in source.constant)
 
     def _refused(self, profile: _Profile) -> str | None:
         """Why a column cannot make groups, as far as its values tell."""
@@ -352,11 +331,11 @@ class _Search:
             return f"is a key: {profile.different} values for {self._customers} customers"
         return None
 
-    def _grouped(self, source: _Source, categories: Sequence[_Category]) -> Iterator[tuple[Attribute, _Groups]]:
+    def _grouped(self, source: _Source, categories: Sequence[Category]) -> Iterator[tuple[Attribute, Groups]]:
         """The attributes of columns with groups, all labels from one query."""
         if not categories:
             return
-        labels = ", ".join(f"{_number_of_group(one)} as c{at}" for at, one in enumerate(categories))
+        labels = ", ".join(f"{number_of_group(one)} as c{at}" for at, one in enumerate(categories))
         fetched = self._engine.arrays(
             f"select e.customer_no, g.* exclude (_customer) from (\n  select _customer, {labels} from {source.table} group by _customer) g\n"
             "join everyone e on e.customer = g._customer"
@@ -364,7 +343,7 @@ class _Search:
         for at, category in enumerate(categories):
             raw = np.full(self._customers, NOT_KNOWN, dtype=np.int16)
             raw[fetched["customer_no"]] = fetched[f"c{at}"]
-            codes, groups = self._groups(category, raw)
+            codes, groups = groups_of(category, raw, least=self._config.trial.min_group)
             sizes = np.bincount(codes[codes >= 0], minlength=len(groups.names))
             large = [int(size) >= self._config.trial.min_group for size in sizes]
             if sum(large) < 2:
@@ -389,33 +368,7 @@ class _Search:
                 groups,
             )
 
-    def _groups(self, category: _Category, raw: Codes) -> tuple[Codes, _Groups]:
-        """Groups in the order of their codes: the values, then several of them, none, and whoever is left.
-
-        Of the last three those of fewer than ``trial.min_group`` customers are one, ``OTHER``.
-        """
-        n = len(category.values)
-        sizes = np.bincount(raw[raw >= 0], minlength=n + 3)
-        least = self._config.trial.min_group
-        own = [group for group in (n + _MIXED, n + _MISSING) if sizes[group] >= least]
-        left = int(sizes[n:].sum() - sum(sizes[group] for group in own))
-        order = [*range(n), *own]
-        code_of = np.full(n + 3, len(order), dtype=np.int16)
-        code_of[order] = np.arange(len(order))
-        codes = np.where(raw < 0, NOT_KNOWN, code_of[raw]).astype(np.int16)
-        further = {n + _MIXED: MIXED, n + _MISSING: MISSING}
-        words = _Conditions(category)
-        unique = [_unlike(further[group], category.values) for group in own] + (
-            [_unlike(OTHER, category.values)] if left else []
-        )
-        names = [*group_names(category.values, unique), *unique]
-        conditions: list[Any] = [words.of(value) for value in category.values]
-        conditions += [words.mixed() if group == n + _MIXED else words.missing() for group in own]
-        conditions += [REST] if left else []
-        stands = [True] * n + [group == n + _MISSING for group in own] + [False] * bool(left)
-        return codes, _Groups(tuple(names), tuple(conditions), tuple(stands), words.joint())
-
-    def _pairs(self, source: _Source, grouped: Sequence[tuple[Attribute, _Groups]]) -> Iterator[Attribute]:
+    def _pairs(self, source: _Source, grouped: Sequence[tuple[Attribute, Groups]]) -> Iterator[Attribute]:
         """Groups of two attributes at once, those of too few customers taken together."""
         few = [(attribute, groups) for attribute, groups in grouped if len(groups.names) <= MAX_PAIRED]
         for (one, first), (other, second) in list(combinations(few, 2))[:MAX_PAIRS]:
@@ -438,7 +391,7 @@ class _Search:
             names = [f"{first.names[a]} & {second.names[b]}" for a, b in kept]
             conditions = [f"{first.joint[a]} and {second.joint[b]}" for a, b in kept]
             if (codes == len(kept)).any():
-                names.append(_unlike(OTHER, names))
+                names.append(unlike(OTHER, names))
                 conditions.append(REST)
             name = self._writer.named(f"{one.name} & {other.name}")
             whole = self._writer.groups(name, source.known, dict(zip(names, conditions, strict=True)))
@@ -503,84 +456,6 @@ class _Search:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Groups:
-    """The groups of an attribute, in the order of their codes.
-
-    Attributes:
-        names: Unlike each other.
-        conditions: In words of the config.
-        stands: Whether the group against the rest says something: it is one value, or none.
-        joint: Of the groups that are values, conditions that can be joined with those of other attributes.
-    """
-
-    names: tuple[str, ...]
-    conditions: tuple[Any, ...]
-    stands: tuple[bool, ...]
-    joint: tuple[str, ...]
-
-
-_MIXED, _MISSING = 1, 2
-"""Places of several values and of none among the numbers after those of the values; 0 is another value."""
-
-
-class _Conditions:
-    """Conditions on which a customer is in the groups of a column.
-
-    Of a column without gaps all lines say it; of one with gaps the share of those of which it is known, so that a gap is no value.
-    """
-
-    def __init__(self, category: _Category) -> None:
-        self._category = category
-        self._column = written(category.column)
-
-    def of(self, value: str) -> Any:
-        """One value and no other."""
-        if self._category.constant:
-            return self._is(value)
-        return f"{self._share(value)} = 1" if self._category.gaps else {"all": self._is(value)}
-
-    def mixed(self) -> str:
-        """Some value that stands for itself, beside others."""
-        values = self._category.values
-        if self._category.gaps:
-            return f"{' + '.join(self._share(value) for value in values)} > 0"
-        return f"{self._column} in ({', '.join(self._literal(value) for value in values)})"
-
-    def missing(self) -> Any:
-        """No value at all."""
-        if self._category.constant:
-            return f"{self._column} is null"
-        return f"{self._share(self._category.values[0])} is null"
-
-    def joint(self) -> tuple[str, ...]:
-        """The conditions of the values, for joining with those of other attributes of the same time."""
-        values = self._category.values
-        if self._category.constant:
-            return tuple(self._is(value) for value in values)
-        return tuple(f"{self._share(value)} = 1" for value in values)
-
-    def _is(self, value: str) -> str:
-        return f"{self._column} = {self._literal(value)}"
-
-    def _share(self, value: str) -> str:
-        return quote(f"{self._category.column}: {value}")
-
-    def _literal(self, value: str) -> str:
-        return literal(value) if self._category.kind == "text" else value
-
-
-def _number_of_group(category: _Category) -> str:
-    """SQL aggregate over a customer's rows: number of the one value, or after all of them another, several, none."""
-    text, n = f"cast({quote(category.column)} as text)", len(category.values)
-    whens = " ".join(f"when {literal(value)} then {at}" for at, value in enumerate(category.values))
-    code = f"case when {text} is not null then case {text} {whens} else {n} end end"
-    return (
-        f"cast(case when min({code}) is null then {n + _MISSING} when min({code}) = max({code}) then min({code})\n"
-        f"    else {n + _MIXED} end as smallint)"
-    )
-
-
 def _kind(data_type: str) -> str:
     if data_type == "BOOLEAN":
         return "boolean"
@@ -597,11 +472,3 @@ def _kind(data_type: str) -> str:
 def _can_stand(value: str) -> bool:
     """Whether a value can be written in a condition and name a group."""
     return 0 < len(value) <= MAX_VALUE and value.isprintable()
-
-
-def _unlike(name: str, taken: Iterable[str]) -> str:
-    """The name, or a longer one where a value is called so."""
-    lower = {one.lower() for one in taken}
-    while name in lower:
-        name = f"{name} values"
-    return name

@@ -19,7 +19,7 @@ from segmentor.statistics.arrays import FloatArray, IntArray
 FITTED = 20_000
 """Most customers whom a method is fitted on; the others are assigned."""
 
-_NEARLY = 0.1
+_NEARLY = 0.05
 """What the least stable cluster of a number of clusters may lack of the best: slices of what has no parts lack more."""
 
 SAID = 0.7
@@ -100,7 +100,7 @@ def find_clusters(
     """Cluster customers by their features, keep what is stable, and say each cluster as a short rule.
 
     k-means and mixtures: of the numbers of clusters of which every one comes back, with a mean Jaccard similarity of 0.75 or
-    more over 20 resamples of at most 3,000 customers, the largest whose least stable cluster lacks at most 0.1 of that of
+    more over 20 resamples of at most 3,000 customers, the largest whose least stable cluster lacks at most 0.05 of that of
     any number. The largest, since a finer partition that comes back says what a coarser one does and more; nearly as stable
     as any, since slices of one skewed cloud come back too, only less surely. Where no number is stable there are no clusters.
     HDBSCAN finds its number by itself, from clusters of `min_group` or more; those that do not come back count as noise.

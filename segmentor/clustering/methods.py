@@ -56,10 +56,28 @@ def fit_kmeans(points: FloatArray, clusters: int, seed: int) -> Fitted:
 
 
 def fit_mixture(points: FloatArray, clusters: int, seed: int) -> Fitted:
-    """Most probable of as many normal laws as there are clusters, each with its own covariance."""
-    floor = _FLOOR * float(points.var(axis=0).mean())
-    model = GaussianMixture(clusters, reg_covar=max(floor, 1e-9), tol=_TOLERANCE, max_iter=_STEPS, random_state=seed)
+    """Most probable of as many normal laws as there are clusters, each with its own covariance, from the best start of k-means."""
+    start = fit_kmeans(points, clusters, seed).labels
+    places = [np.flatnonzero(start == cluster) for cluster in np.unique(start)]
+    floor = max(_FLOOR * float(points.var(axis=0).mean()), 1e-9)
+    ridge = floor * np.eye(points.shape[1])
+    model = GaussianMixture(
+        len(places),
+        reg_covar=floor,
+        tol=_TOLERANCE,
+        max_iter=_STEPS,
+        weights_init=np.array([len(own) for own in places]) / len(points),
+        means_init=np.array([points[own].mean(axis=0) for own in places]),
+        precisions_init=np.array([np.linalg.inv(_covariance(points[own]) + ridge) for own in places]),
+        random_state=seed,
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         labels = model.fit_predict(points)
     return Fitted(labels.astype(np.int64), lambda others: model.predict(others).astype(np.int64))
+
+
+def _covariance(points: FloatArray) -> FloatArray:
+    """Of points around their mean, shape (n_axes, n_axes)."""
+    centred = points - points.mean(axis=0)
+    return np.asarray(centred.T @ centred / len(points), dtype=np.float64)

@@ -22,9 +22,10 @@ _AXES = 10
 def prepare(features: FloatArray, names: Sequence[str]) -> FloatArray:
     """Features around their medians, in units of their spread.
 
-    The spread is the distance between the quartiles, as a standard deviation; it is the standard deviation itself where most
-    values are one and the same, as for the share of a rare category, and wherever the quartiles would make it more than
-    four times smaller. What is not known is a level of its own: a column says so, and the value itself is the median.
+    The spread is the standard deviation, or the distance between the quartiles as such where that is smaller, as with
+    outliers: a feature that parts customers in two is not flattened for it. Where the quartiles would make it more than
+    four times smaller most values are one and the same, as the share of a rare category, and it stays the standard deviation.
+    What is not known is a level of its own: a column says so, and the value itself is the median.
     The shares of one attribute's values weigh together as much as one number. What is the same for all is left out.
 
     Args:
@@ -82,7 +83,6 @@ def _scaled(values: FloatArray) -> FloatArray | None:
     if deviation <= 1e-12 * max(1.0, float(np.abs(values).max())):
         return None
     low, middle, high = np.quantile(values, (0.25, 0.5, 0.75))
-    spread = float(high - low) / _NORMAL_QUARTILES
-    if spread < deviation / 4:
-        spread = deviation
+    quartiles = float(high - low) / _NORMAL_QUARTILES
+    spread = quartiles if deviation / 4 <= quartiles < deviation else deviation
     return np.asarray(np.clip((values - middle) / spread, -_FURTHEST, _FURTHEST), dtype=np.float64)

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from segmentor.assignment import assign_all
+from segmentor.candidates import find_candidates
 from segmentor.cross_sell import find_rules
 from segmentor.cycles import build_cycles
 from segmentor.engine.duckdb import open_engine, refuse_unbuilt
 from segmentor.errors import InputError
 from segmentor.intake import input_files, load_tables
 from segmentor.report import render_report
-from segmentor.result import FORMAT, Quality, RunResult, from_json, to_json
+from segmentor.result import EVERYBODY, FORMAT, Quality, RunResult, Search, from_json, to_json
 from segmentor.segments import find_segments, segments_json, segments_sql, translations
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.staging import staged_folder
@@ -30,9 +31,11 @@ from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
 from segmentor.trials import gather_sizes, run_trials
 
 if TYPE_CHECKING:
+    from segmentor.candidates import Candidates
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
     from segmentor.splits import Split
+    from segmentor.trials import Tried
 
 PACKAGES = ("segmentor", "duckdb", "matplotlib", "mlxtend", "numpy", "pandas", "scipy", "sqlglot")
 """Packages whose versions a run writes down."""
@@ -63,8 +66,17 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         intake = load_tables(engine, config, quarantine=folder / "quarantine", progress=progress)
         columns, cycle = build_cycles(engine, config, progress=progress)
         splits = declared_splits(config, columns)
-        make_label_sources(engine, config, columns, splits)
-        tried = run_trials(engine, config, columns, splits, observed_until=cycle.observed_until, progress=progress)
+        candidates = find_candidates(engine, config, columns, progress=progress)
+        make_label_sources(engine, config, columns, (*splits, *candidates.splits))
+        tried = run_trials(
+            engine,
+            config,
+            columns,
+            splits,
+            attributes=candidates.attributes,
+            observed_until=cycle.observed_until,
+            progress=progress,
+        )
         branches = tried.branches
         segments = find_segments(engine, branches)
         rules = None
@@ -85,6 +97,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             rules=rules,
             min_cell=config.privacy.min_cell,
             tree=tried.nodes,
+            search=_search(config, candidates, tried),
             versions={name: version(name) for name in PACKAGES},
         )
         progress("report")
@@ -229,18 +242,27 @@ def _opened(config: ExperimentConfig, private: Path) -> Iterator[Engine]:
         yield engine
 
 
+def _search(config: ExperimentConfig, candidates: Candidates, tried: Tried) -> Search | None:
+    """How many candidates were tried, promoted and confirmed at the root; ``None`` where only declared splits were."""
+    if config.splits.enumerated is None and config.splits.clustered is None:
+        return None
+    found = [trial for trial in tried.trials if trial.source != "declared" and trial.segment == EVERYBODY]
+    promoted = [trial for trial in found if trial.p_adjusted is not None]
+    return Search(
+        tried=len(found),
+        promoted=len(promoted),
+        confirmed=sum(trial.verdict == "separates" for trial in promoted),
+        left_out=candidates.left_out,
+        clusterings=candidates.clusterings,
+    )
+
+
 def _not_tried(config: ExperimentConfig) -> list[str]:
     """Sections of the config that this version reads and does not act on."""
     sections = {
-        "splits.enumerated": config.splits.enumerated,
-        "splits.clustered": config.splits.clustered,
         "data.contacts": config.data.contacts,
     }
-    return [
-        f"{name} is set, and this version does not act on it: only declared splits were tried."
-        for name, section in sections.items()
-        if section
-    ]
+    return [f"{name} is set, and this version does not act on it." for name, section in sections.items() if section]
 
 
 def _snapshots(splits: Sequence[Split]) -> list[str]:

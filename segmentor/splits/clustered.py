@@ -33,8 +33,6 @@ MAX_VALUES = 12
 MIN_SHARE = 0.02
 """Share of the customers who must have bought a value for its share to be one."""
 
-OTHERS = "others"
-
 
 def cluster_attributes(
     engine: Engine, config: ExperimentConfig, columns: Columns, *, progress: Callable[[str], None]
@@ -59,19 +57,22 @@ def cluster_attributes(
     assert asked is not None
     if asked.known.kind in ("entry", "lifetime"):
         raise ConfigError(
-            [f"{config.source}: splits.clustered.known: {asked.known} has no purchases to cluster by; write {{until: DATE}}"]
+            [
+                f"{config.source}: splits.clustered.known: {asked.known} has no purchases to cluster by; write {{until: DATE}}"
+            ]
         )
-    date = asked.known.date
-    zero = TimeZero(purchases=asked.known.purchases or 1, until=None if date is None else day_number(date))
+    zero = _time_zero(asked.known)
     writer = Writer(config, columns)
     probe = writer.groups("probe", asked.known, {"all": "true", "none": "false"})
     make_label_sources(engine, config, columns, (probe,))
-    names = _feature_names(engine, config, columns, zero, asked.known, asked.features)
+    names = _feature_names(engine, config, columns)
     if not names:
         raise ConfigError(
-            [f"{config.source}: splits.clustered.features: the data have none of {', '.join(asked.features)}; name others"]
+            [
+                f"{config.source}: splits.clustered.features: the data have none of {', '.join(asked.features)}; name others"
+            ]
         )
-    customers, matrix = _features(engine, config, columns, zero, asked.known, names)
+    matrix = _features(engine, config, columns, asked.known, names)
     attributes: list[Attribute] = []
     clusterings: list[Clustering] = []
     left_out: list[LeftOut] = []
@@ -85,7 +86,7 @@ def cluster_attributes(
             max_clusters=asked.max_clusters,
             min_group=max(1, round(config.trial.min_group * (1 - config.trial.confirm_share))),
             seed=config.seed,
-            tell=lambda stage, method=method: progress(f"clusters by {method}: {stage}"),
+            tell=_told(progress, method),
         )
         clusterings.append(found.clustering)
         left_out.extend(_unsaid(method, found))
@@ -110,15 +111,23 @@ def cluster_attributes(
     return tuple(attributes), tuple(clusterings), tuple(left_out)
 
 
+def _time_zero(known: Known) -> TimeZero:
+    return TimeZero(purchases=known.purchases or 1, until=None if known.date is None else day_number(known.date))
+
+
+def _told(progress: Callable[[str], None], method: str) -> Callable[[str], None]:
+    return lambda stage: progress(f"clusters by {method}: {stage}")
+
+
 def _feature_names(
     engine: Engine,
     config: ExperimentConfig,
     columns: Columns,
-    zero: TimeZero,
-    known: Known,
-    words: Sequence[str],
 ) -> tuple[str, ...]:
     """Names of the features that the config's words stand for, as far as the shop has them."""
+    asked = config.splits.clustered
+    assert asked is not None
+    known, words, zero = asked.known, asked.features, _time_zero(asked.known)
     families = [family for word in words for family in (COMPOSITION if word == "composition" else (word,))]
     names: list[str] = []
     for family in dict.fromkeys(families):
@@ -154,20 +163,23 @@ def _features(
     engine: Engine,
     config: ExperimentConfig,
     columns: Columns,
-    zero: TimeZero,
     known: Known,
     names: Sequence[str],
-) -> tuple[np.ndarray, FloatArray]:
-    """Numbers of the discovery customers who have a past, and their features, shape (n_customers, n_features), nan where unknown."""
-    queries = list(feature_queries(config, columns, zero, names, kind=known.kind, table="_cluster_features"))
+) -> FloatArray:
+    """Features of the discovery customers who have a past, in the order of their numbers, shape (n, n_features), nan where unknown."""
+    queries = list(
+        feature_queries(config, columns, _time_zero(known), names, kind=known.kind, table="_cluster_features")
+    )
     found = [find_feature(config, columns, name, kind=known.kind) for name in names]
-    values = ", ".join(f"cast(f.{quote(one.column)} as double) as x{at}" for at, one in enumerate(found) if one is not None)
+    values = ", ".join(
+        f"cast(f.{quote(one.column)} as double) as x{at}" for at, one in enumerate(found) if one is not None
+    )
     table = engine.arrays(
-        f"{common_table_expressions(queries)}\nselect e.customer_no, {values} from _cluster_features f\n"
+        f"{common_table_expressions(queries)}\nselect {values} from _cluster_features f\n"
         "join everyone e on e.customer = f._customer and e.half_0 = 0 order by e.customer_no"
     )
     matrix = [np.ma.filled(table[f"x{at}"].astype(np.float64), np.nan) for at in range(len(names))]
-    return table["customer_no"], np.stack(matrix, axis=1)
+    return np.stack(matrix, axis=1)
 
 
 def _codes(engine: Engine, split: Split) -> np.ndarray:

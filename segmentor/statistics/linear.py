@@ -143,12 +143,72 @@ def quadratic_form(deviation: FloatArray, covariance: FloatArray) -> tuple[float
     return float(np.square(deviation @ standard).sum()), standard.shape[1]
 
 
+def quadratic_variances(
+    customers: IntArray, squares: FloatArray, fourths: FloatArray, standards: FloatArray
+) -> FloatArray:
+    """Permutation variance of each score's quadratic form, whose mean is its rank; a chi-square variable's is twice the rank.
+
+    Sums of small groups have heavier tails than the normal law, which shows in this variance. Fourth cumulants of
+    cohorts, which are independent, add up; a cohort's is had from the sums over distinct customers of the products of
+    four scores and of four labels.
+
+    Args:
+        customers: Number of labelled customers, shape (n_groups, n_cohorts).
+        squares: Sum over the cohort of squared centred scores, shape (n_scores, n_cohorts).
+        fourths: Sum over the cohort of their fourth powers, same shape.
+        standards: Take deviations of the group sums to independent standard ones, shape (n_scores, n_groups, n_groups);
+            columns beyond the rank are zero.
+
+    Returns:
+        Shape (n_scores,).
+
+    References:
+        Kazi-Aoual, Hitier, Sabatier & Lebreton (1995), Comput. Statist. Data Anal. 20, 643-656 (one cohort).
+    """
+    in_group = customers.astype(np.float64)
+    n = in_group.sum(axis=0)
+    single, pairs, threes, fours = _share(
+        np.ones((4, len(n))), np.cumprod([n, np.maximum(n - 1, 0), np.maximum(n - 2, 0), np.maximum(n - 3, 0)], axis=0)
+    )
+    shares = (in_group * single).T
+    labels = standards[:, None] - (shares @ standards)[:, :, None]
+    weighted = labels * in_group.T[:, :, None]
+    spread = weighted.swapaxes(2, 3) @ labels
+    length = np.square(np.trace(spread, axis1=2, axis2=3))
+    crossed = np.square(spread).sum(axis=(2, 3))
+    powers = (in_group.T * np.square(np.square(labels).sum(axis=3))).sum(axis=2)
+    both, square = length + 2 * crossed, np.square(squares)
+    mean_square = (
+        fourths * powers * single
+        + (4 * fourths * powers + (square - fourths) * (both - 3 * powers)) * pairs
+        + (2 * fourths - square) * (12 * powers - 2 * both) * threes
+        + (3 * square - 6 * fourths) * (both - 6 * powers) * fours
+    )
+    normal = square * both * np.square(n * pairs)
+    ranks = (standards != 0).any(axis=1).sum(axis=1)
+    return np.asarray(2 * ranks + (mean_square - normal).sum(axis=1), dtype=np.float64)
+
+
 def whitener(covariance: FloatArray) -> FloatArray:
     """Matrix W with W W' the pseudo-inverse of the covariance and W' V W the identity, shape (n, rank)."""
     values, vectors = np.linalg.eigh(covariance)
     kept = values > max(_RANK * values[-1], np.finfo(np.float64).tiny)
     standard: FloatArray = vectors[:, kept] / np.sqrt(values[kept])
     return standard
+
+
+def whiteners(covariances: FloatArray) -> FloatArray:
+    """What `whitener` gives for each score, with columns of zeros beyond its rank.
+
+    Args:
+        covariances: Shape (n_scores, n, n).
+
+    Returns:
+        Same shape.
+    """
+    values, vectors = np.linalg.eigh(covariances)
+    kept = values > np.maximum(_RANK * values[:, -1:], np.finfo(np.float64).tiny)
+    return np.asarray(vectors * np.where(kept, 1 / np.sqrt(np.where(kept, values, 1)), 0)[:, None], dtype=np.float64)
 
 
 def centre(scores: FloatArray, cohorts: IntArray) -> FloatArray:

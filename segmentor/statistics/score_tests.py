@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import chdtrc, chdtri, gammainc, gammaincc, ndtr, ndtri
+from scipy.special import chdtrc, chdtri, gammainc, gammaincc, gammaln, log_ndtr, ndtr, ndtri
 
 from segmentor.errors import StatisticsError
 from segmentor.statistics.arrays import FloatArray
@@ -21,6 +21,9 @@ _SKEWED = 0.5
 """Skewness of a sum above which its type III tail is more than a fifth off at 1 %."""
 
 _DRAWS = 20_000
+
+_UNDERFLOW = 1e-290
+"""Tails below this are had from their logarithm."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -160,6 +163,43 @@ def type_iii_p(z: FloatArray, skewness: FloatArray) -> FloatArray:
     gamma = gammaincc(shape, shape + reach) + gammainc(shape, np.maximum(shape - reach, 0))
     tails: FloatArray = np.where(np.abs(skewness) < _NORMAL_BELOW, 2 * ndtr(-size), gamma)
     return tails
+
+
+def log_type_iii_p(z: FloatArray, skewness: FloatArray) -> FloatArray:
+    """Logarithm of `type_iii_p`, also where that underflows; same arguments."""
+    z, skewness = np.broadcast_arrays(z, skewness)
+    size, bend = np.abs(z), np.maximum(np.abs(skewness), _NORMAL_BELOW)
+    p_values = type_iii_p(size, skewness)
+    tails = np.log(np.maximum(p_values, _UNDERFLOW))
+    far = p_values < _UNDERFLOW
+    if far.any():
+        shape = 4 / np.square(bend[far])
+        bent = _log_far_tail(shape, shape + size[far] * np.sqrt(shape))
+        tails[far] = np.where(np.abs(skewness[far]) < _NORMAL_BELOW, np.log(2) + log_ndtr(-size[far]), bent)
+    return tails
+
+
+def log_gamma_tail(shape: FloatArray, x: FloatArray) -> FloatArray:
+    """Logarithm of the chance that a gamma variable of scale 1 is above x, also where that underflows.
+
+    Args:
+        shape: Of the variable, of a shape that broadcasts with x.
+        x: Bounds.
+    """
+    shape, x = np.broadcast_arrays(shape, x)
+    p_values = gammaincc(shape, x)
+    tails = np.log(np.maximum(p_values, _UNDERFLOW))
+    far = p_values < _UNDERFLOW
+    if far.any():
+        tails[far] = _log_far_tail(shape[far], x[far])
+    return np.asarray(tails, dtype=np.float64)
+
+
+def _log_far_tail(shape: FloatArray, x: FloatArray) -> FloatArray:
+    """Logarithm of a gamma variable's tail below 1e-290, by the first terms of Legendre's continued fraction."""
+    ahead = x - shape
+    fraction = ahead + 1 + (shape - 1) / (ahead + 3 + 2 * (shape - 2) / (ahead + 5))
+    return np.asarray(shape * np.log(x) - x - gammaln(shape) - np.log(fraction), dtype=np.float64)
 
 
 def smallest_p_value(smallest: float, law: NullLaw, *, draws: int = _DRAWS) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,13 +10,8 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from segmentor.statistics.arrays import FloatArray, IntArray, sums_by
-from segmentor.statistics.linear import centre
-from segmentor.statistics.multiplicity import max_step_down
+from segmentor.statistics.linear import GroupSums, centre
 from segmentor.statistics.score_tests import NullLaw, lattice, smallest_p_value, type_iii_p
-from segmentor.statistics.thresholds import returned, shuffles
-
-_TIE = 1e-9
-"""Standardised statistics this close are equal."""
 
 _CONFOUNDED = 1e-12
 """Variances below this share of the score's in all customers are zero but for rounding."""
@@ -31,10 +26,10 @@ _FAR = 37.0
 """Standardised size beyond which p-values underflow."""
 
 _POINTS = 4_000
-"""Of the lattice for the slopes of a joint law."""
+"""Of the lattice for a joint law that serves many splits, and for its slopes."""
 
-_BLOCK = 2**22
-"""Numbers held at a time while relabelling."""
+_DRAWS = 1_000
+"""The same for a joint law of one split."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,27 +70,28 @@ def screen_values(scores: FloatArray, columns: Sequence[IntArray], cohorts: IntA
         columns: Codes of any integer type, 0 first, -1 where not known, each of shape (n_customers,).
         cohorts: Number of the customer's cohort, 0 first, shape (n_customers,).
     """
-    moments = _Moments.of(scores, cohorts)
-    parts = [_moments_by_value(moments, number, codes) for number, codes in enumerate(columns)]
-    places = np.concatenate([part.places for part in parts])
-    sums = np.concatenate([part.sums for part in parts])
-    covariance = np.concatenate([part.covariance for part in parts])
-    third = np.concatenate([part.third for part in parts])
-    variance = np.einsum("skk->sk", covariance)
-    least = _CONFOUNDED * np.einsum("kkc->k", moments.products)
-    spread = np.sqrt(np.where(variance > least, variance, np.nan))
-    z, skewness = sums / spread, third / spread**3
-    p_values = np.where(np.isnan(z), np.nan, type_iii_p(z, skewness))
-    correlation = covariance / (spread[:, :, None] * spread[:, None, :])
+    moments = CohortMoments.of(scores, cohorts)
+    least = rounding(moments)
+    places, parts = [], []
+    for number, codes in enumerate(columns):
+        sums = moments.group_sums(codes, int(codes.max()) + 1)
+        inside = sums.customers.sum(axis=1)
+        kept = np.flatnonzero((inside > 0) & (inside < inside.sum()))
+        kept = kept[: 1 if len(kept) == 2 else None]
+        rest = inside.sum() - inside[kept]
+        places.append(np.stack([np.full(len(kept), number), kept, inside[kept], rest], axis=1))
+        parts.append(TwoGroups.of(sums.customers[kept], sums.deviations[:, kept].sum(axis=2), sums, least))
+    where = np.concatenate(places)
+    p_values = np.concatenate([part.p_values for part in parts])
     return ValueSplits(
-        columns=places[:, 0],
-        values=places[:, 1],
-        customers=places[:, 2:],
-        z=z.T,
-        deviations=spread.T,
-        skewness=skewness.T,
+        columns=where[:, 0],
+        values=where[:, 1],
+        customers=where[:, 2:],
+        z=np.concatenate([part.z for part in parts]).T,
+        deviations=np.concatenate([part.deviations for part in parts]).T,
+        skewness=np.concatenate([part.skewness for part in parts]).T,
         p_values=p_values.T,
-        p_value=smallest_p_values(p_values, correlation),
+        p_value=smallest_p_values(p_values, np.concatenate([part.correlations for part in parts])),
     )
 
 
@@ -127,140 +123,126 @@ def smallest_p_values(p_values: FloatArray, correlations: FloatArray) -> FloatAr
     return joint
 
 
-def relabelled_p(
-    scores: FloatArray,
-    columns: Sequence[IntArray],
-    cohorts: IntArray,
-    splits: ValueSplits,
-    *,
-    resamples: int = 2_000,
-    seed: int,
-) -> FloatArray:
-    """Single, single-step and step-down adjusted p-values of the largest |z| of each split, by relabelling.
-
-    All splits see the same relabellings of customers within cohorts; those of a column that is not known of all are
-    relabelled among those of whom it is known. The order of the customers does not matter.
-
-    Args:
-        scores: Shape (n_scores, n_customers).
-        columns: As given to `screen_values`.
-        cohorts: Number of the customer's cohort, 0 first, shape (n_customers,).
-        splits: What that found.
-        resamples: Number of relabellings B; a p-value is (b + 1) / (B + 1).
-        seed: Of the relabellings.
-
-    Returns:
-        Shape (3, n_splits), `nan` for splits without variance.
-
-    References:
-        Westfall & Young (1993), Resampling-Based Multiple Testing, Wiley.
-    """
-    found = np.full((3, len(splits.columns)), np.nan)
-    usable = np.flatnonzero(~np.isnan(splits.z).all(axis=0))
-    if usable.size:
-        order = np.lexsort([*columns, *scores, cohorts])
-        drawn = _relabelled(
-            scores[:, order],
-            [codes[order] for codes in columns],
-            cohorts[order],
-            splits,
-            resamples=resamples,
-            seed=seed,
-        )
-        found[:, usable] = max_step_down(
-            np.nanmax(np.abs(splits.z[:, usable]), axis=0), (block[:, usable] + _TIE for block in drawn)
-        )
-    return found
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Moments:
+class CohortMoments:
     """Scores centred in their cohort, and their sums over each cohort.
 
     Attributes:
         centred: Shape (n_scores, n_customers).
         cohorts: Shape (n_customers,).
         customers: Shape (n_cohorts,).
+        means: Of the scores before they were centred, shape (n_scores, n_cohorts).
         products: Shape (n_scores, n_scores, n_cohorts).
         cubes: Shape (n_scores, n_cohorts).
+        fourths: Sums of fourth powers, shape (n_scores, n_cohorts).
     """
 
     centred: FloatArray
     cohorts: IntArray
     customers: FloatArray
+    means: FloatArray
     products: FloatArray
     cubes: FloatArray
+    fourths: FloatArray
 
     @classmethod
-    def of(cls, scores: FloatArray, cohorts: IntArray) -> _Moments:
-        return cls.sums(centre(scores, cohorts), cohorts, int(cohorts.max()) + 1)
+    def of(cls, scores: FloatArray, cohorts: IntArray) -> CohortMoments:
+        """Moments of scores, shape (n_scores, n_customers)."""
+        n_cohorts = int(cohorts.max()) + 1
+        customers = np.bincount(cohorts, minlength=n_cohorts).astype(np.float64)
+        totals = np.stack([sums_by(cohorts, row, n_cohorts) for row in scores])
+        centred = centre(scores, cohorts)
+        products, cubes = _products_and_cubes(centred, cohorts, n_cohorts)
+        fourths = np.stack([sums_by(cohorts, np.square(np.square(row)), n_cohorts) for row in centred])
+        return cls(centred, cohorts, customers, totals / np.maximum(customers, 1), products, cubes, fourths)
 
-    @classmethod
-    def sums(cls, centred: FloatArray, cohorts: IntArray, n_cohorts: int) -> _Moments:
-        products = np.empty((len(centred), len(centred), n_cohorts))
-        for one, other in zip(*np.triu_indices(len(centred)), strict=True):
-            products[one, other] = products[other, one] = sums_by(cohorts, centred[one] * centred[other], n_cohorts)
-        return cls(
-            centred=centred,
-            cohorts=cohorts,
-            customers=np.bincount(cohorts, minlength=n_cohorts).astype(np.float64),
-            products=products,
-            cubes=np.stack([sums_by(cohorts, row**3, n_cohorts) for row in centred]),
-        )
+    def group_sums(self, codes: IntArray, n_values: int) -> GroupSums:
+        """Sums by value of a column of those of whom it is known; they are read once a score.
+
+        Args:
+            codes: Of any integer type, 0 first, -1 where not known, shape (n_customers,).
+            n_values: Number of values, above the largest code.
+        """
+        n_cohorts, unknown = len(self.customers), int(codes.min()) < 0
+        size = (n_values + unknown) * n_cohorts
+        cells = codes * np.int64(n_cohorts)
+        cells += self.cohorts
+        if unknown:
+            cells += n_cohorts
+        customers = np.bincount(cells, minlength=size).reshape(-1, n_cohorts)[unknown:]
+        sums = np.stack([sums_by(cells, row, size).reshape(-1, n_cohorts)[unknown:] for row in self.centred])
+        means, products, cubes = self.means, self.products, self.cubes
+        if unknown:
+            everyone = customers.sum(axis=0).astype(np.float64)
+            without = codes < 0
+            lost, bent = _products_and_cubes(self.centred[:, without], self.cohorts[without], n_cohorts)
+            moved = sums.sum(axis=1) / np.maximum(everyone, 1)
+            sums = sums - customers * moved[:, None]
+            means = means + moved
+            raw = products - lost
+            squares = np.einsum("kkc->kc", raw)
+            products = raw - everyone * moved[:, None] * moved
+            cubes = cubes - bent - 3 * moved * squares + 2 * everyone * moved**3
+        return GroupSums(customers=customers, deviations=sums, means=means, covariances=products, cubes=cubes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _ColumnMoments:
-    """Moments of the splits of one column, each by split.
+class TwoGroups:
+    """Permutation moments of many splits of the same customers, each some of them against the rest.
 
     Attributes:
-        places: Column, value, customers with it, customers with another, shape (n_splits, 4).
-        sums: Sum of the scores minus its expectation, shape (n_splits, n_scores).
-        covariance: Shape (n_splits, n_scores, n_scores).
-        third: Third central moment, shape (n_splits, n_scores).
+        z: Standardised sum of the scores of the chosen, `nan` without variance within cohorts, shape (n_splits, n_scores).
+        deviations: Standard deviation of that sum, same shape.
+        skewness: Of that sum, same shape.
+        correlations: Between the scores' sums, shape (n_splits, n_scores, n_scores).
     """
 
-    places: IntArray
-    sums: FloatArray
-    covariance: FloatArray
-    third: FloatArray
+    z: FloatArray
+    deviations: FloatArray
+    skewness: FloatArray
+    correlations: FloatArray
+
+    @classmethod
+    def of(cls, customers: IntArray, sums: FloatArray, everyone: GroupSums, least: FloatArray) -> TwoGroups:
+        """Moments of splits.
+
+        Args:
+            customers: The chosen by cohort, shape (n_splits, n_cohorts).
+            sums: Of their centred scores, shape (n_scores, n_splits).
+            everyone: Of the customers that are split, by any groups.
+            least: Variance of each score that is zero but for rounding, shape (n_scores,).
+        """
+        n = everyone.customers.sum(axis=0).astype(np.float64)
+        chosen, rest = customers.astype(np.float64), n - customers
+        exchanged = chosen * rest / np.maximum(n * (n - 1), 1)
+        bent = exchanged * (rest - chosen) / np.maximum(n - 2, 1)
+        products = everyone.covariances
+        covariance = (exchanged @ products.reshape(-1, len(n)).T).reshape(-1, *products.shape[:2])
+        variance = np.einsum("skk->sk", covariance)
+        spread = np.sqrt(np.where(variance > least, variance, np.nan))
+        return cls(
+            z=sums.T / spread,
+            deviations=spread,
+            skewness=bent @ everyone.cubes.T / spread**3,
+            correlations=covariance / (spread[:, :, None] * spread[:, None, :]),
+        )
+
+    @property
+    def p_values(self) -> FloatArray:
+        """Of each score, two-sided with a type III tail, `nan` without variance, shape (n_splits, n_scores)."""
+        return np.where(np.isnan(self.z), np.nan, type_iii_p(self.z, self.skewness))
 
 
-def _moments_by_value(moments: _Moments, column: int, codes: IntArray) -> _ColumnMoments:
-    n_cohorts, unknown = len(moments.customers), int(codes.min()) < 0
-    n_values = int(codes.max()) + 1
-    size = (n_values + unknown) * n_cohorts
-    cells = codes * np.int64(n_cohorts)
-    cells += moments.cohorts
-    if unknown:
-        cells += n_cohorts
-    counts = np.bincount(cells, minlength=size).reshape(-1, n_cohorts)[unknown:]
-    sums = np.stack([sums_by(cells, row, size).reshape(-1, n_cohorts)[unknown:] for row in moments.centred], axis=1)
-    everyone, products, cubes = moments.customers, moments.products, moments.cubes
-    if unknown:
-        everyone = counts.sum(axis=0).astype(np.float64)
-        without = codes < 0
-        out = _Moments.sums(moments.centred[:, without], moments.cohorts[without], n_cohorts)
-        means = sums.sum(axis=0) / np.maximum(everyone, 1)
-        sums = sums - counts[:, None] * means
-        raw = products - out.products
-        squares = np.einsum("kkc->kc", raw)
-        products = raw - everyone * means[:, None] * means
-        cubes = cubes - out.cubes - 3 * means * squares + 2 * everyone * means**3
-    inside = counts.sum(axis=1)
-    places = np.stack([np.full(n_values, column), np.arange(n_values), inside, inside.sum() - inside], axis=1)
-    kept = (inside > 0) & (inside < inside.sum())
-    if kept.sum() == 2:
-        kept[np.flatnonzero(kept)[1]] = False
-    one, rest = counts[kept].astype(np.float64), everyone - counts[kept]
-    exchanged = one * rest / np.maximum(everyone * (everyone - 1), 1)
-    bent = exchanged * (rest - one) / np.maximum(everyone - 2, 1)
-    return _ColumnMoments(
-        places=places[kept],
-        sums=sums[kept].sum(axis=2),
-        covariance=(exchanged @ products.reshape(-1, n_cohorts).T).reshape(-1, *products.shape[:2]),
-        third=bent @ cubes.T,
-    )
+def rounding(moments: CohortMoments) -> FloatArray:
+    """Variance of each score's sums that is zero but for rounding, shape (n_scores,)."""
+    return np.asarray(_CONFOUNDED * np.einsum("kkc->k", moments.products), dtype=np.float64)
+
+
+def _products_and_cubes(centred: FloatArray, cohorts: IntArray, n_cohorts: int) -> tuple[FloatArray, FloatArray]:
+    products = np.empty((len(centred), len(centred), n_cohorts))
+    for one, other in zip(*np.triu_indices(len(centred)), strict=True):
+        products[one, other] = products[other, one] = sums_by(cohorts, centred[one] * centred[other], n_cohorts)
+    return products, np.stack([sums_by(cohorts, row**3, n_cohorts) for row in centred])
 
 
 def _joint(smallest: FloatArray, correlations: FloatArray) -> FloatArray:
@@ -279,7 +261,7 @@ def _joint(smallest: FloatArray, correlations: FloatArray) -> FloatArray:
         near = left[close]
         left = left[~close]
         if near.size <= _DEGREE:
-            ratios[near] = [_ratio(smallest[place], correlations[place]) for place in near]
+            ratios[near] = [_ratio(smallest[place], correlations[place], draws=_DRAWS) for place in near]
         else:
             sizes = np.minimum(-ndtri(smallest[near] / 2), _FAR)
             ratios[near] = _ratios_near(sizes, angles[near] - angles[anchor], correlations[anchor])
@@ -287,12 +269,12 @@ def _joint(smallest: FloatArray, correlations: FloatArray) -> FloatArray:
     return joint
 
 
-def _ratio(smallest: float, correlation: FloatArray) -> float:
+def _ratio(smallest: float, correlation: FloatArray, *, draws: int) -> float:
     """Chance of any of the scores' tails over that of one."""
     if smallest == 0:
         return float(len(correlation))
     law = NullLaw((np.ones((1, 1)),) * len(correlation), correlation, np.zeros(len(correlation)))
-    return smallest_p_value(float(smallest), law) / float(smallest)
+    return smallest_p_value(float(smallest), law, draws=draws) / float(smallest)
 
 
 def _ratios_near(sizes: FloatArray, turns: FloatArray, correlation: FloatArray) -> FloatArray:
@@ -306,7 +288,7 @@ def _ratios_near(sizes: FloatArray, turns: FloatArray, correlation: FloatArray) 
     domain = [float(sizes.min()), max(float(sizes.max()), float(sizes.min()) + 0.1)]
     along = np.polynomial.chebyshev.chebpts1(_DEGREE + 1)
     knots = np.maximum((domain[1] - domain[0]) * (along + 1) / 2 + domain[0], 0)
-    level = np.array([_ratio(2 * float(ndtr(-knot)), correlation) for knot in knots])
+    level = np.array([_ratio(2 * float(ndtr(-knot)), correlation, draws=_POINTS) for knot in knots])
     slopes = _slopes(knots, correlation)
     weights = np.polynomial.chebyshev.chebvander(along, _DEGREE)
     coefficients = np.linalg.solve(weights, np.column_stack([level, slopes]))
@@ -344,79 +326,3 @@ def _slopes(sizes: FloatArray, correlation: FloatArray) -> FloatArray:
             about = about + sign * within * np.exp(-np.square(sizes) / room - single) / np.pi
         slopes.append(about)
     return np.stack(slopes, axis=1)
-
-
-def _relabelled(
-    scores: FloatArray,
-    columns: Sequence[IntArray],
-    cohorts: IntArray,
-    splits: ValueSplits,
-    *,
-    resamples: int,
-    seed: int,
-) -> Iterator[FloatArray]:
-    """Largest |z| of every split under relabelling, in blocks of shape (n, n_splits); customers in order of cohort."""
-    families = list(_families(scores, columns, cohorts, splits))
-    rows = max(1, _BLOCK // len(cohorts))
-    places = shuffles(cohorts, resamples, np.random.default_rng(seed))
-    for start in range(0, resamples, rows):
-        drawn = [next(places).copy() for _ in range(min(rows, resamples - start))]
-        largest = np.zeros((len(drawn), len(splits.columns)))
-        for family in families:
-            sources = np.stack([returned(one, family.known, family.members) for one in drawn])
-            permuted = [row[sources] for row in family.centred]
-            for part, labels in family.blocks():
-                for row, spread in zip(permuted, splits.deviations, strict=True):
-                    largest[:, part] = np.fmax(largest[:, part], np.abs(row @ labels) / spread[part])
-        yield largest
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Family:
-    """Splits of columns that are known of the same customers.
-
-    Attributes:
-        known: Whether the columns are known, shape (n_customers,).
-        members: The customers of whom they are.
-        centred: Scores of all customers, centred among the known of the cohort, shape (n_scores, n_customers).
-        splits: Places of the splits, shape (n,).
-        codes: Of the members, by column.
-        labels: Column and value of each split.
-    """
-
-    known: np.ndarray
-    members: IntArray
-    centred: FloatArray
-    splits: IntArray
-    codes: dict[int, IntArray]
-    labels: list[tuple[int, int]]
-
-    def blocks(self) -> Iterator[tuple[IntArray, FloatArray]]:
-        """Places of some of the splits, and who has their value, shape (n_members, n)."""
-        size = max(1, _BLOCK // len(self.members))
-        for start in range(0, len(self.splits), size):
-            block = self.labels[start : start + size]
-            labels = np.stack([self.codes[column] == value for column, value in block], axis=1)
-            yield self.splits[start : start + size], labels.astype(np.float64)
-
-
-def _families(
-    scores: FloatArray, columns: Sequence[IntArray], cohorts: IntArray, splits: ValueSplits
-) -> Iterator[_Family]:
-    alike: dict[bytes, list[int]] = {}
-    for number, codes in enumerate(columns):
-        alike.setdefault(np.packbits(codes >= 0).tobytes(), []).append(number)
-    for numbers in alike.values():
-        own = np.flatnonzero(np.isin(splits.columns, numbers))
-        if own.size:
-            known = columns[numbers[0]] >= 0
-            centred = np.zeros_like(scores)
-            centred[:, known] = centre(scores[:, known], cohorts[known])
-            yield _Family(
-                known=known,
-                members=np.flatnonzero(known),
-                centred=centred,
-                splits=own,
-                codes={number: columns[number][known] for number in numbers},
-                labels=list(zip(splits.columns[own].tolist(), splits.values[own].tolist(), strict=True)),
-            )

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 from scipy.special import chdtrc
 
 from segmentor.errors import StatisticsError
-from segmentor.statistics.linear import GroupSums, linear_statistic, quadratic_form
+from segmentor.statistics.linear import (
+    GroupSums,
+    centre,
+    linear_statistic,
+    quadratic_form,
+    quadratic_variances,
+    whitener,
+    whiteners,
+)
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 CASES = json.loads((REFERENCE / "permutation.json").read_text())["cases"]
@@ -272,3 +280,36 @@ def _linear_of(customers):
 def _assert_same(one, other):
     for field in ("statistic", "expectation", "deviation", "covariance", "third"):
         np.testing.assert_allclose(getattr(one, field), getattr(other, field), rtol=1e-9, atol=1e-9, err_msg=field)
+
+
+@pytest.mark.parametrize("sizes", [(7,), (5, 3), (4, 2, 1)])
+def test_variance_of_the_quadratic_form_is_that_of_all_relabellings(sizes):
+    """Over every arrangement within cohorts, of three, two and one customers too, mean and variance are rank and closed form."""
+    generator = np.random.default_rng(len(sizes))
+    cohorts = np.repeat(np.arange(len(sizes)), sizes)
+    scores, groups = generator.gamma(0.5, 1, (2, sum(sizes))), np.array([0, 1, 2, 0, 2, 1, 0, 1])[: sum(sizes)]
+    sums = GroupSums.from_scores(scores, groups, cohorts)
+    linear, centred = linear_statistic(sums), centre(scores, cohorts)
+    standards = whiteners(np.stack([linear.covariance[score, score] for score in (0, 1)]))
+    fourths = np.stack([np.bincount(cohorts, row**4) for row in centred])
+    squares = np.stack([np.bincount(cohorts, row**2) for row in centred])
+    found = quadratic_variances(sums.customers, squares, fourths, standards)
+    orders = [()]
+    for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
+        orders = [one + other for one in orders for other in permutations(range(start, start + size))]
+    for row, standard, variance in zip(centred, standards, found, strict=True):
+        drawn = np.stack([row[np.array(orders)][:, groups == group].sum(axis=1) for group in range(3)], axis=1)
+        forms = np.square(drawn @ standard).sum(axis=1)
+        assert forms.mean() == pytest.approx((standard != 0).any(axis=0).sum(), rel=1e-9)
+        assert forms.var() == pytest.approx(variance, rel=1e-9)
+
+
+def test_whiteners_are_those_of_each_covariance():
+    """Of any rank: the same inverse, with columns of zeros beyond the rank."""
+    generator = np.random.default_rng(1)
+    roots = generator.standard_normal((3, 5, 5)) * (np.arange(5) < np.array([5, 3, 0])[:, None, None])
+    covariances = roots @ roots.transpose(0, 2, 1)
+    for covariance, standard, rank in zip(covariances, whiteners(covariances), (5, 3, 0), strict=True):
+        alone = whitener(covariance)
+        np.testing.assert_allclose(standard @ standard.T, alone @ alone.T, rtol=1e-9, atol=1e-12)
+        assert (standard != 0).any(axis=0).sum() == rank

@@ -17,6 +17,8 @@ from segmentor.statistics.linear import GroupSums, linear_statistic
 from segmentor.statistics.permutation import _mixed, _relabelled
 from segmentor.statistics.score_tests import (
     NullLaw,
+    log_gamma_tail,
+    log_type_iii_p,
     needs_permutation,
     null_law,
     smallest_p_value,
@@ -242,3 +244,34 @@ def test_p_values_do_not_depend_on_order_names_or_scale(order, factors, renamed)
     )
     np.testing.assert_allclose(other.p_values, tests.p_values, rtol=1e-6)
     assert other.p_value == pytest.approx(tests.p_value, rel=0.02)
+
+
+def test_logarithms_of_tails_go_on_where_the_tails_underflow():
+    """They are those of the p-values down to 1e-290; from there their slopes go on smoothly, for shapes from 0.5 to a million."""
+    z = np.linspace(0, 36, 100)
+    for skewness in (0.0, 0.01, 0.3, 2.0):
+        np.testing.assert_allclose(log_type_iii_p(z, np.array(skewness)), np.log(type_iii_p(z, np.array(skewness))))
+    for shape in (0.5, 3.0, 40.0, 1e3, 1e6):
+        spread = np.sqrt(shape)
+        x = shape + spread * np.linspace(0, 700, 14_001) * max(1, 1 / spread)
+        logs = log_gamma_tail(np.array(shape), x)
+        slopes = np.diff(logs) / np.diff(x)
+        assert logs[-1] < -680
+        assert (slopes < 0).all()
+        # Far out the slope is that of the density, (shape - 1) / x - 1, and less than 1 / (x - shape) steeper.
+        far = logs[1:] < -300
+        middle = (x[1:] + x[:-1])[far] / 2
+        np.testing.assert_allclose(slopes[far], (shape - 1) / middle - 1, atol=2 / (middle - shape).min())
+
+
+def test_the_far_tail_of_an_exponential_variable_is_known():
+    """A gamma variable of shape 1 is above x with probability exp(-x), however large x is."""
+    x = np.array([1.0, 100.0, 1e3, 1e6])
+    np.testing.assert_allclose(log_gamma_tail(np.array(1.0), x), -x, rtol=1e-9)
+
+
+def test_the_far_tail_of_a_chi_square_variable_is_that_of_two_normal_tails():
+    """With one degree of freedom at z squared, from 5 to 1,000 standard deviations."""
+    z = np.array([5.0, 20.0, 40.0, 1000.0])
+    expected = log_type_iii_p(z, np.array(0.0))
+    np.testing.assert_allclose(log_gamma_tail(np.array(0.5), z**2 / 2), expected, rtol=1e-6)

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 from segmentor.statistics.linear import GroupSums, linear_statistic
 from segmentor.statistics.score_tests import NullLaw, smallest_p_value
 from segmentor.statistics.score_tests import test_scores as run_test
-from segmentor.statistics.screening import relabelled_p, screen_values, smallest_p_values
+from segmentor.statistics.screening import screen_values, smallest_p_values
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 MAX_T = json.loads((REFERENCE / "multiplicity.json").read_text())["max_t"]
@@ -20,7 +20,6 @@ SCORES = {
     (case["dataset"], case["weighting"]): case["scores"]
     for case in json.loads((REFERENCE / "permutation.json").read_text())["cases"]
 }
-RESAMPLES = 20_000
 
 
 @pytest.fixture(params=MAX_T, ids=lambda case: f"{case['dataset']}-{'within' if case['within_cohorts'] else 'plain'}")
@@ -74,13 +73,11 @@ def test_small_codes_are_as_good_as_large_ones():
 
 
 def test_a_split_that_is_a_cohort_has_no_p_value():
-    """A value whose customers are a whole cohort has `nan`, single and adjusted; the other values do not."""
+    """A value whose customers are a whole cohort has `nan`; the other values do not."""
     made, columns, _ = _world(600)
     cohorts = (columns[0] == 2).astype(int)
     splits = screen_values(made, columns[:1], cohorts)
     np.testing.assert_array_equal(np.isnan(splits.p_value), splits.values == 2)
-    adjusted = relabelled_p(made, columns[:1], cohorts, splits, resamples=19, seed=1)
-    np.testing.assert_array_equal(np.isnan(adjusted).all(axis=0), splits.values == 2)
 
 
 def test_a_score_without_variance_takes_no_part():
@@ -148,51 +145,3 @@ def test_largest_statistic_has_the_joint_normal_law_of_coin(coin):
     for z, wanted in zip(expected["standardised"], expected["p_single_step_asymptotic"], strict=True):
         p = smallest_p_value(2 * ndtr(-abs(z)), _law(correlation), draws=2**19 if wanted > 0.3 else 2**16)
         assert p == pytest.approx(wanted, rel=0, abs=1e-4)
-
-
-def test_relabelled_p_values_agree_with_coin(coin):
-    """multiplicity.json `max_t.p_*_monte_carlo`: unadjusted, single-step and step-down within the error of both."""
-    scores, columns, cohorts, expected = coin
-    splits = screen_values(scores, columns, cohorts)
-    found = relabelled_p(scores, columns, cohorts, splits, resamples=RESAMPLES, seed=1)
-    names = ("p_unadjusted_monte_carlo", "p_single_step_monte_carlo", "p_step_down_monte_carlo")
-    for name, p in zip(names, found, strict=True):
-        wanted = np.array(expected[name])
-        noise = 4 * np.sqrt(wanted * (1 - wanted) * (1 / RESAMPLES + 1 / expected["resamples"])) + 1e-4
-        assert (np.abs(p - wanted) <= noise).all()
-
-
-def test_order_of_customers_does_not_matter():
-    """Shuffled customers have exactly the same adjusted p-values, unknown values or not."""
-    made, columns, cohorts = _world(200, unknown=0.5, scores=2)
-    order = np.random.default_rng(2).permutation(200)
-    moved = made[:, order], [codes[order] for codes in columns], cohorts[order]
-    found = relabelled_p(made, columns, cohorts, screen_values(made, columns, cohorts), resamples=99, seed=3)
-    again = relabelled_p(*moved, screen_values(*moved), resamples=99, seed=3)
-    np.testing.assert_array_equal(found, again)
-
-
-def test_blocks_do_not_matter(monkeypatch):
-    """Relabelling a few at a time, and a few splits at a time, changes nothing."""
-    made, columns, cohorts = _world(200, unknown=0.5, scores=2)
-    splits = screen_values(made, columns, cohorts)
-    whole = relabelled_p(made, columns, cohorts, splits, resamples=50, seed=3)
-    monkeypatch.setattr("segmentor.statistics.screening._BLOCK", 1500)
-    np.testing.assert_array_equal(relabelled_p(made, columns, cohorts, splits, resamples=50, seed=3), whole)
-
-
-def test_screening_keeps_its_level_and_finds_what_is_there():
-    """Over 200 null shops with values missing the smallest adjusted p is below 10 % in 10 %; a planted split is found."""
-    smallest = []
-    for seed in range(200):
-        made, columns, cohorts = _world(150, seed=seed, unknown=0.6, scores=1)
-        splits = screen_values(made, columns, cohorts)
-        smallest.append(relabelled_p(made, columns, cohorts, splits, resamples=49, seed=seed)[2].min())
-    assert (np.array(smallest) <= 0.1).mean() == pytest.approx(0.1, abs=0.075)
-    made, columns, cohorts = _world(600)
-    made = made + 1.5 * (columns[1] == 1)
-    splits = screen_values(made, columns, cohorts)
-    step_down = relabelled_p(made, columns, cohorts, splits, resamples=199, seed=1)[2]
-    planted = (splits.columns == 1) & (splits.values == 1)
-    assert step_down[planted] == 0.005
-    assert np.median(step_down[splits.columns != 1]) > 0.2

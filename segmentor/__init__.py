@@ -9,13 +9,16 @@ The map, in the order in which a run passes through it:
 - `features`: numbers that say what a customer's purchases were like until a label is known.
 - `splits`: the splits of the config become SQL that gives each customer a group.
 - `clustering`: customers who are alike, found from their features and said as short rules.
+- `candidates`: everything by which customers might be split, beside what the config declares.
 - `statistics`: pure functions on counts and sums: survival, score tests, intervals, multiplicity, association.
 - `populations`: gaps become customers' scores, before any label is seen.
 - `labelling`: a split's groups among the customers of a population, and whether they can be compared.
 - `gap_sums`: sums over the gaps of labelled customers, which stay in the engine.
 - `effects`: how many of each group come back and how soon.
 - `evidence`: group sums are tested, effects measured.
-- `discovery`: what one half of the customers suggests: cutpoints, groups to merge.
+- `echo`: whether groups of timing say more than how often somebody bought before.
+- `discovery`: what one half of the customers suggests: candidates worth a test, cutpoints, groups to merge.
+- `tree`: splits below splits, grown whole on that half.
 - `verdicts`: test and effects become a verdict with its reasons.
 - `attributes`: which columns say where a customer lives, by which channel one came, what a line is.
 - `habits`: what else the groups of a split do differently once its label is known.
@@ -23,7 +26,10 @@ The map, in the order in which a run passes through it:
 - `robustness`: the effect of a split again in parts of the customers and of the time.
 - `dealing`: what a label of many purchases shows when products mean nothing.
 - `beside`: the last four of a split, which stand beside its verdict; dealt labels may leave it open.
+- `confirmation`: what discovery suggests is tested once, on the customers of the other half.
+- `other_halves` and `pruning`: the same had the halves been drawn otherwise, and the tree that stands.
 - `trials`: all of this for every split, a declared one once, a found one in the half that did not suggest it.
+- `ledger`: every test with its place in the correction for many.
 - `segments`: splits that hold, one below the other, become definitions, words, and one SQL statement for each system.
 - `assignment`: the definitions of an earlier run give each customer its segment.
 - `comparison`: what changed from one run to another, and where its customers went.

@@ -95,9 +95,10 @@ def confirm(
     confirmed = []
     for (one, sizes, evidence, beside, echo), p in zip(gathered, adjusted, strict=True):
         trial = judge_found(evidence, config, suggestion=one.suggestion, sizes=sizes, p_adjusted=p)
-        trial = beside.added_to(_named(trial, one.attribute, one.node))
+        trial = _named(trial, one.attribute, one.node)
         if echo is not None:
             trial = called_an_echo(trial, echo, level=config.trial.level)
+        trial = beside.added_to(trial)
         confirmed.append(Confirmed(one, trial, evidence.p_value if p is not None else None, p))
     return confirmed
 

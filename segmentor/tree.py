@@ -21,6 +21,8 @@ from segmentor.discovery import (
     smallest_group,
     suggest,
 )
+from segmentor.echo import echo_p_value
+from segmentor.labelling import label_customers
 from segmentor.populations import Population, half_of, later, node_of, prepare_population
 from segmentor.result import EVERYBODY, Chosen
 from segmentor.segments import below
@@ -189,6 +191,8 @@ def _grow_one(
         return Grown(node, len(screened), screened, ended="nothing passed")
     for candidate in _attributes_first(promoted):
         population = populations.at(node, candidate.attribute.time_zero, 0)
+        if candidate.attribute.timing and _is_an_echo(populations, candidate, population, node):
+            continue
         applied = _applied(engine, config, candidate, population, discovery)
         if applied is not None:
             suggestion, codes = applied
@@ -206,6 +210,15 @@ def families_of(
         population = populations.at(node, attribute.time_zero, 0)
         families.setdefault(population, []).append(known_by(populations.engine, attribute, population.until))
     return list(families.items())
+
+
+def _is_an_echo(populations: Populations, candidate: Candidate, population: Population, node: Node) -> bool:
+    """Whether a split of timing or amount says no more than how often somebody bought before: such a one stays out of the tree."""
+    engine, config = populations.engine, populations.config
+    if label_customers(engine, config, candidate.split, population).obstacle is not None:
+        return True
+    p_value = echo_p_value(engine, config, population, populations.zero_at(node, candidate.attribute.time_zero))
+    return p_value is not None and p_value > config.trial.level
 
 
 def known_by(engine: Engine, attribute: Attribute, until: int | None) -> Attribute:

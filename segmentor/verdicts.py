@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from scipy.special import ndtri
 from segmentor.cycles import OTHER_SEEDS, seeds
 from segmentor.effects import Effects, HalfEffects, exceeds
 from segmentor.result import EVERYBODY, GroupEffect, Interval, SeedVerdict, Trial, Verdict
-from segmentor.splits import MIXED
+from segmentor.splits import MISSING, MIXED, OTHER
 from segmentor.statistics.effects import PairIntervals, customers_for_equivalence, customers_for_separation
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 COMPARISONS = ("ratio", "share back")
 """What may carry a verdict."""
+
+LEFT_OVER = (MIXED, MISSING, OTHER)
+"""Groups of a found split that hold the customers whom its values leave."""
 
 REALLY_DIFFER = "These customers really differ"
 
@@ -88,7 +91,12 @@ def judge_found(
         carrying = carrying_pair(effects, config)
         same = _points_alike(effects, suggestion.effects, carrying)
         verdict = _verdict(
-            evidence.groups, effects, config, 1.0 if p_adjusted is None else p_adjusted, same_direction=same
+            evidence.groups,
+            effects,
+            config,
+            1.0 if p_adjusted is None else p_adjusted,
+            same_direction=same,
+            unclaimed=LEFT_OVER,
         )
         if p_adjusted is None and verdict[0] == "inconclusive":
             verdict = ("inconclusive", ("not promoted", *verdict[1][1:]))
@@ -124,7 +132,7 @@ def judge_screened(
     if effects is None:
         trial = _untestable(evidence)
     else:
-        verdict, reasons = _verdict(evidence.groups, effects, config, 1.0, same_direction=True)
+        verdict, reasons = _verdict(evidence.groups, effects, config, 1.0, same_direction=True, unclaimed=LEFT_OVER)
         if verdict == "inconclusive":
             reasons = ("not promoted", *reasons[1:])
         carrying = carrying_pair(effects, config)
@@ -285,13 +293,14 @@ def _verdict(
     p_adjusted: float,
     *,
     same_direction: bool,
+    unclaimed: Collection[str] = (MIXED,),
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict with its reasons, the one that carries it first."""
     trial = config.trial
     significant = p_adjusted <= trial.level
     separated = any(pair.separated for pair in effects.pairs)
-    # A group that nobody is in claims nothing, and neither does the one that we made of customers with several values.
-    claimed = [group for group in groups if group.customers and group.name != MIXED]
+    # A group that nobody is in claims nothing, and neither does one that we made of those whom the others leave.
+    claimed = [group for group in groups if group.customers and group.name not in unclaimed]
     small = tuple(
         f"group below {trial.min_group} customers: {group.name}"
         for group in claimed

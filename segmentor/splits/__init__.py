@@ -7,6 +7,7 @@ attributes for candidates, `itemsets` through first baskets, `clustered` through
 from segmentor.config.values import MIXED
 from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
 from segmentor.splits.candidates import without_twins
+from segmentor.splits.categories import MISSING, OTHER
 from segmentor.splits.clustered import cluster_attributes
 from segmentor.splits.enumerated import enumerate_attributes
 from segmentor.splits.split import (
@@ -24,8 +25,10 @@ from segmentor.splits.split import (
 __all__ = [
     "MAX_GROUPS",
     "MERGED",
+    "MISSING",
     "MIXED",
     "NOT_KNOWN",
+    "OTHER",
     "Attribute",
     "Codes",
     "Split",

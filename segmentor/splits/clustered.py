@@ -63,7 +63,7 @@ def cluster_attributes(
         )
     zero = _time_zero(asked.known)
     writer = Writer(config, columns)
-    probe = writer.groups("probe", asked.known, {"all": "true", "none": "false"})
+    probe = writer.groups("probe", asked.known, {"anybody": "true", "nobody": "false"})
     make_label_sources(engine, config, columns, (probe,))
     names = _feature_names(engine, config, columns)
     if not names:

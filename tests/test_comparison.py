@@ -20,6 +20,7 @@ from segmentor.result import (
     RunResult,
     Segment,
     Trial,
+    Verdict,
     to_json,
 )
 from segmentor.tables import assigned_csv
@@ -27,7 +28,7 @@ from segmentor.tables import assigned_csv
 
 def trial_of(
     split: str,
-    verdict: str,
+    verdict: Verdict,
     ratio: tuple[float, float, float] | None = None,
     *,
     customers: int = 100,
@@ -53,7 +54,7 @@ def trial_of(
         "s",
         pairs=pairs,
         verdict_pair=0 if pairs else None,
-    )  # type: ignore[arg-type]
+    )
 
 
 def write_run(folder: Path, trials: Sequence[Trial], places: Mapping[str, str], *, min_cell: int = 5) -> Path:

@@ -64,12 +64,17 @@ def test_a_run_writes_every_file_with_its_columns(results: Path) -> None:
 
 
 def test_the_planted_split_is_found_and_the_idle_ones_are_not(results: Path) -> None:
-    """Size separates, gender and region do not; the segments are the groups of size and those not yet known."""
+    """Size separates, gender and region do not; the segments are size, within full sizes the channel, and those not yet known."""
     verdicts = {row["split"]: row["verdict"] for row in rows_of(results / "trials.csv")}
     assert verdicts["size"] == "separates"
     assert "separates" not in (verdicts["gender"], verdicts["region"])
     segments = json.loads((results / "segments.json").read_text(encoding="utf-8"))["segments"]
-    assert [one["name"] for one in segments] == ["full", "sample", "not yet known"]
+    assert [one["name"] for one in segments] == [
+        "full / search + social",
+        "full / store",
+        "sample",
+        "not yet known",
+    ]
 
 
 def test_the_accounts_add_up(results: Path, shop: Path) -> None:

@@ -190,7 +190,7 @@ def effects_in(engine: Engine, config: ExperimentConfig, split: Split, populatio
     labelled = label_customers(engine, config, split, population)
     if labelled.obstacle is not None:
         return None
-    return measure_effects(engine, config, population, labelled.groups, significant=False)
+    return measure_effects(engine, config, population, labelled.groups, significant=False, detail="direction")
 
 
 def smallest_group(config: ExperimentConfig) -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from scipy.special import chdtr, ndtri
+from scipy.special import chdtr, gammaln, ndtri
 
 from segmentor.statistics.arrays import FloatArray, IntArray
 
 _DIRECTIONS = 20_000
 _SEED = 19530831
+_NEAR = 1e-8
+"""How near to the root Newton's method is trusted to be."""
 _LEAST = 1e-6
 """A standard error below this share of the largest is taken as this share, so that all directions are defined."""
 
@@ -94,20 +97,53 @@ def simultaneous_quantile(standard_errors: FloatArray, *, level: float) -> float
     if len(first) < 2:
         return float(ndtri((1 + level) / 2))
     spread = np.maximum(spread, _LEAST * spread[-1])
-    normal = np.random.default_rng(_SEED).standard_normal((_DIRECTIONS, len(spread)))
+    normal = _normal(len(spread))
     common = 1 / spread / np.linalg.norm(1 / spread)
-    normal -= np.outer(normal @ common, common)
+    normal = normal - np.outer(normal @ common, common)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    apart = (normal[:, second] * spread[second] - normal[:, first] * spread[first]) / np.hypot(
-        spread[first], spread[second]
-    )
-    largest = np.abs(apart).max(axis=1)
+    scaled = np.ascontiguousarray(normal.T) * spread[:, None]
+    largest, apart = np.zeros(len(normal)), np.empty(len(normal))
+    for one, other, width in zip(first, second, np.hypot(spread[first], spread[second]), strict=True):
+        np.abs(np.divide(np.subtract(scaled[other], scaled[one], out=apart), width, out=apart), out=apart)
+        np.maximum(largest, apart, out=largest)
     low, high = 0.0, float(ndtri(1 - (1 - level) / 2 / len(first)))
+    root = _root(largest, len(spread) - 1, level=level, start=high)
+    # Each step of the bisection is that of the function itself, which is looked at only where the root leaves it in doubt.
     while high - low > 1e-6:
         middle = (low + high) / 2
-        within = chdtr(len(spread) - 1, np.square(middle / largest)).mean()
-        low, high = (middle, high) if within < level else (low, middle)
+        if abs(middle - root) > _NEAR:
+            below = middle < root
+        else:
+            below = chdtr(len(spread) - 1, np.square(middle / largest)).mean() < level
+        low, high = (middle, high) if below else (low, middle)
     return high
+
+
+@lru_cache(maxsize=8)
+def _normal(n: int) -> FloatArray:
+    normal: FloatArray = np.random.default_rng(_SEED).standard_normal((_DIRECTIONS, n))
+    normal.flags.writeable = False
+    return normal
+
+
+def _root(largest: FloatArray, degrees: int, *, level: float, start: float) -> float:
+    """Where the mean over directions of the chi distribution of the length reaches the level, by Newton's method.
+
+    ``nan``, which is near to nothing and leaves every step in doubt, where it does not settle.
+    """
+    scale = (1 - degrees / 2) * np.log(2) - gammaln(degrees / 2)
+    at = start
+    for _ in range(20):
+        ratio = at / largest
+        density = np.exp(scale + (degrees - 1) * np.log(ratio) - np.square(ratio) / 2) / largest
+        step = (chdtr(degrees, np.square(ratio)).mean() - level) / density.mean()
+        at -= step
+        if abs(step) < 1e-5:
+            # The error is squared by each step.
+            return float(at)
+        if not 0 < at < np.inf:
+            break
+    return float("nan")
 
 
 def customers_for_separation(

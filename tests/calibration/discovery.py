@@ -1,0 +1,145 @@
+"""Fragrance shops of which nothing is declared, many of them: does the search find what is true, and nothing where nothing is?
+
+Run as a program it prints the rates for more shops than the tests take:
+
+    python tests/calibration/discovery.py --shops 100 --customers 20000
+    python tests/calibration/discovery.py --shops 200 --customers 2000 --null --cluster kmeans gmm
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from fragrance import TRANSACTIONS, fragrance_config
+from shops import engine_of_tables
+
+from segmentor.candidates import find_candidates
+from segmentor.config import ExperimentConfig
+from segmentor.cycles import build_cycles
+from segmentor.splits import make_label_sources
+from segmentor.synthetic import FragranceShop, FragranceWorld, simulate_fragrance
+from segmentor.trials import Tried, run_trials
+
+ENUMERATED = ("splits.declared=[]", "splits.enumerated={known: first_purchase}")
+
+
+def _clustered(methods: Sequence[str]) -> str:
+    return f"splits.clustered={{known: {{until: 2025-01-01}}, methods: [{', '.join(methods)}]}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a search came to in one shop.
+
+    Attributes:
+        candidates: Splits that were screened at the root.
+        root: Split of the root; ``None`` where nothing stands.
+        below: Segment and split of the other nodes that stand.
+        separating: Splits with the verdict, wherever they were tried.
+    """
+
+    candidates: int
+    root: str | None
+    below: tuple[tuple[str, str], ...]
+    separating: tuple[str, ...]
+
+    @property
+    def has_size_at_the_root(self) -> bool:
+        """Size, in whatever groups."""
+        return self.root is not None and self.root.startswith("size")
+
+    @property
+    def has_channel_within_full(self) -> bool:
+        """Channel among those who bought full sizes first, alone or with others."""
+        return any("full" in segment and split.startswith("channel") for segment, split in self.below)
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Splits that stand and are neither by size nor by channel."""
+        splits = (self.root, *(split for _, split in self.below))
+        return tuple(split for split in splits if split is not None and not split.startswith(("size", "channel")))
+
+
+def search(shop: FragranceShop, config: ExperimentConfig) -> Tried:
+    """All trials of a shop, from canonical tables: no file is written or read."""
+    tables = {"transactions": shop.transactions, "products": shop.products, "customers": shop.customers}
+    with engine_of_tables(tables, {"transactions": TRANSACTIONS}) as engine:
+        columns, summary = build_cycles(engine, config, progress=lambda _: None)
+        found = find_candidates(engine, config, columns, progress=lambda _: None)
+        make_label_sources(engine, config, columns, found.splits)
+        return run_trials(
+            engine,
+            config,
+            columns,
+            (),
+            attributes=found.attributes,
+            observed_until=summary.observed_until,
+            progress=lambda _: None,
+        )
+
+
+def searches(
+    world: FragranceWorld, seeds: Iterable[int], *, customers: int, overrides: Sequence[str] = ()
+) -> list[Search]:
+    """Searches of shops of a world, drawn by two processes."""
+    one = partial(_search_one, world, customers, (*ENUMERATED, *overrides))
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return list(pool.map(one, seeds))
+
+
+def rates(found: Sequence[Search]) -> dict[str, float]:
+    """Shares of the shops."""
+    n = len(found)
+    return {
+        "size at the root": sum(one.has_size_at_the_root for one in found) / n,
+        "channel within full size": sum(one.has_channel_within_full for one in found) / n,
+        "both": sum(one.has_size_at_the_root and one.has_channel_within_full for one in found) / n,
+        "any other split in the tree": sum(bool(one.others) for one in found) / n,
+        "anything separates": sum(bool(one.separating) or one.root is not None for one in found) / n,
+        "candidates, fewest": float(min(one.candidates for one in found)),
+    }
+
+
+def _search_one(world: FragranceWorld, customers: int, overrides: Sequence[str], seed: int) -> Search:
+    tried = search(simulate_fragrance(world, customers=customers, seed=seed), fragrance_config(*overrides))
+    standing = [(node.segment, str(node.split)) for node in tried.nodes if node.held]
+    return Search(
+        candidates=tried.nodes[0].tried,
+        root=next((split for segment, split in standing if segment == "all"), None),
+        below=tuple((segment, split) for segment, split in standing if segment != "all"),
+        separating=tuple(trial.split for trial in tried.trials if trial.verdict == "separates"),
+    )
+
+
+def main() -> None:
+    """Prints the rates."""
+    parser = argparse.ArgumentParser(
+        description="What the search for splits finds in fragrance shops of which nothing is declared."
+    )
+    parser.add_argument("--shops", type=int, default=100)
+    parser.add_argument("--customers", type=int, default=20_000)
+    parser.add_argument("--rate-sd", type=float, default=0.6)
+    parser.add_argument("--buy-once", type=float, default=0.2)
+    parser.add_argument("--null", action="store_true", help="nothing separates")
+    parser.add_argument("--cluster", nargs="*", default=[], choices=("kmeans", "gmm", "hdbscan"))
+    arguments = parser.parse_args()
+    world = FragranceWorld().null() if arguments.null else FragranceWorld()
+    world = replace(world, rate_sd=arguments.rate_sd, buys_once=arguments.buy_once)
+    overrides = [_clustered(arguments.cluster)] if arguments.cluster else []
+    seeds = range(1, arguments.shops + 1)
+    for name, rate in rates(searches(world, seeds, customers=arguments.customers, overrides=overrides)).items():
+        print(f"{name:45s} {rate:7.3f}")
+
+
+if __name__ == "__main__":
+    main()

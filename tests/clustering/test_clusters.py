@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import adjusted_rand_score
+from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from segmentor.clustering import Found, Method, find_clusters, finding
+from segmentor.clustering.scaling import prepare
 from segmentor.statistics.arrays import FloatArray, IntArray
 
 NAMES = (
@@ -56,8 +57,9 @@ def check_planted(method: Method) -> None:
         assert "share" not in rule.rule
         assert (rule.members == (kinds == kind)).mean() > 0.98
         assert min(rule.summary.coverage, rule.summary.precision, rule.summary.stability) > 0.95
-    assert found.clustering.silhouette is not None
-    assert found.clustering.silhouette > 0.4
+    inside = found.labels > 0
+    silhouette = silhouette_score(prepare(features, NAMES)[inside], found.labels[inside])
+    assert found.clustering.silhouette == pytest.approx(silhouette)
 
 
 @pytest.mark.parametrize("method", ["kmeans", "gmm"])

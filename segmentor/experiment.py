@@ -37,7 +37,10 @@ if TYPE_CHECKING:
     from segmentor.splits import Split
     from segmentor.trials import Tried
 
-PACKAGES = ("segmentor", "duckdb", "matplotlib", "mlxtend", "numpy", "pandas", "scipy", "sqlglot")
+PACKAGES = (
+    *("segmentor", "duckdb", "hdbscan", "matplotlib", "mlxtend", "numpy", "pandas", "scikit-learn", "scipy", "sqlglot"),
+    "umap-learn",
+)
 """Packages whose versions a run writes down."""
 
 Progress = Callable[[str], None]

@@ -19,7 +19,7 @@ from test_trials import FIRST_PRODUCT, UNTIL, shop
 from segmentor import run
 from segmentor.config import load_config
 from segmentor.cycles import build_cycles
-from segmentor.result import Interval, Trial
+from segmentor.result import EVERYBODY, Interval, Trial
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.trials import run_trials
 
@@ -44,7 +44,7 @@ def trials(lines: Sequence[Line], splits: str = SEVERAL, *, stretch: int = 1, mo
         tried = run_trials(
             engine, config, columns, declared, observed_until=summary.observed_until, progress=lambda _: None
         )
-    return {trial.split: trial for trial in tried.trials}
+    return {trial.split: trial for trial in tried.trials if trial.segment == EVERYBODY}
 
 
 def without_halves(trial: Trial) -> Trial:

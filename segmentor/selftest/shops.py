@@ -17,6 +17,7 @@ from segmentor.cycles import build_cycles, day_number
 from segmentor.engine.duckdb import open_engine
 from segmentor.evidence import gather
 from segmentor.populations import SCORE_UNIT, prepare_population
+from segmentor.result import EVERYBODY
 from segmentor.selftest.cells import GROUPS, LIFETIME, QUESTION
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.statistics.arrays import FloatArray, IntArray
@@ -118,7 +119,7 @@ class OpenedShop:
             observed_until=self.observed_until,
             progress=lambda _: None,
         )
-        return {trial.split: trial for trial in tried.trials}
+        return {trial.split: trial for trial in tried.trials if trial.segment == EVERYBODY}
 
     def evidence(self) -> Evidence:
         """Test and effects of the first split as a run gathers them, without what stands beside its verdict."""

@@ -26,7 +26,7 @@ from shops import engine_of_tables
 from segmentor.config import ExperimentConfig, load_config
 from segmentor.cycles import build_cycles
 from segmentor.example import config_folder
-from segmentor.result import Trial
+from segmentor.result import EVERYBODY, Trial
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.synthetic import FragranceShop, FragranceWorld, simulate_fragrance
 from segmentor.trials import run_trials
@@ -49,7 +49,7 @@ def trials_of(shop: FragranceShop, config: ExperimentConfig) -> dict[str, Trial]
         tried = run_trials(
             engine, config, columns, splits, observed_until=summary.observed_until, progress=lambda _: None
         )
-    return {trial.split: trial for trial in tried.trials}
+    return {trial.split: trial for trial in tried.trials if trial.segment == EVERYBODY}
 
 
 def null_trials(shops: int, *, customers: int, rate_sd: float = 0.6) -> list[dict[str, Trial]]:

@@ -1,0 +1,191 @@
+"""The tree of splits: what stands below what, what discovery may see of the others, and what is said where nothing stands."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from shops import CONFIG, Line, day, engine_with, read_config
+
+from segmentor.cycles import TimeZero, build_cycles
+from segmentor.discovery import merged_codes, tenths, without_aliases
+from segmentor.echo import PER_STRATUM, nested_strata
+from segmentor.populations import later
+from segmentor.segments import find_segments
+from segmentor.splits import Attribute, Split, declared_splits, make_label_sources
+from segmentor.trials import Tried, run_trials
+
+UNTIL = 500
+
+PRODUCT = "    - {name: product, known: first_purchase, groups: {p: \"product_id = 'p'\", q: \"product_id = 'q'\"}}\n"
+BASKET = "    - {name: basket, known: first_purchase, groups: {small: amount <= 10, large: amount > 10}}\n"
+
+
+def shop(customers: int, *, product: float = 1.0, basket_within_p: float = 1.0, seed: int = 1) -> list[Line]:
+    """Customers whose gaps are ``product`` times as long where the first is q, and ``basket_within_p`` times after a large first p."""
+    generator = np.random.default_rng(seed)
+    lines: list[Line] = []
+    for number in range(customers):
+        first, amount = "pq"[generator.integers(2)], float(generator.integers(1, 21))
+        factor = product if first == "q" else basket_within_p if amount > 10 else 1.0
+        scale = 12 * factor * np.exp(0.5 * generator.standard_normal())
+        at = int(generator.integers(0, 150))
+        while at <= UNTIL:
+            lines.append((f"c{number:05d}", f"o{len(lines)}", day(at), first, 1, amount))
+            at += max(1, round(generator.gamma(2, scale)))
+            first, amount = "pq"[generator.integers(2)], float(generator.integers(1, 21))
+            if generator.random() < 0.1:
+                break
+    return lines
+
+
+def grown(
+    folder: Path, lines: list[Line], splits: str = PRODUCT + BASKET, *, more: str = ""
+) -> tuple[Tried, list[str]]:
+    """What was tried of the declared splits, and the names of the segments."""
+    last = datetime.date(2024, 1, 1) + datetime.timedelta(days=UNTIL)
+    config = read_config(folder, f"{CONFIG}cycle: {{observed_until: {last}}}\nsplits:\n  declared:\n{splits}{more}")
+    with engine_with(lines) as engine:
+        columns, summary = build_cycles(engine, config, progress=lambda _: None)
+        declared = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, declared)
+        tried = run_trials(
+            engine, config, columns, declared, observed_until=summary.observed_until, progress=lambda _: None
+        )
+        return tried, [segment.name for segment in find_segments(engine, tried.branches)]
+
+
+def test_a_split_that_holds_in_one_group_alone_stands_below_it(tmp_path: Path) -> None:
+    """Baskets matter only after a first p: they divide p and not q, and the leaf below says both conditions."""
+    tried, segments = grown(tmp_path, shop(3000, product=1.8, basket_within_p=1.8))
+    assert segments == ["p / small", "p / large", "q", "not yet known"]
+    nodes = {node.segment: node for node in tried.nodes}
+    assert (nodes["all"].split, nodes["p"].split, nodes["q"].split) == ("product", "basket", None)
+    assert (nodes["p"].held, nodes["q"].held, nodes["q"].ended) == (True, False, "nothing passed")
+    (below,) = (trial for trial in tried.trials if trial.segment == "p")
+    assert (below.split, below.verdict) == ("basket", "separates")
+    assert below.p_adjusted is not None
+    assert below.p_discovery_adjusted is not None
+    assert sum(group.customers for group in below.groups) <= nodes["p"].customers
+
+
+def test_where_nothing_separates_the_root_stands_alone(tmp_path: Path) -> None:
+    """A shop without any effect is one segment, and the root says that nothing passed."""
+    tried, segments = grown(tmp_path, shop(1200))
+    assert segments == ["all"]
+    assert tried.branches == ()
+    assert [(node.segment, node.split, node.ended) for node in tried.nodes] == [("all", None, "nothing passed")]
+
+
+def test_depth_ends_the_tree(tmp_path: Path) -> None:
+    """With a depth of one there is nothing below the root's groups."""
+    lines = shop(3000, product=1.8, basket_within_p=1.8)
+    tried, segments = grown(tmp_path, lines, more="segments: {max_depth: 1}\n")
+    assert segments == ["p", "q", "not yet known"]
+    assert {node.segment: node.ended for node in tried.nodes} == {"all": None, "p": "max_depth", "q": "max_depth"}
+
+
+def test_a_group_that_cannot_hold_two_ends_the_tree(tmp_path: Path) -> None:
+    """Below twice the smallest group nothing is tried."""
+    tried, _ = grown(tmp_path, shop(700, product=2.5), more="trial: {min_group: 250}\n")
+    assert {node.ended for node in tried.nodes if node.segment != "all"} == {"too few customers"}
+
+
+def test_confirmation_customers_do_not_touch_what_discovery_grows(tmp_path: Path) -> None:
+    """Other later purchases of the confirmation half change no choice and no screening p of the tree."""
+    lines = shop(3000, product=1.8, basket_within_p=1.8)
+    half = "8" + "0" * 31
+    first: dict[str, Line] = {}
+    for line in lines:
+        first.setdefault(line[0], line)
+    more: list[Line] = [
+        (name, f"more {name} {gap}", line[2] + (day(gap) - day(0)), "p", 1, 15.0)
+        for name, line in first.items()
+        for gap in (4, 9)
+        if hashlib.md5(f"1:{name}".encode(), usedforsecurity=False).hexdigest() < half
+    ]
+    # Declared splits are tested on everybody; what passes in discovery below them is discovery's alone.
+    one, other = (
+        {node.segment: (node.split, node.p_discovery_adjusted, node.chosen_again) for node in tried.nodes}
+        for tried, _ in (grown(tmp_path, lines), grown(tmp_path, lines + more))
+    )
+    assert one["p"] == other["p"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "both"),
+    [
+        (TimeZero(), TimeZero(purchases=3), TimeZero(purchases=3)),
+        (TimeZero(until=10), TimeZero(purchases=3), TimeZero(until=10)),
+        (TimeZero(until=10), TimeZero(until=12), TimeZero(until=12)),
+    ],
+)
+def test_two_labels_are_known_when_the_later_one_is(one: TimeZero, other: TimeZero, both: TimeZero) -> None:
+    """The later of two counts, or a date where there is one."""
+    assert later(one, other) == later(other, one) == both
+
+
+@given(
+    cohorts=arrays.arrays(np.int64, 300, elements=st.integers(0, 2)),
+    first=arrays.arrays(np.float64, 300, elements=st.integers(0, 4).map(float)),
+    second=arrays.arrays(np.float64, 300, elements=st.floats(0, 100, width=32)),
+)
+@settings(max_examples=40, deadline=None)
+def test_strata_lie_within_cohorts_and_keep_equals_together(
+    cohorts: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> None:
+    """Customers of one stratum are of one cohort; those who agree in everything are in one stratum."""
+    strata = nested_strata(cohorts, [first, second])
+    assert sorted(set(strata)) == list(range(int(strata.max()) + 1))
+    for stratum in set(strata):
+        assert len(set(cohorts[strata == stratum])) == 1
+    alike: dict[tuple[float, ...], set[int]] = {}
+    for key, stratum in zip(zip(cohorts, first, second, strict=True), strata, strict=True):
+        alike.setdefault(key, set()).add(int(stratum))
+    assert all(len(several) == 1 for several in alike.values())
+
+
+def test_strata_are_fine() -> None:
+    """Of distinct numbers a stratum holds about as many customers as it should."""
+    generator = np.random.default_rng(1)
+    columns = [generator.permutation(5000).astype(float) for _ in range(3)]
+    sizes = np.bincount(nested_strata(np.zeros(5000, dtype=np.int64), columns))
+    assert PER_STRATUM / 2 < sizes.mean() < 2 * PER_STRATUM
+
+
+def attribute(name: str, codes: list[int], *, by_value: int = 0) -> Attribute:
+    """An attribute of groups with splits that are told apart by their names alone."""
+    split = Split(name, "entry", TimeZero(), (), tuple(map(str, sorted(set(codes) - {-1}))), "x", "_attributes")
+    values = tuple(
+        Split(f"{name}: {value}", "entry", TimeZero(), (), ("a", "b"), "x", "_attributes") for value in range(by_value)
+    )
+    return Attribute(name, "enumerated", TimeZero(), np.array(codes, dtype=np.int16), None, split, values)
+
+
+def test_what_was_declared_is_not_tried_again_under_another_name() -> None:
+    """A split with the groups of a declared one, in whatever order, is its alias; another column of the same attribute stays."""
+    known = attribute("declared", [0, 1, 1, -1, 0])
+    same, other = attribute("same", [1, 0, 0, -1, 1]), attribute("other", [0, 1, 2, -1, 0], by_value=3)
+    left, aliases = without_aliases([known], [same, other])
+    assert [one.name for one in left] == ["other"]
+    assert aliases == {"declared": ("same", "other: 0")}
+    assert [split is None for split in left[0].by_value] == [True, False, False]
+
+
+def test_groups_taken_together_keep_who_is_not_known() -> None:
+    """Codes of parts are their numbers, and -1 stays -1."""
+    codes = np.array([0, 1, 2, 3, -1, 1], dtype=np.int16)
+    assert merged_codes(codes, [[0, 2], [1], [3]]).tolist() == [0, 1, 0, 2, -1, 1]
+
+
+def test_tenths_are_of_like_size() -> None:
+    """Ranks of a number make ten groups, and what is unknown stays so."""
+    codes = tenths(np.array([*range(100), np.nan]))
+    assert np.bincount(codes[:-1]).tolist() == [10] * 10
+    assert codes[-1] == -1

@@ -997,7 +997,9 @@ def test_config_of_the_package_loads_and_fits_the_schema(path: Path) -> None:
     config = load_config(path)
     assert config.experiment == path.stem
     assert config.seed == 1
-    assert config.splits.declared
+    discovers = path.stem.endswith("discovery")
+    assert bool(config.splits.declared) is not discovers
+    assert (config.splits.enumerated is not None) is discovers
     schema = json_schema()
     assert _mismatches(read_yaml(path.read_text(encoding="utf-8")).value, schema, schema) == []
 
@@ -1016,8 +1018,18 @@ def test_full_config_fits_the_schema() -> None:
 
 
 def test_package_has_the_published_configs() -> None:
-    """The five experiments of the documentation are there."""
-    assert [path.stem for path in CONFIGS] == ["eggs", "fragrance", "household", "ketchup", "laundry"]
+    """The seven experiments of the documentation are there."""
+    declared, discovering = ["eggs", "fragrance", "household", "ketchup", "laundry"], ["discovery", "laundry-discovery"]
+    assert sorted(path.stem for path in CONFIGS) == sorted(declared + discovering)
+
+
+@pytest.mark.parametrize(("name", "declared"), [("discovery", "fragrance"), ("laundry-discovery", "laundry")])
+def test_discovery_is_of_the_same_cycle(name: str, declared: str) -> None:
+    """A config that lets the data suggest splits reads the same files and the same cycle as the one that declares them."""
+    discovering, declaring = (load_config(CONFIGS[0].parent / f"{stem}.yaml") for stem in (name, declared))
+    assert discovering.data == declaring.data
+    assert discovering.cycle == declaring.cycle
+    assert not discovering.splits.declared
 
 
 def test_a_config_error_passes_between_processes() -> None:

@@ -84,7 +84,7 @@ def confirm(
         evidence = gather(engine, config, split, population, halves=False, detail="curves" if closely else "intervals")
         timing = one.attribute is not None and one.attribute.timing and evidence.test is not None
         zero = populations.zero_at(one.node, split.time_zero)
-        echo = echo_p_value(engine, config, population, zero) if timing else None
+        echo = echo_p_value(engine, population, zero, seed=config.seed) if timing else None
         beside = around.look(evidence, population) if closely and around is not None else Beside()
         gathered.append((one, _sizes(populations, one), evidence, beside, echo))
     tested = [

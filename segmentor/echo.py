@@ -5,41 +5,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.special import ndtr
+from sklearn.ensemble import RandomForestRegressor
+from threadpoolctl import threadpool_limits
 
-from segmentor.errors import StatisticsError
 from segmentor.labelling import labelled_scores
-from segmentor.statistics.linear import GroupSums
-from segmentor.statistics.permutation import permutation_p
-from segmentor.statistics.score_tests import needs_permutation, test_scores
+from segmentor.statistics.screening import smallest_p_values
 
 if TYPE_CHECKING:
-    from segmentor.config import ExperimentConfig
     from segmentor.cycles import TimeZero
     from segmentor.engine.duckdb import Engine
     from segmentor.populations import Population
     from segmentor.statistics.arrays import FloatArray, IntArray
 
-PER_STRATUM = 10
-"""Customers in a stratum: few, so that customers of one stratum are as good as alike."""
+LEFT = 0.1
+"""Share of the variance of a label that its past must leave, for the label to say anything else."""
 
-RESAMPLES = 10_000
+TREES = 100
+
+FINE, COARSE = 5, 40
+"""Customers in a leaf of the trees that predict labels, which have edges, and of those that predict scores, which are noisy."""
 
 
-def echo_p_value(engine: Engine, config: ExperimentConfig, population: Population, zero: TimeZero) -> float | None:
-    """The test of the customers in the table ``labels`` once more, within strata of past frequency and recency.
+def echo_p_value(engine: Engine, population: Population, zero: TimeZero, *, seed: int) -> float | None:
+    """Do the customers in the table ``labels`` differ by group, given their past frequency and recency?
 
     Customers buy at rates of their own, so that any label made of how often they bought before also tells how soon they come back. For
-    customers with gaps of one law and rates of their own, the number of purchases, the days since the first and those since the last
-    are all that the past tells of the rate; a label that still separates among customers who agree in the three is more than its echo.
+    customers with gaps of one law, the number of purchases, the days since the first and those since the last are all that the past tells
+    of a rate. See ``conditional_p``.
 
     Args:
         engine: Holds ``labels`` and the tables of ``cycles``.
-        config: The experiment.
         population: The labelled customers' population.
         zero: Its time zero.
+        seed: Of the predictions.
 
     Returns:
-        The p-value, 1 where no stratum holds two groups; ``None`` where a label is known at the first purchase, which has no past.
+        The p-value; ``None`` for a label that is known at the first purchase, which has no past.
     """
     if zero.until is None and zero.purchases == 1:
         return None
@@ -51,38 +53,48 @@ def echo_p_value(engine: Engine, config: ExperimentConfig, population: Populatio
         "from labels l join everyone e using (customer_no) join _occasions o on o._customer = e.customer\n"
         f"where {inside} and l.customer_no in (select customer_no from scores_{population.suffix}) group by 1 order by 1"
     )
-    strata = nested_strata(cohorts, [past[name].astype(np.float64) for name in ("purchases", "tenure", "recency")])
-    try:
-        sums = GroupSums.from_scores(scores, groups, strata)
-        closed = test_scores(sums)
-    except StatisticsError:
-        return 1.0
-    if not needs_permutation(sums, closed):
-        return closed.p_value
-    return permutation_p(scores, groups, strata, resamples=RESAMPLES, seed=config.seed)[0]
+    purchases, tenure, recency = (past[name].astype(np.float64) for name in ("purchases", "tenure", "recency"))
+    numbers = np.stack([purchases, tenure, recency, purchases / (tenure + 1), cohorts.astype(np.float64)])
+    return conditional_p(scores, groups, numbers, seed=seed)
 
 
-def nested_strata(cohorts: IntArray, columns: list[FloatArray]) -> IntArray:
-    """Customers alike in several numbers: each is cut into parts of like size within the parts of those before it.
+def conditional_p(scores: FloatArray, groups: IntArray, numbers: FloatArray, *, seed: int) -> float:
+    """Test of labels given numbers, which may act on the scores and on the labels in any way.
+
+    Scores and labels are predicted from the numbers by forests, each customer from trees that did not see it. What a prediction leaves
+    of a label is multiplied with what one leaves of a score, and the mean tested against 0: errors of the two predictions enter only
+    as their product. The smallest p-value over the scores is taken by their joint normal law, over several groups by Bonferroni's.
 
     Args:
-        cohorts: The parts to begin with, shape (n,).
-        columns: Numbers of shape (n,); equal ones stay together.
+        scores: Shape (n_scores, n_customers).
+        groups: Number of the customer's group, 0 first, shape (n_customers,).
+        numbers: Shape (n_numbers, n_customers).
+        seed: Of the forests.
 
     Returns:
-        Number of the stratum, 0 first, shape (n,), of about ``PER_STRATUM`` customers each where numbers differ.
+        The p-value; 1 where the numbers leave less than ``LEFT`` of the variance of every label: it is made of them.
+
+    References:
+        Chernozhukov et al. (2018), Econometrics Journal 21, C1-C68 (products of what predictions leave).
     """
-    strata = np.unique(cohorts, return_inverse=True)[1]
-    sizes = np.bincount(strata)
-    parts = np.maximum(1, np.rint((sizes / PER_STRATUM) ** (1 / len(columns)))).astype(np.int64)[strata]
-    for column in columns:
-        order = np.lexsort([column, strata])
-        first = np.flatnonzero(np.r_[True, np.diff(strata[order]) != 0])
-        size = np.diff(np.r_[first, len(order)])
-        place = np.arange(len(order)) - np.repeat(first, size)
-        new = np.r_[True, (np.diff(strata[order]) != 0) | (np.diff(column[order]) != 0)]
-        place = place[np.maximum.accumulate(np.where(new, np.arange(len(order)), 0))]
-        part = np.empty(len(order), dtype=np.int64)
-        part[order] = place * parts[order] // np.repeat(size, size)
-        strata = np.unique(strata * (int(parts.max()) + 1) + part, return_inverse=True)[1]
-    return strata
+    labels = (groups == np.arange(int(groups.max()) + 1)[:, None]).astype(np.float64)
+    labels = labels[:1] if len(labels) == 2 else labels
+    label = labels - _predicted(labels, numbers, leaf=FINE, seed=seed)
+    left = label[np.square(label).mean(axis=1) > LEFT * labels.var(axis=1)]
+    if not len(left):
+        return 1.0
+    score = scores - _predicted(scores, numbers, leaf=COARSE, seed=seed)
+    products = left[:, None] * score[None]
+    spread = np.sqrt(np.square(products).sum(axis=2))
+    correlations = np.einsum("gkn,gln->gkl", products, products) / (spread[:, :, None] * spread[:, None, :])
+    p_values = 2 * ndtr(-np.abs(products.sum(axis=2)) / spread)
+    return float(min(1.0, len(left) * smallest_p_values(p_values, correlations).min()))
+
+
+def _predicted(values: FloatArray, numbers: FloatArray, *, leaf: int, seed: int) -> FloatArray:
+    """Values predicted from numbers, each customer's by trees that did not see it."""
+    forest = RandomForestRegressor(TREES, min_samples_leaf=leaf, bootstrap=True, oob_score=True, random_state=seed)
+    with threadpool_limits(1):
+        forest.fit(numbers.T, values.T if len(values) > 1 else values[0])
+    predicted: FloatArray = forest.oob_prediction_.reshape(len(values.T), -1).T
+    return predicted

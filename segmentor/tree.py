@@ -217,7 +217,9 @@ def _is_an_echo(populations: Populations, candidate: Candidate, population: Popu
     engine, config = populations.engine, populations.config
     if label_customers(engine, config, candidate.split, population).obstacle is not None:
         return True
-    p_value = echo_p_value(engine, config, population, populations.zero_at(node, candidate.attribute.time_zero))
+    p_value = echo_p_value(
+        engine, population, populations.zero_at(node, candidate.attribute.time_zero), seed=config.seed
+    )
     return p_value is not None and p_value > config.trial.level
 
 

@@ -8,14 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from shops import CONFIG, Line, day, engine_with, read_config
 
 from segmentor.cycles import TimeZero, build_cycles
 from segmentor.discovery import merged_codes, tenths, without_aliases
-from segmentor.echo import PER_STRATUM, nested_strata
+from segmentor.echo import conditional_p
 from segmentor.populations import later
 from segmentor.segments import find_segments
 from segmentor.splits import Attribute, Split, declared_splits, make_label_sources
@@ -131,32 +128,29 @@ def test_two_labels_are_known_when_the_later_one_is(one: TimeZero, other: TimeZe
     assert later(one, other) == later(other, one) == both
 
 
-@given(
-    cohorts=arrays.arrays(np.int64, 300, elements=st.integers(0, 2)),
-    first=arrays.arrays(np.float64, 300, elements=st.integers(0, 4).map(float)),
-    second=arrays.arrays(np.float64, 300, elements=st.floats(0, 100, width=32)),
-)
-@settings(max_examples=40, deadline=None)
-def test_strata_lie_within_cohorts_and_keep_equals_together(
-    cohorts: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> None:
-    """Customers of one stratum are of one cohort; those who agree in everything are in one stratum."""
-    strata = nested_strata(cohorts, [first, second])
-    assert sorted(set(strata)) == list(range(int(strata.max()) + 1))
-    for stratum in set(strata):
-        assert len(set(cohorts[strata == stratum])) == 1
-    alike: dict[tuple[float, ...], set[int]] = {}
-    for key, stratum in zip(zip(cohorts, first, second, strict=True), strata, strict=True):
-        alike.setdefault(key, set()).add(int(stratum))
-    assert all(len(several) == 1 for several in alike.values())
-
-
-def test_strata_are_fine() -> None:
-    """Of distinct numbers a stratum holds about as many customers as it should."""
+def test_a_label_made_of_the_past_says_nothing_else() -> None:
+    """A label that is a function of the numbers is an echo whatever the scores; one that is drawn beside them is tested like any other."""
     generator = np.random.default_rng(1)
-    columns = [generator.permutation(5000).astype(float) for _ in range(3)]
-    sizes = np.bincount(nested_strata(np.zeros(5000, dtype=np.int64), columns))
-    assert PER_STRATUM / 2 < sizes.mean() < 2 * PER_STRATUM
+    numbers = generator.gamma(2, 1, size=(2, 1500))
+    scores = np.stack([np.log(numbers[0]), numbers[0] - numbers[1] ** 2]) + generator.standard_normal((2, 1500))
+    made = (numbers[0] > 1.5).astype(np.int64)
+    assert conditional_p(scores, made, numbers, seed=1) == 1.0
+    partly = (numbers[0] + generator.standard_normal(1500) > 1.5).astype(np.int64)
+    assert conditional_p(scores, partly, numbers, seed=1) > 0.05
+    assert conditional_p(scores + 0.5 * partly, partly, numbers, seed=1) < 1e-4
+
+
+@pytest.mark.slow
+def test_a_label_that_leans_on_the_past_is_called_more_at_the_level() -> None:
+    """Labels drawn with a chance that follows the numbers, as the scores do, are significant given them in about 5 of 100 worlds."""
+    found = []
+    for seed in range(100):
+        generator = np.random.default_rng(seed)
+        numbers = generator.gamma(2, 1, size=(2, 1500))
+        scores = np.stack([np.log(numbers[0]), numbers[0] - numbers[1]]) + generator.standard_normal((2, 1500))
+        labels = (numbers[0] + generator.standard_normal(1500) > 1.5).astype(np.int64)
+        found.append(conditional_p(scores, labels, numbers, seed=1) <= 0.05)
+    assert sum(found) <= 12
 
 
 def attribute(name: str, codes: list[int], *, by_value: int = 0) -> Attribute:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,20 +18,35 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).parent.parent))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from fragrance import TRANSACTIONS, fragrance_config
-from shops import engine_of_tables
+from shops import engine_of_tables, read_config
 
 from segmentor.candidates import find_candidates
 from segmentor.config import ExperimentConfig
 from segmentor.cycles import build_cycles
+from segmentor.result import EVERYBODY
 from segmentor.splits import make_label_sources
+from segmentor.statistics.naive import naive_logrank_p
 from segmentor.synthetic import FragranceShop, FragranceWorld, simulate_fragrance
+from segmentor.synthetic.renewal import RenewalShop, RenewalWorld, draw_shop
 from segmentor.trials import Tried, run_trials
 
 ENUMERATED = ("splits.declared=[]", "splits.enumerated={known: first_purchase}")
+
+TIMING = """
+experiment: timing
+data:
+  transactions:
+    path: transactions.csv
+    columns: {customer: customer, time: time}
+splits:
+  clustered: {known: {until: MIDDLE}, methods: [kmeans], features: [recency, frequency]}
+"""
 
 
 def _clustered(methods: Sequence[str]) -> str:
@@ -108,6 +124,78 @@ def rates(found: Sequence[Search]) -> dict[str, float]:
         "anything separates": sum(bool(one.separating) or one.root is not None for one in found) / n,
         "candidates, fewest": float(min(one.candidates for one in found)),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class TimingCluster:
+    """A cluster of past timing, as we and as the usual way see it.
+
+    Attributes:
+        stability: Mean Jaccard similarity over resamples.
+        verdict: Ours, on later gaps of other customers.
+        reasons: Of the verdict.
+        usual_p: Log-rank test of the rule on all gaps of the period that made it: the usual way.
+    """
+
+    stability: float
+    verdict: str
+    reasons: tuple[str, ...]
+    usual_p: float
+
+
+def timing_clusters(world: RenewalWorld, *, customers: int, seed: int) -> tuple[list[TimingCluster], int]:
+    """Clusters of recency and frequency in the middle of a shop's period, and how many nodes of its tree stand."""
+    shop = draw_shop(world, customers, rng=np.random.default_rng(seed))
+    first = np.datetime64("2024-01-01T12:00:00")
+    tables = {
+        "transactions": {
+            "customer": np.char.zfill(shop.customer.astype(str), 6).astype(object),
+            "time": (first + shop.day.astype("timedelta64[D]")).astype(str).astype(object),
+        }
+    }
+    middle = world.days // 2
+    date = str((first + np.timedelta64(middle, "D")).astype("datetime64[D]"))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        engine_of_tables(tables, {"transactions": {"time": "timestamp"}}) as engine,
+    ):
+        config = read_config(Path(folder), TIMING.replace("MIDDLE", date))
+        columns, summary = build_cycles(engine, config, progress=lambda _: None)
+        found = find_candidates(engine, config, columns, progress=lambda _: None)
+        make_label_sources(engine, config, columns, found.splits)
+        tried = run_trials(
+            engine,
+            config,
+            columns,
+            (),
+            attributes=found.attributes,
+            observed_until=summary.observed_until,
+            progress=lambda _: None,
+        )
+    trials = {trial.split: trial for trial in tried.trials if trial.segment == EVERYBODY}
+    clusters = [
+        TimingCluster(
+            stability=0.0 if one.cluster is None else one.cluster.stability,
+            verdict=trials[one.name].verdict,
+            reasons=trials[one.name].reasons,
+            usual_p=_usual_p(shop, middle, one.codes),
+        )
+        for one in found.attributes
+        if one.codes is not None
+    ]
+    return clusters, len(tried.branches)
+
+
+def _usual_p(shop: RenewalShop, until: int, codes: np.ndarray) -> float:
+    """Log-rank test of all gaps before a day as if independent, between the groups that they made."""
+    customer, day = shop.customer[shop.day < until], shop.day[shop.day < until]
+    last = np.append(customer[1:] != customer[:-1], True)
+    duration = np.where(last, until, np.append(day[1:], 0)) - day
+    known = codes[customer] >= 0
+    counts = np.zeros((2, 2, until + 1))
+    np.add.at(counts, (last[known].astype(int), codes[customer][known], duration[known]), 1)
+    at_risk = counts.sum(axis=0)[:, ::-1].cumsum(axis=1)[:, ::-1]
+    return naive_logrank_p(counts[0], at_risk)
 
 
 def _search_one(world: FragranceWorld, customers: int, overrides: Sequence[str], seed: int) -> Search:

@@ -19,7 +19,7 @@ from segmentor.statistics.cox import GroupedGaps, clustered_logrank
 from segmentor.statistics.linear import GroupSums, centre, linear_statistic
 from segmentor.statistics.naive import greenwood_errors, naive_logrank_p
 from segmentor.statistics.permutation import drawn_p, permutation_p
-from segmentor.statistics.score_tests import needs_permutation, null_law, test_scores
+from segmentor.statistics.score_tests import NEAR_LEVELS, needs_permutation, null_law, test_scores
 from segmentor.statistics.survival import LifeTable, survival, survival_band
 from segmentor.synthetic.renewal import draw_shop, true_curves
 
@@ -82,7 +82,8 @@ class _DrawnTests:
 
     Attributes:
         smallest: Smallest single p of each draw, ascending.
-        tightest: The p of a draw lies between its smallest single p and this many times that; ``None`` where it may not.
+        tightest: The p of a draw lies between its smallest single p and this many times that; ``None`` where it may not, since one by
+            permutation may be smaller than closed forms say.
         p_of: p-value of a draw by its place in that order; where two draws have the same group sizes in each cohort it does not
             fall from one to the next.
     """
@@ -117,8 +118,9 @@ def _tried(
     deviations = np.stack([(drawn == group) @ centred.T for group in range(len(sums.customers))], axis=-1)
     smallest = np.nanmin(law.p_values(law.lengths(deviations)), axis=-1)
     order = np.argsort(smallest, kind="stable")
-    closed = law.skewness is not None and sums.customers.sum(axis=1).min() >= 30
-    possible = int(np.searchsorted(smallest[order], max(LEVELS.values()), side="right")) if closed else len(drawn)
+    smaller = sums.customers.sum(axis=1).min()
+    closed = law.skewness is not None and smaller >= 30
+    possible = int(np.searchsorted(smallest[order], NEAR_LEVELS[1], side="right")) if closed else len(drawn)
 
     @cache
     def relabelled() -> list[float]:
@@ -132,13 +134,14 @@ def _tried(
         test = test_scores(sums)
         return relabelled()[place] if needs_permutation(sums, test) else test.p_value
 
-    return _DrawnTests(smallest[order], len(scored.scores) if closed else None, p_of), drawn
+    tightest = len(scored.scores) if law.skewness is not None and smaller >= 300 else None
+    return _DrawnTests(smallest[order], tightest, p_of), drawn
 
 
 def _tested_one_by_one(scored: ScoredCustomers, drawn: IntArray) -> _DrawnTests:
-    """Draws that share no null law: each is tested whose smallest single p is below the largest level."""
+    """Draws that share no null law: each is tested whose smallest single p leaves its test open."""
     smallest = np.array([_smallest_p(scored, groups) for groups in drawn])
-    few = smallest <= max(LEVELS.values())
+    few = smallest <= NEAR_LEVELS[1]
     p_values = smallest.copy()
     p_values[few] = [_p_value(scored, groups) for groups in drawn[few]]
     p_values.sort()

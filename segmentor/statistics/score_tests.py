@@ -20,6 +20,9 @@ _NORMAL_BELOW = 0.002
 _SKEWED = 0.5
 """Skewness of a sum above which its type III tail is more than a fifth off at 1 %."""
 
+NEAR_LEVELS = (0.001, 0.1)
+"""Between these a p-value is near the usual levels, and one of a skewed sum is had by relabelling."""
+
 _DRAWS = 20_000
 
 _UNDERFLOW = 1e-290
@@ -267,7 +270,7 @@ def needs_permutation(sums: GroupSums, tests: ScoreTests) -> bool:
     if tests.skewness is None:
         rough = tests.p_value < 0.01
     else:
-        rough = 0.001 <= tests.p_value < 0.1 and np.abs(tests.skewness).max() > _SKEWED
+        rough = NEAR_LEVELS[0] <= tests.p_value < NEAR_LEVELS[1] and np.abs(tests.skewness).max() > _SKEWED
     return bool(smaller < 30 or (smaller < 300 and rough))
 
 

@@ -86,11 +86,13 @@ class _DrawnTests:
             permutation may be smaller than closed forms say.
         p_of: p-value of a draw by its place in that order; where two draws have the same group sizes in each cohort it does not
             fall from one to the next.
+        seed: Of the relabellings: shops that shared theirs would share the error of these.
     """
 
     smallest: FloatArray
     tightest: int | None
     p_of: Callable[[int], float]
+    seed: int
 
     def rejected(self, level: float) -> int:
         """Draws with a p-value at or below a level."""
@@ -110,7 +112,7 @@ def _tried(
     """
     if labels.crowded:
         drawn = (rng.random((CROWDED_DRAWS, len(entry))) < 0.1 + 0.8 * entry).astype(np.int64)
-        return _tested_one_by_one(scored, drawn), drawn
+        return _tested_one_by_one(scored, drawn, seed=int(rng.integers(2**31))), drawn
     drawn = _shuffled(_dealt(labels, len(entry), rng), scored.cohort, rng)
     sums = GroupSums.from_scores(scored.scores, drawn[0], scored.cohort)
     law = null_law(linear_statistic(sums))
@@ -119,6 +121,7 @@ def _tried(
     smallest = np.nanmin(law.p_values(law.lengths(deviations)), axis=-1)
     order = np.argsort(smallest, kind="stable")
     smaller = sums.customers.sum(axis=1).min()
+    seed = int(rng.integers(2**31))
     closed = law.skewness is not None and smaller >= 30
     possible = int(np.searchsorted(smallest[order], NEAR_LEVELS[1], side="right")) if closed else len(drawn)
 
@@ -126,7 +129,7 @@ def _tried(
     def relabelled() -> list[float]:
         """p-values by permutation of the draws that may count, from one set of relabellings: all have the same group sizes."""
         several = list(drawn[order[:possible]])
-        return drawn_p(scored.scores, several, scored.cohort, resamples=RESAMPLES, seed=1)
+        return drawn_p(scored.scores, several, scored.cohort, resamples=RESAMPLES, seed=seed)
 
     @cache
     def p_of(place: int) -> float:
@@ -135,17 +138,17 @@ def _tried(
         return relabelled()[place] if needs_permutation(sums, test) else test.p_value
 
     tightest = len(scored.scores) if law.skewness is not None and smaller >= 300 else None
-    return _DrawnTests(smallest[order], tightest, p_of), drawn
+    return _DrawnTests(smallest[order], tightest, p_of, seed), drawn
 
 
-def _tested_one_by_one(scored: ScoredCustomers, drawn: IntArray) -> _DrawnTests:
+def _tested_one_by_one(scored: ScoredCustomers, drawn: IntArray, *, seed: int) -> _DrawnTests:
     """Draws that share no null law: each is tested whose smallest single p leaves its test open."""
     smallest = np.array([_smallest_p(scored, groups) for groups in drawn])
     few = smallest <= NEAR_LEVELS[1]
     p_values = smallest.copy()
-    p_values[few] = [_p_value(scored, groups) for groups in drawn[few]]
+    p_values[few] = [_p_value(scored, groups, seed=seed) for groups in drawn[few]]
     p_values.sort()
-    return _DrawnTests(p_values, 1, lambda place: float(p_values[place]))
+    return _DrawnTests(p_values, 1, lambda place: float(p_values[place]), seed)
 
 
 def _dealt(labels: Labels, customers: int, rng: np.random.Generator) -> IntArray:
@@ -169,13 +172,13 @@ def _smallest_p(scored: ScoredCustomers, groups: IntArray) -> float:
     return float(np.nanmin(law.p_values(law.lengths(linear.deviation))))
 
 
-def _p_value(scored: ScoredCustomers, groups: IntArray) -> float:
+def _p_value(scored: ScoredCustomers, groups: IntArray, *, seed: int) -> float:
     """p-value of the product's test, by permutation where the product would."""
     sums = GroupSums.from_scores(scored.scores, groups, scored.cohort)
     closed = test_scores(sums)
     if not needs_permutation(sums, closed):
         return closed.p_value
-    return permutation_p(scored.scores, groups, scored.cohort, resamples=RESAMPLES, seed=1)[0]
+    return permutation_p(scored.scores, groups, scored.cohort, resamples=RESAMPLES, seed=seed)[0]
 
 
 def _naive_p(gaps: Gaps, groups: IntArray) -> float:

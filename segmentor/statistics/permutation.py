@@ -116,19 +116,24 @@ def drawn_p(
         enough: As in `permutation_p`.
         seed: As in `permutation_p`.
     """
-    bounds, law = [], None
+    smallest, law = [], None
     for groups in several_groups:
         sums = GroupSums.from_scores(scores, groups, cohorts)
         linear = linear_statistic(sums)
         law = null_law(linear)
-        lengths = law.lengths(linear.deviation)
-        bounds.append(law.lengths_at(float(np.nanmin(law.p_values(lengths)))) - _TIE)
+        smallest.append(float(np.nanmin(law.p_values(law.lengths(linear.deviation)))))
     if law is None:
         return []
     parts, customers = _mixed(scores, cohorts, sums.customers)
     generator = np.random.default_rng(seed)
-    drawn = [law.lengths(deviations) for deviations in _relabelled(parts, customers, resamples, generator)]
-    return [_counted(drawn, bound, enough) for bound in bounds]
+    blocks = _relabelled(parts, customers, resamples, generator)
+    drawn = np.concatenate([np.nanmin(law.p_values(law.lengths(block)), axis=-1) for block in blocks])
+    found = []
+    for p in smallest:
+        as_small = np.flatnonzero(drawn <= p * (1 + _TIE))
+        stopped = len(as_small) >= enough
+        found.append(enough / (int(as_small[enough - 1]) + 1) if stopped else (len(as_small) + 1) / (len(drawn) + 1))
+    return found
 
 
 def _counted(drawn: Iterable[FloatArray], bounds: FloatArray, enough: int) -> float:

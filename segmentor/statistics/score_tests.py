@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -241,6 +242,7 @@ def smallest_p_value(smallest: float, law: NullLaw, *, draws: int = _DRAWS) -> f
     return min(1.0, smallest * tails)
 
 
+@cache
 def lattice(n: int, dimensions: int) -> FloatArray:
     """Points that fill the unit cube evenly: multiples of the square roots of primes, folded, shape (n, dimensions)."""
     primes: list[int] = []
@@ -250,7 +252,9 @@ def lattice(n: int, dimensions: int) -> FloatArray:
             primes.append(candidate)
         candidate += 1
     folded = 1 - np.abs(2 * (np.arange(1, n + 1)[:, None] * np.sqrt(primes) % 1) - 1)
-    return np.asarray(np.clip(folded, 2.0**-52, 1 - 2.0**-52), dtype=np.float64)
+    points = np.asarray(np.clip(folded, 2.0**-52, 1 - 2.0**-52), dtype=np.float64)
+    points.setflags(write=False)
+    return points
 
 
 def needs_permutation(sums: GroupSums, tests: ScoreTests) -> bool:

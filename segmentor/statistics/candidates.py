@@ -695,19 +695,19 @@ def _relabelled(
     places = shuffles(cohorts, resamples, np.random.default_rng(seed))
     n_sums = sum(column.n_values for column in columns)
     rows = max(1, min(_NUMBERS // ((len(cohorts) + n_sums) * len(scores)), resamples + 1))
-    block = [np.arange(len(cohorts))]
-    for left in range(resamples, -1, -rows):
-        block += [next(places).copy() for _ in range(min(rows, left + 1) - len(block))]
-        lengths = np.empty((int(ends[-1]), len(block), len(scores)))
+    for start in range(0, resamples + 1, rows):
+        block = np.empty((len(cohorts), min(rows, resamples + 1 - start)), dtype=np.int64)
+        for draw in range(block.shape[1]):
+            block[:, draw] = next(places) if start + draw else np.arange(len(cohorts))
+        lengths = np.empty((int(ends[-1]), block.shape[1], len(scores)))
         for family in families:
             for number, sums in family.sums(table, block):
-                start = ends[number] - n_candidates[number]
+                first = ends[number] - n_candidates[number]
                 for test in tests[number]:
-                    stop = start + len(test.candidates)
-                    lengths[start:stop] = test.lengths(sums)
-                    start = stop
+                    after = first + len(test.candidates)
+                    lengths[first:after] = test.lengths(sums)
+                    first = after
         yield curves.smallest(lengths).T
-        block = []
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -731,24 +731,21 @@ class _Family:
     numbers: tuple[tuple[int, slice, int], ...]
     expected: FloatArray
 
-    def sums(self, table: FloatArray, block: Sequence[IntArray]) -> Iterator[tuple[int, FloatArray]]:
+    def sums(self, table: FloatArray, block: IntArray) -> Iterator[tuple[int, FloatArray]]:
         """Deviations of the sums of relabelled scores by value, shape (n_values, n_draws, n_scores), of each column.
 
         Args:
             table: Scores, shape (n_customers, n_scores).
-            block: Relabellings.
+            block: Relabellings, shape (n_customers, n_draws).
         """
-        sources = np.stack([self._source(places) for places in block], axis=1)
+        sources = block if len(self.members) == len(block) else returned(block, self.known, self.members)
         relabelled = np.take(table, sources, axis=0, mode="clip").reshape(len(self.members), -1)
-        summed = (self.matrix @ relabelled).reshape(len(self.expected), len(block), -1)
+        summed = (self.matrix @ relabelled).reshape(len(self.expected), block.shape[1], -1)
         for number, rows, frequent in self.numbers:
             own = summed[rows] - self.expected[rows, None]
             own[frequent] = 0
             own[frequent] = -own.sum(axis=0)
             yield number, own
-
-    def _source(self, places: IntArray) -> IntArray:
-        return places if len(self.members) == len(places) else returned(places, self.known, self.members)
 
 
 def _families(

@@ -223,13 +223,16 @@ def returned(places: IntArray, known: np.ndarray, members: IntArray) -> IntArray
     Of a random relabelling of all customers this is a random relabelling of those with a value.
 
     Args:
-        places: The relabelling, shape (n_customers,).
+        places: The relabelling, shape (n_customers,), or several side by side, shape (n_customers, n).
         known: Whether the customer has a value, shape (n_customers,).
         members: Customers with a value, in any order.
     """
     source = places[members]
-    while (elsewhere := np.flatnonzero(~known[source])).size:
-        source[elsewhere] = places[source[elsewhere]]
+    elsewhere = np.nonzero(~known[source])
+    while elsewhere[0].size:
+        source[elsewhere] = places[source[elsewhere], *elsewhere[1:]]
+        still = ~known[source[elsewhere]]
+        elsewhere = tuple(place[still] for place in elsewhere)
     return source
 
 

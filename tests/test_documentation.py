@@ -12,6 +12,7 @@ import pytest
 
 from segmentor.cli import commands
 from segmentor.config import json_schema, load_config
+from segmentor.segments.replay import SYSTEMS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,3 +81,29 @@ def test_pages_name_files_that_exist() -> None:
     """A path of the repository in a page is there."""
     named = set(re.findall(r"`?\b((?:configs|tests|segmentor|reports)/[\w./-]*\w\.(?:py|yaml|md))`?", PAGES))
     assert [name for name in named if not (ROOT / name).is_file() and "<" not in name] == []
+
+
+def test_the_number_of_configs_is_as_told() -> None:
+    """The README counts the experiments of `configs/` as they are."""
+    numbers = ("five", "six", "seven", "eight", "nine", "ten")
+    (told,) = re.findall(r"`configs/` holds (\w+) experiments", README)
+    assert numbers.index(told) + 5 == len(list((ROOT / "configs").glob("*.yaml")))
+
+
+def test_the_readme_shows_a_search_and_clusters(tmp_path: Path) -> None:
+    """One config of the README lets the data suggest splits in both ways."""
+    path, searching = tmp_path / "shown.yaml", []
+    for block in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL):
+        path.write_text(block, encoding="utf-8")
+        splits = load_config(path).splits
+        searching.append(splits.enumerated is not None and splits.clustered is not None)
+    assert any(searching)
+
+
+def test_files_of_a_run_are_named() -> None:
+    """The README names every system that segments are written for, and the table of customers."""
+    writes = README.split("## What a run writes")[1].split("\n## ")[0]
+    assert {"segments.json", "segments.sql", "segments.spark.sql", "assigned.csv", "trials.csv"} <= set(
+        re.findall(r"`([\w.]+)`", writes)
+    )
+    assert all(system.split()[-1] in writes for system in SYSTEMS.values())

@@ -34,6 +34,7 @@ def test_the_planted_tree_is_found() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_the_planted_tree_is_found_over_seeds() -> None:
     """Of 20 published shops of 20,000 customers 18 or more have the planted tree, and 1 at most any other split in it."""
     found = shown(rates(searches(FragranceWorld(), range(1, 21), customers=20_000)))
@@ -48,6 +49,7 @@ def test_few_null_shops_have_anything_found() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_null_shops_have_as_much_found_as_the_level_allows() -> None:
     """Of 200 null shops of 2,000 customers, 300 candidates and more each, with clusters of composition, at most 8 % have anything declared."""
     world = FragranceWorld().null()

@@ -131,7 +131,8 @@ def run(
 ) -> None:
     """Run the experiment that CONFIG describes.
 
-    Reads the data, tests every declared split, looks for cross-sell rules, and writes a folder with report.html and the
+    Reads the data, tests every declared split, searches for others as far as the config asks, grows the tree of segments,
+    looks for cross-sell rules, and writes a folder with report.html and the
     same results as tables. The folder appears whole or not at all; one of an earlier run is replaced.
     """
     from segmentor import console

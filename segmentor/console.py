@@ -104,18 +104,27 @@ def show_verdicts(result: RunResult) -> None:
     """
     say(result.title)
     header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
+    of_tree = {(node.segment, node.split) for node in result.tree}
     declared = sum(trial.source == "declared" for trial in result.trials)
     found = sorted(
         (trial for trial in result.trials if trial.source != "declared" and trial.verdict == "separates"), key=_sureness
     )
     kept = {id(trial) for trial in found[: max(MOST_VERDICTS - declared, 0)]}
     trials = [trial for trial in result.trials if trial.source == "declared" or id(trial) in kept]
-    show_table(header, [_verdict_row(trial) for trial in trials], styles=[_STYLES[trial.verdict] for trial in trials])
+    if trials:
+        show_table(header, [_verdict_row(one) for one in trials], styles=[_STYLES[one.verdict] for one in trials])
     if len(trials) < len(result.trials):
-        say(f"\N{HORIZONTAL ELLIPSIS} and {len(result.trials) - len(trials):,} more: see trials.csv")
+        others = f"{len(result.trials) - len(trials):,}"
+        say(
+            f"\N{HORIZONTAL ELLIPSIS} and {others} more: see trials.csv"
+            if trials
+            else f"none of {others} candidates was shown to separate: see trials.csv"
+        )
     for trial in trials:
-        for remark in _remarks(trial):
-            say(remark)
+        # What a found split went through is told where it stands in the tree, and of declared ones.
+        if trial.source == "declared" or (trial.segment, trial.split) in of_tree:
+            for remark in _remarks(trial):
+                say(remark)
     show_tree(result)
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
     say(f"{len(result.segments)} segment{'s' * (len(result.segments) != 1)}{rules}")

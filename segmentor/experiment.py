@@ -255,7 +255,7 @@ def _search(config: ExperimentConfig, candidates: Candidates, tried: Tried) -> S
         tried=len(found),
         promoted=len(promoted),
         confirmed=sum(trial.verdict == "separates" for trial in promoted),
-        left_out=candidates.left_out,
+        left_out=(*candidates.left_out, *tried.untried),
         clusterings=candidates.clusterings,
     )
 

@@ -15,6 +15,7 @@ from segmentor.discovery import (
     check_numbers,
     declared_codes,
     declared_numbers,
+    smallest_group,
     suggest,
     suggest_merged,
     tenths,
@@ -26,7 +27,7 @@ from segmentor.labelling import MembersInMemory, label_customers
 from segmentor.ledger import Tested, ledger_entries
 from segmentor.other_halves import under_other_halves
 from segmentor.pruning import prune
-from segmentor.result import GroupEffect, LedgerEntry, TreeNode, Trial
+from segmentor.result import GroupEffect, LedgerEntry, LeftOut, TreeNode, Trial
 from segmentor.segments import Branch
 from segmentor.splits import Attribute, Split
 from segmentor.tree import ROOT, Grown, Populations, grow
@@ -52,12 +53,14 @@ class Tried:
         branches: The nodes of the tree whose splits hold.
         nodes: All nodes that discovery grew.
         ledger: Every test with its place in the correction for many.
+        untried: Attributes of which no split could be tried, and why.
     """
 
     trials: tuple[Trial, ...]
     branches: tuple[Branch, ...]
     nodes: tuple[TreeNode, ...]
     ledger: tuple[LedgerEntry, ...]
+    untried: tuple[LeftOut, ...] = ()
 
 
 def run_trials(
@@ -115,6 +118,7 @@ def run_trials(
         trials=adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular]),
         branches=pruned.branches,
         nodes=pruned.nodes,
+        untried=_untried(config, found, screened),
         ledger=tuple(_ledger(config, declared, grown, screened, confirmed, uncut=uncut)),
     )
 
@@ -188,6 +192,15 @@ def _without_threshold(config: ExperimentConfig, cuts: Sequence[Attribute], told
         for one in cuts
         if one.name not in told
     }
+
+
+def _untried(
+    config: ExperimentConfig, attributes: Sequence[Attribute], screened: Sequence[Candidate]
+) -> tuple[LeftOut, ...]:
+    """Attributes of which nothing was screened at the root."""
+    seen = {one.attribute.name for one in screened}
+    reason = f"no split of it leaves two groups of {smallest_group(config)} customers in the half that is searched"
+    return tuple(LeftOut(one.name, reason) for one in attributes if one.name not in seen)
 
 
 def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> tuple[list[Attribute], list[Trial]]:

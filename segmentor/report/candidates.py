@@ -111,6 +111,11 @@ def rows(result: RunResult) -> list[CandidateRow]:
     return [_row(trial, result.min_cell) for trial in in_order(result.trials) if id(trial) not in with_card]
 
 
+def judged_by(result: RunResult) -> str:
+    """Level of the intervals that must lie within the margins: two one-sided tests, each at the level of the run."""
+    return f"{100 * (1 - 2 * level(result)):g}\N{NO-BREAK SPACE}%"
+
+
 def alike(result: RunResult) -> list[AlikeRow]:
     """Splits that were shown not to matter: the declared first, then those of most customers."""
     found = [trial for trial in result.trials if trial.verdict == "equivalent"]
@@ -175,7 +180,7 @@ def rules(result: RunResult) -> list[RuleRow]:
     """Clusters said as rules, those first whose rule separates."""
     return [
         RuleRow(
-            titled(trial),
+            Markup('{}<span class="size">{}</span>').format(titled(trial), trial.definition[0][1]),
             Markup("{} {} of {}").format(method(trial.cluster.method), trial.cluster.cluster, trial.cluster.clusters),
             shown_count(trial.cluster.customers, result.min_cell),
             quantity(trial.cluster.stability, RATIO),

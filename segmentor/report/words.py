@@ -91,7 +91,10 @@ def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
         Each with the verdict that it is about, or ``None`` where no split has it.
     """
     by_verdict: dict[Verdict, list[Trial]] = {verdict: [] for verdict in VERDICTS}
-    for trial in sorted(result.trials, key=lambda trial: trial.source != "declared"):
+    of_tree = {(node.segment, node.split) for node in result.tree if node.held}
+    for trial in sorted(
+        result.trials, key=lambda trial: ((trial.segment, trial.split) not in of_tree, trial.source != "declared")
+    ):
         by_verdict[trial.verdict].append(trial)
     separating, alike = by_verdict["separates"], by_verdict["equivalent"]
     still_open = [trial for trial in by_verdict["inconclusive"] + by_verdict["untestable"] if was_asked(trial)]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 from sklearn.ensemble import RandomForestRegressor
-from threadpoolctl import threadpool_limits
 
 from segmentor.labelling import labelled_scores
 from segmentor.statistics.screening import smallest_p_values
@@ -94,7 +93,6 @@ def conditional_p(scores: FloatArray, groups: IntArray, numbers: FloatArray, *, 
 def _predicted(values: FloatArray, numbers: FloatArray, *, leaf: int, seed: int) -> FloatArray:
     """Values predicted from numbers, each customer's by trees that did not see it."""
     forest = RandomForestRegressor(TREES, min_samples_leaf=leaf, bootstrap=True, oob_score=True, random_state=seed)
-    with threadpool_limits(1):
-        forest.fit(numbers.T, values.T if len(values) > 1 else values[0])
+    forest.fit(numbers.T, values.T if len(values) > 1 else values[0])
     predicted: FloatArray = forest.oob_prediction_.reshape(len(values.T), -1).T
     return predicted

@@ -66,7 +66,7 @@ def test_every_import_is_a_declared_dependency() -> None:
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
     names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
     homes = packages_distributions()
-    documented_parts = {"markupsafe", "pydantic_core"}  # of jinja2 and of pydantic
+    documented_parts = {"markupsafe", "pydantic_core", "threadpoolctl"}  # of jinja2, pydantic and scikit-learn
     foreign = {name.split(".")[0] for name in names} - {"segmentor", *sys.stdlib_module_names, *documented_parts}
     declared = {_canonical(requirement.name) for requirement in DIRECT}
     assert {name for name in foreign if not declared & {_canonical(home) for home in homes[name]}} == set()

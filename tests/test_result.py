@@ -9,6 +9,9 @@ import pytest
 
 from segmentor.errors import InputError
 from segmentor.result import (
+    Chosen,
+    Clustering,
+    ClusterRule,
     CohortCount,
     Comparability,
     Crossover,
@@ -23,16 +26,19 @@ from segmentor.result import (
     InputQuality,
     Interval,
     LedgerEntry,
+    LeftOut,
     PairEffect,
     Quality,
     Rule,
     RunResult,
     ScoreTest,
+    Search,
     SeedVerdict,
     Segment,
     ShareBack,
     SplitTest,
     Subset,
+    TreeNode,
     Trial,
     from_json,
     to_json,
@@ -60,6 +66,9 @@ def result() -> RunResult:
         restate="Ask again.",
         restated="- name: size\n  known: first_purchase\n",
         merged_from="sizes",
+        attribute="size",
+        aliases=("with size: small",),
+        cluster=ClusterRule("kmeans", 1, 3, 40, 0.9, 0.8, 0.85, 0.3),
         cutpoint=Cutpoint("size", 1.0, 12, 3.4, 0.5, 1.5, 0.4),
         no_follow_up=1,
         comparability=Comparability(0.97, (CohortCount("2017-03", (7, 5)),), (90.5, None)),
@@ -113,6 +122,22 @@ def result() -> RunResult:
         segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), "why"),),
         rules=(rule,),
         min_cell=10,
+        tree=(
+            TreeNode(
+                "all",
+                None,
+                12,
+                3,
+                "size",
+                ("small", "b"),
+                0.01,
+                0.02,
+                held=True,
+                ended="not confirmed",
+                chosen_again=(Chosen("size", 0.9),),
+            ),
+        ),
+        search=Search(3, 2, 1, (LeftOut("id", "a key"),), (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),)),
         versions={"python": "3.11.9"},
     )
 
@@ -147,7 +172,7 @@ def test_a_number_that_is_none_cannot_be_written(result: RunResult) -> None:
 def test_another_format_is_refused_by_name(result: RunResult, found: object) -> None:
     """A result of an older or newer format is refused, with both formats and what to do."""
     text = json.dumps({**json.loads(to_json(result)), "format": found})
-    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 2\); run the experiment again"):
+    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 3\); run the experiment again"):
         from_json(text)
 
 

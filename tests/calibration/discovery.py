@@ -88,7 +88,9 @@ class Search:
 
 def search(shop: FragranceShop, config: ExperimentConfig) -> Tried:
     """All trials of a shop, from canonical tables: no file is written or read."""
-    tables = {"transactions": shop.transactions, "products": shop.products, "customers": shop.customers}
+    # Intake reads an empty cell as unknown.
+    products = {name: np.where(values == "", None, values) for name, values in shop.products.items()}
+    tables = {"transactions": shop.transactions, "products": products, "customers": shop.customers}
     with engine_of_tables(tables, {"transactions": TRANSACTIONS}) as engine:
         columns, summary = build_cycles(engine, config, progress=lambda _: None)
         found = find_candidates(engine, config, columns, progress=lambda _: None)

@@ -10,10 +10,12 @@ import pytest
 from scipy.special import ndtr
 
 from segmentor.statistics.linear import GroupSums, linear_statistic
+from segmentor.statistics.multiplicity import max_step_down
 from segmentor.statistics.score_tests import NullLaw, smallest_p_value
 from segmentor.statistics.score_tests import test_scores as run_test
 from segmentor.statistics.screening import screen_values, smallest_p_values
 
+RESAMPLES = 5_000
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
 MAX_T = json.loads((REFERENCE / "multiplicity.json").read_text())["max_t"]
 SCORES = {
@@ -145,3 +147,29 @@ def test_largest_statistic_has_the_joint_normal_law_of_coin(coin):
     for z, wanted in zip(expected["standardised"], expected["p_single_step_asymptotic"], strict=True):
         p = smallest_p_value(2 * ndtr(-abs(z)), _law(correlation), draws=2**19 if wanted > 0.3 else 2**16)
         assert p == pytest.approx(wanted, rel=0, abs=1e-4)
+
+
+def test_relabelled_p_values_agree_with_coin(coin):
+    """multiplicity.json `max_t`: p_unadjusted_monte_carlo, p_single_step_monte_carlo, p_step_down_monte_carlo within the error of both.
+
+    The scores are shuffled within cohorts one relabelling at a time, and summed over the first group.
+    """
+    scores, columns, cohorts, expected = coin
+    splits = screen_values(scores, columns, cohorts)
+    first = np.stack([columns[column] == value for column, value in zip(splits.columns, splits.values, strict=True)])
+    means = np.bincount(cohorts, scores[0]) / np.bincount(cohorts)
+    centred = scores[0] - means[cohorts]
+    generator = np.random.default_rng(1)
+    inside = [np.flatnonzero(cohorts == cohort) for cohort in np.unique(cohorts)]
+    drawn = np.empty((RESAMPLES, len(first)))
+    for row in drawn:
+        shuffled = centred.copy()
+        for own in inside:
+            shuffled[own] = generator.permutation(centred[own])
+        row[:] = np.abs(first @ shuffled) / splits.deviations[0]
+    found = max_step_down(np.abs(splits.z[0]), [drawn + 1e-9])
+    names = ("p_unadjusted_monte_carlo", "p_single_step_monte_carlo", "p_step_down_monte_carlo")
+    for name, p in zip(names, found, strict=True):
+        wanted = np.array(expected[name])
+        noise = 4 * np.sqrt(wanted * (1 - wanted) * (1 / RESAMPLES + 1 / expected["resamples"])) + 1e-3
+        assert (np.abs(p - wanted) <= noise).all()

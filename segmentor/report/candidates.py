@@ -180,7 +180,7 @@ def rules(result: RunResult) -> list[RuleRow]:
     """Clusters said as rules, those first whose rule separates."""
     return [
         RuleRow(
-            Markup("{}<br><code>{}</code>").format(titled(trial), trial.definition[0][1]),
+            Markup("{} <code>{}</code>").format(titled(trial), trial.definition[0][1]),
             Markup("{} {} of {}").format(method(trial.cluster.method), trial.cluster.cluster, trial.cluster.clusters),
             shown_count(trial.cluster.customers, result.min_cell),
             quantity(trial.cluster.stability, RATIO),

@@ -11,7 +11,7 @@ from segmentor.beside import Beside, Surroundings
 from segmentor.discovery import Candidate, Suggestion
 from segmentor.echo import echo_p_value
 from segmentor.evidence import Evidence, gather, gather_many
-from segmentor.labelling import Labelled, MembersInMemory, label_customers
+from segmentor.labelling import Labelled, label_customers
 from segmentor.populations import Population
 from segmentor.result import Trial
 from segmentor.splits import NOT_KNOWN, Attribute, Codes
@@ -77,7 +77,7 @@ def confirm(
     gathered: list[tuple[Suggested, Labelled, Evidence, Beside, float | None]] = []
     for one in suggested:
         split = one.suggestion.split
-        population = _half(populations, one, seed_no, 1)
+        population = _confirming(populations, one, seed_no)
         closely = one.closely and around is not None
         if around is not None:
             around.progress(f"confirmation of {split.name} in {one.node.segment}")
@@ -114,7 +114,7 @@ def judge_rest(
     trials: dict[int, Trial] = {}
     for population, numbers in families.items():
         own = [candidates[number] for number in numbers]
-        members = MembersInMemory.fetch(engine, populations.whole(own[0].attribute.time_zero))
+        members = populations.members(own[0].attribute.time_zero)
         several = [(one.split, one.codes) for one in own]
         found = gather_many(engine, config, population, several, progress=progress)
         for number, one, evidence in zip(numbers, own, found, strict=True):
@@ -132,18 +132,20 @@ def holm_of(p_values: Sequence[float | None]) -> list[float | None]:
     return [over.get(number) for number in range(len(p_values))]
 
 
-def _half(populations: Populations, one: Suggested, seed_no: int, half: int) -> Population:
+def _confirming(populations: Populations, one: Suggested, seed_no: int) -> Population:
+    """The customers who had no part in a suggestion."""
     zero = one.suggestion.split.time_zero
-    return populations.half(zero, seed_no, half) if seed_no else populations.at(one.node, zero, half)
+    return populations.half(zero, seed_no, 1) if seed_no else populations.at(one.node, zero, 1)
 
 
 def _sizes(populations: Populations, one: Suggested) -> Labelled:
     """The groups in both halves."""
     engine, config, split = populations.engine, populations.config, one.suggestion.split
-    whole = populations.whole(populations.zero_at(one.node, split.time_zero))
+    zero = populations.zero_at(one.node, split.time_zero)
+    whole = populations.whole(zero)
     if one.codes is None:
         return label_customers(engine, config, split, whole)
-    members = MembersInMemory.fetch(engine, whole)
+    members = populations.members(zero)
     codes = np.where(one.node.inside, one.codes, NOT_KNOWN).astype(np.int16)
     labelled = members.label(config, split, whole, codes)
     inside = int(one.node.inside[members.customer_no].sum())

@@ -20,6 +20,7 @@ from segmentor.result import EVERYBODY, CycleSummary
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
+    from segmentor.config.values import Known
     from segmentor.engine.duckdb import Engine
 
 OTHER_SEEDS = 5
@@ -40,6 +41,11 @@ class TimeZero:
 
     purchases: int = 1
     until: int | None = None
+
+    @classmethod
+    def of(cls, known: Known) -> TimeZero:
+        """When a label is known that the config declares so; of one known at entry or never validated, the first purchase."""
+        return cls(purchases=known.purchases or 1, until=None if known.date is None else day_number(known.date))
 
     @property
     def suffix(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -17,7 +16,7 @@ from segmentor.evidence import gather
 from segmentor.labelling import MembersInMemory, group_sums, label_customers, made_of_purchases
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import Chosen, Cutpoint
-from segmentor.splits import NOT_KNOWN, Attribute, Codes, Split
+from segmentor.splits import NOT_KNOWN, Attribute, Codes, Split, against_the_rest, codes_of, partition
 from segmentor.statistics.candidates import Candidate as Screened
 from segmentor.statistics.candidates import Category, chosen_again, screen_candidates
 from segmentor.statistics.linear import GroupSums, linear_statistic
@@ -321,14 +320,8 @@ def declared_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> 
 
 def declared_codes(engine: Engine, config: ExperimentConfig, split: Split, groups: Sequence[str]) -> Attribute:
     """The groups of a declared split, in the order given."""
-    names = {"segment_group": np.array(groups, dtype=object), "group_no": np.arange(len(groups), dtype=np.int32)}
-    engine.put("group_names", names)
     with told_of(config, f"the groups of {split.name!r}"):
-        table = engine.arrays(
-            f"select cast(coalesce(n.group_no, {NOT_KNOWN}) as smallint) as code from everyone e\n"
-            f"left join ({split.labels}) l on l.customer = e.customer left join group_names n using (segment_group) order by e.customer_no"
-        )
-    codes = table["code"].astype(np.int16)
+        codes = codes_of(engine, split, groups)
     named = replace(split, groups=tuple(groups))
     return Attribute(split.name, "declared", split.time_zero, codes=codes, numbers=None, whole=named)
 
@@ -345,11 +338,11 @@ def without_aliases(
     Returns:
         What is left of the attributes, and by name of a declared split those of its equals.
     """
-    names = {_partition(one.codes): one.name for one in known if one.codes is not None}
+    names = {partition(one.codes): one.name for one in known if one.codes is not None}
     aliases: dict[str, list[str]] = {}
 
     def new(split: Split | None, codes: Codes) -> Split | None:
-        equal = names.get(_partition(codes)) if split is not None else None
+        equal = names.get(partition(codes)) if split is not None else None
         if split is None or equal is None:
             return split
         aliases.setdefault(equal, []).append(split.name)
@@ -360,7 +353,7 @@ def without_aliases(
         kept = one
         if one.codes is not None:
             by_value = tuple(
-                split and new(split, _against_the_rest(one.codes, value)) for value, split in enumerate(one.by_value)
+                split and new(split, against_the_rest(one.codes, value)) for value, split in enumerate(one.by_value)
             )
             kept = replace(one, whole=new(one.whole, one.codes), by_value=by_value)
         if kept.splits:
@@ -375,20 +368,6 @@ def tenths(numbers: FloatArray) -> Codes:
     ordered = np.sort(numbers[known])
     codes[known] = 10 * np.searchsorted(ordered, numbers[known]) // max(1, len(ordered))
     return codes
-
-
-def _partition(codes: Codes) -> bytes:
-    """The same for codes that make the same groups."""
-    values, first, inverse = np.unique(codes[codes != NOT_KNOWN], return_index=True, return_inverse=True)
-    order = np.empty(len(values), dtype=np.int16)
-    order[np.argsort(first)] = np.arange(len(values), dtype=np.int16)
-    named = np.full(len(codes), NOT_KNOWN, dtype=np.int16)
-    named[codes != NOT_KNOWN] = order[inverse]
-    return hashlib.sha256(named.tobytes()).digest()
-
-
-def _against_the_rest(codes: Codes, value: int) -> Codes:
-    return np.where(codes == NOT_KNOWN, NOT_KNOWN, codes != value).astype(np.int16)
 
 
 def _make_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> None:
@@ -502,7 +481,7 @@ def _codes(attribute: Attribute, test: Screened) -> Codes:
     assert attribute.codes is not None
     if test.value is None:
         return attribute.codes
-    return _against_the_rest(attribute.codes, test.value)
+    return against_the_rest(attribute.codes, test.value)
 
 
 def _category(attribute: Attribute, members: MembersInMemory) -> Category:

@@ -143,7 +143,7 @@ def find_feature(config: ExperimentConfig, columns: Columns, name: str, *, kind:
         found = _fixed(config, columns).get(feature.name) if kind in feature.known else None
         return None if found is None else Found(feature, _column(feature.name), *found)
     for end in _ends_of_columns(name):
-        column, value = _line_column(columns, name[:end]), name[end + 2 :]
+        column, value = column_of_lines(columns, name[:end]), name[end + 2 :]
         if column is not None:
             text = f"cast(b.{column} as text)"
             sql = (
@@ -155,7 +155,7 @@ def find_feature(config: ExperimentConfig, columns: Columns, name: str, *, kind:
         share = _of_time(config, first, value)
         return None if share is None else _named(name, "weekday", "share", share)
     stem = name[: -len("_entropy")] if name.lower().endswith("_entropy") else ""
-    column = _line_column(columns, stem) if stem else None
+    column = column_of_lines(columns, stem) if stem else None
     if column is None:
         return None
     mix = f"mix {column}"
@@ -281,7 +281,7 @@ def _fixed(config: ExperimentConfig, columns: Columns) -> dict[str, tuple[str, t
         "basket_size": (f"{pieces} / {VISITS}", ()),
         "weekend_share": (_share_of_visits("in (0, 6)"), ()),
     }
-    if amount := _line_column(columns, roles.get("amount", "amount")):
+    if amount := column_of_lines(columns, roles.get("amount", "amount")):
         found["money"] = (_summed(f"b.{amount}"), ())
         found["order_amount"] = (f"({_summed(f'b.{amount}')} / {VISITS})", ())
     if "product" in roles:
@@ -351,7 +351,7 @@ def _ends_of_columns(name: str) -> list[int]:
     return [found.start() for found in re.finditer(": ", name)][::-1]
 
 
-def _line_column(columns: Columns, name: str | None) -> str | None:
+def column_of_lines(columns: Columns, name: str | None) -> str | None:
     """The quoted column of lines that a name or a role stands for; ``None`` where there is none, or one in two tables."""
     if not name:
         return None

@@ -22,7 +22,7 @@ from segmentor.discovery import (
     suggest,
 )
 from segmentor.echo import echo_p_value
-from segmentor.labelling import label_customers
+from segmentor.labelling import MembersInMemory, known_in_time, label_customers
 from segmentor.populations import Population, half_of, later, node_of, prepare_population
 from segmentor.result import EVERYBODY, Chosen
 from segmentor.segments import below
@@ -44,6 +44,7 @@ class Populations:
     config: ExperimentConfig
     observed_until: int
     made: dict[tuple[object, ...], Population] = field(default_factory=dict)
+    fetched: dict[TimeZero, MembersInMemory] = field(default_factory=dict)
 
     def whole(self, zero: TimeZero) -> Population:
         """All customers of a time zero."""
@@ -51,6 +52,12 @@ class Populations:
         if key not in self.made:
             self.made[key] = prepare_population(self.engine, self.config, zero, observed_until=self.observed_until)
         return self.made[key]
+
+    def members(self, zero: TimeZero) -> MembersInMemory:
+        """All customers of a time zero, fetched."""
+        if zero not in self.fetched:
+            self.fetched[zero] = MembersInMemory.fetch(self.engine, self.whole(zero))
+        return self.fetched[zero]
 
     def half(self, zero: TimeZero, seed_no: int, half: int) -> Population:
         """One half of them under a seed of the halves."""
@@ -205,10 +212,15 @@ def families_of(
     populations: Populations, node: Node, attributes: Sequence[Attribute]
 ) -> list[tuple[Population, list[Attribute]]]:
     """Attributes by the discovery population in which they are known together with what is above the node."""
+    engine, config = populations.engine, populations.config
     families: dict[Population, list[Attribute]] = {}
+    in_time: dict[tuple[Population, TimeZero, str], np.ndarray | None] = {}
     for attribute in attributes:
-        population = populations.at(node, attribute.time_zero, 0)
-        families.setdefault(population, []).append(known_by(populations.engine, attribute, population.until))
+        population, split = populations.at(node, attribute.time_zero, 0), attribute.splits[0]
+        key = (population, split.time_zero, split.source)
+        if key not in in_time:
+            in_time[key] = known_in_time(engine, config, split, population)
+        families.setdefault(population, []).append(_known_of(attribute, in_time[key]))
     return list(families.items())
 
 
@@ -223,19 +235,14 @@ def _is_an_echo(populations: Populations, candidate: Candidate, population: Popu
     return p_value is not None and p_value > config.trial.level
 
 
-def known_by(engine: Engine, attribute: Attribute, until: int | None) -> Attribute:
-    """The attribute without the customers of whom it is known by a purchase on or after a date."""
-    zero = attribute.time_zero
-    if until is None or zero.until is not None or zero.purchases == 1:
+def _known_of(attribute: Attribute, customers: np.ndarray | None) -> Attribute:
+    """The attribute of some of the customers, as a mask by number; of all for ``None``."""
+    if customers is None:
         return attribute
-    early = engine.arrays(
-        f"select coalesce(o._start < {until}, false) as early from everyone e\n"
-        f"left join _occasions o on o._customer = e.customer and o._number = {zero.purchases} order by e.customer_no"
-    )["early"]
     if attribute.codes is not None:
-        return replace(attribute, codes=np.where(early, attribute.codes, NOT_KNOWN).astype(attribute.codes.dtype))
+        return replace(attribute, codes=np.where(customers, attribute.codes, NOT_KNOWN).astype(attribute.codes.dtype))
     assert attribute.numbers is not None
-    return replace(attribute, numbers=np.where(early, attribute.numbers, np.nan))
+    return replace(attribute, numbers=np.where(customers, attribute.numbers, np.nan))
 
 
 def _attributes_first(promoted: Sequence[Candidate]) -> list[Candidate]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from segmentor.beside import Surroundings
 from segmentor.confirmation import Confirmed, Suggested, confirm, holm_of, judge_rest
-from segmentor.cycles import Columns, TimeZero, day_number
+from segmentor.cycles import Columns, day_number
 from segmentor.discovery import (
     Candidate,
     check_numbers,
@@ -23,7 +23,7 @@ from segmentor.discovery import (
 )
 from segmentor.evidence import Evidence, gather
 from segmentor.habits import adjust_habits
-from segmentor.labelling import MembersInMemory, label_customers
+from segmentor.labelling import label_customers
 from segmentor.ledger import Tested, ledger_entries
 from segmentor.other_halves import under_other_halves
 from segmentor.pruning import prune
@@ -205,19 +205,15 @@ def _untried(
 
 def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> tuple[list[Attribute], list[Trial]]:
     """The attributes without those that are made of the purchases after time zero, of which a trial says so."""
-    engine, config = populations.engine, populations.config
+    config = populations.config
     kept: list[Attribute] = []
     circular: list[Trial] = []
-    members: dict[TimeZero, MembersInMemory] = {}
     for one in attributes:
         split, zero = one.splits[0], one.time_zero
         if split.is_of_a_snapshot:
-            whole = populations.whole(zero)
-            if zero not in members:
-                members[zero] = MembersInMemory.fetch(engine, whole)
             codes = tenths(one.numbers) if one.numbers is not None else one.codes
             assert codes is not None
-            labelled = members[zero].label(config, split, whole, codes)
+            labelled = populations.members(zero).label(config, split, populations.whole(zero), codes)
             if labelled.obstacle is not None and labelled.obstacle[0] == "circular":
                 evidence = Evidence(split, groups=labelled.groups, obstacle=labelled.obstacle)
                 trial = judge_declared(evidence, config, p_adjusted=None)
@@ -247,10 +243,12 @@ def _suggested(
     for one in root.screened:
         asked, promoted = one.attribute in cuts, one.p_adjusted <= config.trial.level
         if (asked or one.attribute.source != "declared") and (asked or promoted):
-            population = populations.half(one.attribute.time_zero, 0, 0)
-            suggestion = suggest(
-                engine, config, one, population, promoted=promoted, describe=asked or one is root.choice
-            )
+            if one is root.choice and chosen is not None and chosen.split.merged_from is None:
+                suggestion = chosen
+            else:
+                population = populations.half(one.attribute.time_zero, 0, 0)
+                closely = asked or one is root.choice
+                suggestion = suggest(engine, config, one, population, promoted=promoted, describe=closely)
             found.append(Suggested(suggestion, one.attribute, root.node, one.codes, asked or one is root.choice))
     if chosen is not None and root.choice is not None and chosen.split.merged_from is not None:
         found.append(Suggested(chosen, root.choice.attribute, root.node, root.codes, closely=True))

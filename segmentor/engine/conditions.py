@@ -9,19 +9,35 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+NAMES: tuple[type[exp.Expr], ...] = (
+    exp.Column,
+    exp.Identifier,
+    exp.Literal,
+    exp.Boolean,
+    exp.Null,
+    exp.Paren,
+    exp.Tuple,
+    exp.DataType,
+    exp.DataTypeParam,
+)
+"""Names and values."""
+
+TEXT: tuple[type[exp.Expr], ...] = (
+    exp.Lower,
+    exp.Upper,
+    exp.Trim,
+    exp.Length,
+    exp.Substring,
+    exp.Left,
+    exp.Right,
+    exp.Concat,
+    exp.DPipe,
+    exp.Replace,
+)
+"""What is done with text in every system."""
+
 ALLOWED: tuple[type[exp.Expr], ...] = (
-    # names and values
-    *(
-        exp.Column,
-        exp.Identifier,
-        exp.Literal,
-        exp.Boolean,
-        exp.Null,
-        exp.Paren,
-        exp.Tuple,
-        exp.DataType,
-        exp.DataTypeParam,
-    ),
+    *NAMES,
     *(exp.Interval, exp.Var),
     # logic and comparison
     *(exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between),
@@ -29,19 +45,7 @@ ALLOWED: tuple[type[exp.Expr], ...] = (
     # arithmetic
     *(exp.Add, exp.Sub, exp.Mul, exp.Div, exp.IntDiv, exp.Mod, exp.Neg, exp.Abs, exp.Round, exp.Floor, exp.Ceil),
     *(exp.Greatest, exp.Least, exp.Ln, exp.Sqrt),
-    # text
-    *(
-        exp.Lower,
-        exp.Upper,
-        exp.Trim,
-        exp.Length,
-        exp.Substring,
-        exp.Left,
-        exp.Right,
-        exp.Concat,
-        exp.DPipe,
-        exp.Replace,
-    ),
+    *TEXT,
     *(exp.StrPosition, exp.StartsWith, exp.EndsWith, exp.Contains, exp.SplitPart),
     *(exp.RegexpExtract, exp.RegexpLike, exp.RegexpFullMatch, exp.RegexpReplace),
     # types and dates

@@ -9,6 +9,7 @@ import sqlglot
 from sqlglot import exp
 
 from segmentor.cycles import Columns, common_table_expressions
+from segmentor.engine.conditions import NAMES, TEXT
 from segmentor.segments.tree import Fork, of_the_tree, placed
 from segmentor.splits import Split, replay_queries
 
@@ -67,17 +68,7 @@ _STATEMENT: tuple[type[exp.Expr], ...] = (
 """What our own queries are made of."""
 
 _EVERYWHERE: tuple[type[exp.Expr], ...] = (
-    *(
-        exp.Column,
-        exp.Identifier,
-        exp.Literal,
-        exp.Boolean,
-        exp.Null,
-        exp.Paren,
-        exp.Tuple,
-        exp.DataType,
-        exp.DataTypeParam,
-    ),
+    *NAMES,
     *(exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between),
     *(exp.Like, exp.ILike, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Case, exp.If, exp.Coalesce, exp.Nullif),
     *(
@@ -95,18 +86,7 @@ _EVERYWHERE: tuple[type[exp.Expr], ...] = (
         exp.Ln,
         exp.Sqrt,
     ),
-    *(
-        exp.Lower,
-        exp.Upper,
-        exp.Trim,
-        exp.Length,
-        exp.Substring,
-        exp.Left,
-        exp.Right,
-        exp.Concat,
-        exp.DPipe,
-        exp.Replace,
-    ),
+    *TEXT,
     *(exp.StrPosition, exp.Cast, exp.Year, exp.Month, exp.Day, exp.Extract, exp.Var, exp.Interval),
 )
 """What means the same in every system, as far as ``_means_another`` says nothing."""

@@ -5,7 +5,7 @@ attributes for candidates, `itemsets` through first baskets, `clustered` through
 """
 
 from segmentor.config.values import MIXED
-from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes
+from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes, against_the_rest, codes_of, partition
 from segmentor.splits.candidates import without_twins
 from segmentor.splits.categories import MISSING, OTHER
 from segmentor.splits.clustered import cluster_attributes
@@ -32,13 +32,16 @@ __all__ = [
     "Attribute",
     "Codes",
     "Split",
+    "against_the_rest",
     "cluster_attributes",
+    "codes_of",
     "compiled",
     "condition_text",
     "declared_splits",
     "enumerate_attributes",
     "label_sources",
     "make_label_sources",
+    "partition",
     "replay_queries",
     "without_twins",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -13,6 +14,7 @@ from segmentor.cycles import TimeZero
 from segmentor.splits.split import Split
 
 if TYPE_CHECKING:
+    from segmentor.engine.duckdb import Engine
     from segmentor.result import ClusterRule
     from segmentor.statistics.arrays import FloatArray
 
@@ -58,3 +60,31 @@ class Attribute:
     def splits(self) -> tuple[Split, ...]:
         """All splits that it suggests: into all groups first."""
         return tuple(split for split in (self.whole, *self.by_value) if split is not None)
+
+
+def codes_of(engine: Engine, split: Split, groups: Sequence[str]) -> Codes:
+    """Number of each customer's group in the order given, by ``customer_no``, ``NOT_KNOWN`` where none of them applies; makes ``group_names``."""
+    names = {"segment_group": np.array(groups, dtype=object), "group_no": np.arange(len(groups), dtype=np.int32)}
+    engine.put("group_names", names)
+    table = engine.arrays(
+        f"select cast(coalesce(n.group_no, {NOT_KNOWN}) as smallint) as code from everyone e\n"
+        f"left join ({split.labels}) l on l.customer = e.customer left join group_names n using (segment_group) order by e.customer_no"
+    )
+    codes: Codes = table["code"].astype(np.int16)
+    return codes
+
+
+def against_the_rest(codes: Codes, value: int) -> Codes:
+    """0 for those with a value and 1 for the others, ``NOT_KNOWN`` as before."""
+    return np.where(codes == NOT_KNOWN, NOT_KNOWN, codes != value).astype(np.int16)
+
+
+def partition(codes: Codes) -> bytes:
+    """The same for codes that make the same groups of the same customers, whatever the numbers of the groups."""
+    known = codes != NOT_KNOWN
+    values, first, inverse = np.unique(codes[known], return_index=True, return_inverse=True)
+    order = np.empty(len(values), dtype=np.int16)
+    order[np.argsort(first)] = np.arange(len(values), dtype=np.int16)
+    named = np.full(len(codes), NOT_KNOWN, dtype=np.int16)
+    named[known] = order[inverse]
+    return hashlib.sha256(named.tobytes()).digest()

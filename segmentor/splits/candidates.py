@@ -14,7 +14,7 @@ from segmentor.config.values import MAX_NAME, RESERVED_GROUPS
 from segmentor.engine.conditions import columns_of
 from segmentor.engine.duckdb import quote
 from segmentor.result import LeftOut
-from segmentor.splits.attribute import Attribute
+from segmentor.splits.attribute import Attribute, against_the_rest, partition
 from segmentor.splits.split import Split, compiled
 
 if TYPE_CHECKING:
@@ -142,10 +142,4 @@ def _partition(attribute: Attribute, at: int) -> object:
         ranks = np.unique(attribute.numbers[known], return_inverse=True)[1].astype(np.int64)
         return zero, "number", known.tobytes(), ranks.tobytes()
     assert attribute.codes is not None
-    codes = attribute.codes
-    if at:
-        codes = np.where(codes >= 0, codes == at - 1, codes).astype(np.int16)
-    values, first, inverse = np.unique(codes, return_index=True, return_inverse=True)
-    # Groups are numbered as they come first among the customers; those not known stay apart.
-    order = np.argsort(np.argsort(np.where(values < 0, -1, first))).astype(np.int16)
-    return zero, int((values < 0).any()), order[inverse].tobytes()
+    return zero, partition(against_the_rest(attribute.codes, at - 1) if at else attribute.codes)

@@ -9,13 +9,13 @@ import numpy as np
 
 from segmentor.clustering import Found, FoundRule, find_clusters
 from segmentor.config.values import Known
-from segmentor.cycles import Columns, TimeZero, common_table_expressions, day_number
+from segmentor.cycles import Columns, TimeZero, common_table_expressions
 from segmentor.engine.conditions import columns_of
-from segmentor.engine.duckdb import literal, quote
+from segmentor.engine.duckdb import quote
 from segmentor.errors import ConfigError
-from segmentor.features import WEEKDAYS, feature_queries, find_feature
+from segmentor.features import WEEKDAYS, column_of_lines, feature_queries, find_feature
 from segmentor.result import Clustering, LeftOut
-from segmentor.splits.attribute import NOT_KNOWN, Attribute
+from segmentor.splits.attribute import Attribute, codes_of
 from segmentor.splits.candidates import Writer
 from segmentor.splits.split import Split, make_label_sources
 
@@ -61,7 +61,7 @@ def cluster_attributes(
                 f"{config.source}: splits.clustered.known: {asked.known} has no purchases to cluster by; write {{until: DATE}}"
             ]
         )
-    zero = _time_zero(asked.known)
+    zero = TimeZero.of(asked.known)
     writer = Writer(config, columns)
     probe = writer.groups("probe", asked.known, {"anybody": "true", "nobody": "false"})
     make_label_sources(engine, config, columns, (probe,))
@@ -101,7 +101,7 @@ def cluster_attributes(
                 name=split.name,
                 source="clustered",
                 time_zero=zero,
-                codes=_codes(engine, split),
+                codes=codes_of(engine, split, split.groups),
                 numbers=None,
                 whole=split,
                 timing=_is_of_timing(config, columns, asked.known, rule.rule),
@@ -109,10 +109,6 @@ def cluster_attributes(
             )
         )
     return tuple(attributes), tuple(clusterings), tuple(left_out)
-
-
-def _time_zero(known: Known) -> TimeZero:
-    return TimeZero(purchases=known.purchases or 1, until=None if known.date is None else day_number(known.date))
 
 
 def _told(progress: Callable[[str], None], method: str) -> Callable[[str], None]:
@@ -127,7 +123,7 @@ def _feature_names(
     """Names of the features that the config's words stand for, as far as the shop has them."""
     asked = config.splits.clustered
     assert asked is not None
-    known, words, zero = asked.known, asked.features, _time_zero(asked.known)
+    known, words, zero = asked.known, asked.features, TimeZero.of(asked.known)
     families = [family for word in words for family in (COMPOSITION if word == "composition" else (word,))]
     names: list[str] = []
     for family in dict.fromkeys(families):
@@ -145,12 +141,10 @@ def _feature_names(
 
 def _values(engine: Engine, columns: Columns, zero: TimeZero, family: str) -> list[str]:
     """Values of a column or role that discovery customers bought most, in the order of their names."""
-    lines = {name.lower(): name for name in columns.lines}
-    roles = {**columns.roles.get("products", {}), **columns.roles["transactions"]}
-    column = lines.get(family) or lines.get(roles.get(family, family).lower())
+    column = column_of_lines(columns, family)
     if column is None:
         return []
-    value = f"cast(w.{quote(column)} as text)"
+    value = f"cast(w.{column} as text)"
     rows = engine.rows(
         f"select {value}, count(distinct w._customer), (select count(distinct _customer) from _window_{zero.suffix})\n"
         f"from _window_{zero.suffix} w join everyone e on e.customer = w._customer and e.half_0 = 0\n"
@@ -168,7 +162,7 @@ def _features(
 ) -> FloatArray:
     """Features of the discovery customers who have a past, in the order of their numbers, shape (n, n_features), nan where unknown."""
     queries = list(
-        feature_queries(config, columns, _time_zero(known), names, kind=known.kind, table="_cluster_features")
+        feature_queries(config, columns, TimeZero.of(known), names, kind=known.kind, table="_cluster_features")
     )
     found = [find_feature(config, columns, name, kind=known.kind) for name in names]
     values = ", ".join(
@@ -180,16 +174,6 @@ def _features(
     )
     matrix = [np.ma.filled(table[f"x{at}"].astype(np.float64), np.nan) for at in range(len(names))]
     return np.stack(matrix, axis=1)
-
-
-def _codes(engine: Engine, split: Split) -> np.ndarray:
-    """0 for whom the rule holds, 1 for the others with a past, by ``customer_no``."""
-    first = literal(split.groups[0])
-    table = engine.arrays(
-        f"select cast(case when l.segment_group is null then {NOT_KNOWN} when l.segment_group = {first} then 0 else 1 end as smallint)\n"
-        f"  as code from everyone e left join ({split.labels}) l on l.customer = e.customer order by e.customer_no"
-    )
-    return table["code"].astype(np.int16)
 
 
 def _is_of_timing(config: ExperimentConfig, columns: Columns, known: Known, rule: str) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from segmentor.config import Known
 from segmentor.config.values import mend_choice
-from segmentor.cycles import RESERVED, Columns, TimeZero, common_table_expressions, day_number
+from segmentor.cycles import RESERVED, Columns, TimeZero, common_table_expressions
 from segmentor.engine.duckdb import quote
 from segmentor.errors import ConfigError
 from segmentor.features import feature_names, feature_queries, find_feature
@@ -191,7 +191,7 @@ class _Search:
             wanted = {self._resolved(name) for name in self._listed}
             lines, customers = ([name for name in names if name.lower() in wanted] for names in (lines, customers))
         if known.date is not None:
-            zero = TimeZero(until=day_number(known.date))
+            zero = TimeZero.of(known)
             own = {name.lower() for name in columns.lines}
             more = [name for name in customers if name.lower() not in own]
             return [_Source(known, zero, f"_window_{zero.suffix}", (*lines, *more), frozenset(more))]
@@ -201,7 +201,7 @@ class _Search:
         entry = _Source(Known("entry"), TimeZero(), "_attributes", fixed, frozenset(fixed))
         if known.kind == "entry":
             return [entry]
-        zero = TimeZero(purchases=known.purchases or 1)
+        zero = TimeZero.of(known)
         varying = tuple(name for name in lines if name not in steady)
         return [entry, _Source(known, zero, f"_window_{zero.suffix}", varying, frozenset())]
 

@@ -12,7 +12,7 @@ from mlxtend.frequent_patterns import fpgrowth
 
 from segmentor.cycles import TimeZero
 from segmentor.engine.duckdb import quote
-from segmentor.features import discounted, find_feature
+from segmentor.features import column_of_lines, discounted, find_feature
 from segmentor.splits.attribute import NOT_KNOWN, Attribute
 from segmentor.splits.candidates import REST, Writer
 
@@ -65,7 +65,7 @@ def itemset_attributes(
         known: When it is known: by a number of purchases.
         customers: Rows of ``everyone``.
     """
-    zero = TimeZero(purchases=known.purchases or 1)
+    zero = TimeZero.of(known)
     table = f"_window_{zero.suffix}"
     whom = engine.arrays(f"select distinct e.customer_no from {table} join everyone e on e.customer = _customer")
     members = np.sort(whom["customer_no"])
@@ -104,13 +104,11 @@ def _items(
 ) -> list[_Item]:
     """The most frequent ones that enough customers bought and enough did not, in the order of their names."""
     found: list[_Item] = []
-    lines = {name.lower(): name for name in columns.lines}
-    roles = {**columns.roles.get("products", {}), **columns.roles["transactions"]}
     for role in ROLES:
-        column = lines.get(role) or roles.get(role)
+        column = column_of_lines(columns, role)
         if column is None:
             continue
-        text = f"cast({quote(column)} as text)"
+        text = f"cast({column} as text)"
         rows = engine.rows(
             f"select {text}, count(distinct _customer) from {table} where length({text}) between 1 and {MAX_VALUE}\n"
             f"group by 1 having count(distinct _customer) >= {least} order by 2 desc, 1 limit {MAX_ITEMS}"

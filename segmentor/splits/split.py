@@ -16,7 +16,6 @@ from segmentor.cycles import (
     checked_condition,
     common_table_expressions,
     customer_queries,
-    day_number,
     line_queries,
     purchase_queries,
     window_queries,
@@ -241,7 +240,7 @@ def compiled(config: ExperimentConfig, columns: Columns, declared: DeclaredSplit
         ConfigError: A condition cannot be read or names what is not there.
     """
     known = declared.known
-    zero = TimeZero(purchases=known.purchases or 1, until=None if known.date is None else day_number(known.date))
+    zero = TimeZero.of(known)
     source = {"entry": "_attributes", "lifetime": "_history"}.get(known.kind, f"_window_{zero.suffix}")
     language = _Language(config, columns, declared)
     if declared.groups is not None:

@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 from mlxtend.frequent_patterns import fpgrowth
 
-from segmentor import cross_sell
-from segmentor.cross_sell import Baskets, find_rules, frequent_sets
+from segmentor.cross_sell import attach, find_rules
+from segmentor.cross_sell import items as items_of_shop
+from segmentor.cross_sell.items import Baskets
+from segmentor.cross_sell.mining import frequent_sets
 from segmentor.engine.duckdb import Engine, open_engine
 from segmentor.errors import ConfigError
 from segmentor.result import CrossSellRule
@@ -125,7 +127,7 @@ def test_lift_over_all_occasions_alike_makes_rules_of_heavy_buyers(
         share = sides["antecedent"].size * sides["consequent"].size / customer.size**2
         return clustered_lift(both.astype(float), share * occasions)
 
-    monkeypatch.setattr(cross_sell, "lift_beyond_habit", plain_lift)
+    monkeypatch.setattr(attach, "lift_beyond_habit", plain_lift)
     fill(engine, *held_items(np.random.default_rng(2), 3000, planted={}))
     assert sum(rule.valid for rule in rules_of(engine)) == 45
 
@@ -139,7 +141,7 @@ def test_big_trips_make_no_rules(engine: Engine, monkeypatch: pytest.MonkeyPatch
     put(engine, {"_customer_no": customer[occasion], "_day_no": day[occasion], "sort": np.char.mod("item %02d", item)})
     pairs = 40 * 39 / 2
     assert sum(rule.valid for rule in rules_of(engine)) < 0.02 * pairs
-    monkeypatch.setattr(cross_sell, "CLASSES_A_DOUBLING", 0)
+    monkeypatch.setattr(items_of_shop, "CLASSES_A_DOUBLING", 0)
     assert sum(rule.valid for rule in rules_of(engine)) > 0.5 * pairs
 
 
@@ -247,7 +249,9 @@ def test_data_without_rules_give_none(engine: Engine, customer: list[int], sort:
 def baskets_of(held: np.ndarray) -> Baskets:
     """Occasions of one customer each."""
     each = np.arange(len(held))
-    return Baskets(each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T))
+    return Baskets(
+        each, day=0 * each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T)
+    )
 
 
 def test_frequent_sets_equal_a_recount_and_fp_growth() -> None:

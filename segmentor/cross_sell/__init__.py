@@ -1,0 +1,58 @@
+"""Baskets -> association rules: found among the customers of one half, tested once among those of the other.
+
+The map: `items` makes items and occasions of the purchased lines; `mining` finds what is bought together often enough; `attach`
+tests what goes with what on the same occasion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from segmentor.cross_sell.attach import attach_rules
+from segmentor.cross_sell.items import load_items
+from segmentor.cross_sell.mining import candidate_rules
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.engine.duckdb import Engine
+    from segmentor.result import CrossSellRule
+
+
+def find_rules(
+    engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]
+) -> tuple[CrossSellRule, ...]:
+    """Attach rules: what goes with what on the same occasion, beyond season and how much is bought anyway.
+
+    A rule's lift is against what the customer's own habits lead to expect, with the month and the appetite of the occasion, the
+    number of other items on it: neither heavy buyers, nor big trips, nor a season make a rule. Every set of items that at least
+    ``min_customers`` discovery customers have bought on one occasion is tried once, in its direction of highest confidence.
+
+    Args:
+        engine: Holds ``_basket_lines``, one row per purchased line with ``_customer_no``, ``_day_no`` (the day in the shop) and the
+            columns of transactions and products, and ``_halves`` with ``_customer_no`` and ``half`` (0 discovery, 1 confirmation).
+        config: The experiment; its ``cross_sell`` section says what an item is.
+        progress: Told what is being done.
+
+    Returns:
+        The promoted rules, valid ones first, by falling lift; empty where there is none or the section is off.
+
+    Raises:
+        ConfigError: ``cross_sell.level`` names no column of the baskets.
+
+    References:
+        Webb (2007), Machine Learning 68, 1-33 (hold-out evaluation of rules, and against their shorter rules).
+    """
+    settings, level = config.cross_sell, config.trial.level
+    if settings is None:
+        return ()
+    progress("items and occasions")
+    items = load_items(engine, config, levels=settings.level, min_customers=settings.min_customers)
+    progress(f"sets of {len(items)} items")
+    candidates = candidate_rules(items, min_customers=settings.min_customers, max_items=settings.max_items)
+    rules = attach_rules(items, candidates, level=level, progress=progress)
+    return tuple(sorted(rules, key=_rank))
+
+
+def _rank(rule: CrossSellRule) -> tuple[bool, float, tuple[str, ...], str]:
+    return not rule.valid, -(rule.lift.estimate or 0.0), rule.antecedent, rule.consequent

@@ -1,0 +1,189 @@
+"""The levels that the config names -> items, and what each occasion of either half holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from segmentor.engine.duckdb import literal, quote
+from segmentor.errors import ConfigError
+from segmentor.statistics.arrays import IntArray
+
+if TYPE_CHECKING:
+    from segmentor.config import ExperimentConfig
+    from segmentor.engine.duckdb import Engine
+
+CLASSES_A_DOUBLING = 2
+"""Classes of appetite, the number of other items on an occasion, for each doubling of it."""
+
+Items = tuple[int, ...]
+"""Item numbers, ascending."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Baskets:
+    """The occasions of the customers of one half, by customer and day.
+
+    Attributes:
+        customer: Customer of each occasion, 0, 1, ..., ascending; shape (n_occasions,).
+        day: Day of each occasion, days since 1970-01-01, ascending for each customer; same shape.
+        month: Calendar month of each occasion, 0, 1, ...; same shape.
+        size: Number of items on each occasion, rare ones too; same shape.
+        sold: For each item the occasions that hold it, ascending.
+    """
+
+    customer: IntArray
+    day: IntArray
+    month: IntArray
+    size: IntArray
+    sold: tuple[IntArray, ...]
+
+    def holding(self, items: Items) -> IntArray:
+        """Occasions that hold all the items, one or more, ascending."""
+        rarest, *others = sorted((self.sold[item] for item in items), key=len)
+        for other in others:
+            held = np.zeros(self.customer.size, dtype=np.bool_)
+            held[other] = True
+            rarest = rarest[held[rarest]]
+        return rarest
+
+    def customers(self, items: Items) -> int:
+        """Customers with an occasion that holds all the items."""
+        return int(np.unique(self.customer[self.holding(items)]).size)
+
+    def given(self, items: Items) -> Baskets:
+        """Only the occasions that hold all the items."""
+        among = self.holding(items)
+        number = np.full(self.customer.size, -1)
+        number[among] = np.arange(among.size)
+        sold = tuple(rows[rows >= 0] for rows in (number[held] for held in self.sold))
+        return Baskets(self.customer[among], self.day[among], self.month[among], self.size[among], sold)
+
+    def appetite(self, items: Items) -> IntArray:
+        """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
+        others = self.size.copy()
+        for item in items:
+            others[self.sold[item]] -= 1
+        classes = np.floor(CLASSES_A_DOUBLING * np.log2(1 + np.arange(1 + self.size.max(initial=0))))
+        return np.asarray(classes, dtype=np.int64)[others]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Assortment:
+    """The items that enough customers of discovery have bought, and who bought them.
+
+    Attributes:
+        names: Name of each item, in alphabetical order: items are numbered by it.
+        related: Pairs of items that describe one and the same purchased line, such as a product and its brand: no cross-sell.
+        discovery: Occasions of the half that suggests rules.
+        confirmation: Occasions of the half that tests them.
+    """
+
+    names: tuple[str, ...]
+    related: frozenset[Items]
+    discovery: Baskets
+    confirmation: Baskets
+
+    def __len__(self) -> int:
+        """Number of items."""
+        return len(self.names)
+
+
+def load_items(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str], min_customers: int) -> Assortment:
+    """Makes the tables of items and fetches them as arrays.
+
+    Args:
+        engine: Holds ``_basket_lines`` and ``_halves``, see ``find_rules``.
+        config: The experiment, whose roles levels may name.
+        levels: What an item is: roles of the products' columns, or columns.
+        min_customers: Fewest customers of discovery who must have bought an item.
+
+    Raises:
+        ConfigError: A level names no column of the baskets.
+    """
+    columns = _level_columns(engine, config, levels)
+    names = _number_items(engine, columns, min_customers=min_customers)
+    discovery, confirmation = (_load_half(engine, half, items=len(names)) for half in (0, 1))
+    return Assortment(names, _on_one_line(engine, columns), discovery, confirmation)
+
+
+def _level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:
+    """Each level as the config names it, with its column of the baskets."""
+    roles = {} if config.data.products is None else config.data.products.columns
+    known = [column for column in engine.columns("_basket_lines") if not column.startswith("_")]
+    columns = {level: roles.get(level, level) for level in levels}
+    for level, column in columns.items():
+        if column not in known:
+            raise ConfigError([f"cross_sell.level: there is no column {level!r}; there are {', '.join(known)}"])
+    return columns
+
+
+def _number_items(engine: Engine, columns: dict[str, str], *, min_customers: int) -> tuple[str, ...]:
+    """Makes the tables of purchased items; returns the items with enough discovery customers, in the order of their numbers.
+
+    ``_items_bought``: one row per occasion and item, or NULL for lines without; key (_customer_no, _day_no, item).
+    ``_items``: one row per item with enough customers; key item; item_no 0, 1, ... in alphabetical order.
+    ``_item_occasions``: one row per occasion; key (_customer_no, _day_no); its half, its number in the half and of its items.
+    """
+    union = "\n  union all ".join(
+        f"select _customer_no, _day_no, {_item(columns, level, of='_basket_lines')} as item from _basket_lines"
+        for level in columns
+    )
+    engine.execute(
+        f"create or replace temp table _items_bought as\nselect distinct _customer_no, _day_no, item from (\n  {union}\n)"
+    )
+    engine.execute(
+        "create or replace temp table _items as\n"
+        "select item, row_number() over (order by item) - 1 as item_no\n"
+        "from _items_bought join _halves using (_customer_no)\n"
+        f"where half = 0 and item is not null group by item having count(distinct _customer_no) >= {min_customers}"
+    )
+    engine.execute(
+        "create or replace temp table _item_occasions as\n"
+        "select _customer_no, _day_no, half, count(item) as items,\n"
+        "  row_number() over (partition by half order by _customer_no, _day_no) - 1 as occasion_no\n"
+        "from _items_bought join _halves using (_customer_no) group by _customer_no, _day_no, half"
+    )
+    return tuple(item for (item,) in engine.rows("select item from _items order by item_no"))
+
+
+def _load_half(engine: Engine, half: int, *, items: int) -> Baskets:
+    occasions = engine.arrays(
+        f"select _customer_no, _day_no, items from _item_occasions where half = {half} order by occasion_no"
+    )
+    bought = engine.arrays(
+        "select item_no, occasion_no from _items_bought join _items using (item)\n"
+        f"join _item_occasions using (_customer_no, _day_no) where half = {half} order by item_no, occasion_no"
+    )
+    months = occasions["_day_no"].astype("datetime64[D]").astype("datetime64[M]")
+    starts = np.searchsorted(bought["item_no"], np.arange(items))
+    return Baskets(
+        np.unique(occasions["_customer_no"], return_inverse=True)[1],
+        day=occasions["_day_no"],
+        month=np.unique(months, return_inverse=True)[1],
+        size=occasions["items"],
+        sold=tuple(np.split(bought["occasion_no"], starts)[1:]),
+    )
+
+
+def _on_one_line(engine: Engine, columns: dict[str, str]) -> frozenset[Items]:
+    pairs: set[Items] = set()
+    for one, other in combinations(columns, 2):
+        pairs.update(
+            engine.rows(
+                "select distinct least(a.item_no, b.item_no), greatest(a.item_no, b.item_no) from _basket_lines\n"
+                f"join _items a on a.item = {_item(columns, one, of='_basket_lines')}\n"
+                f"join _items b on b.item = {_item(columns, other, of='_basket_lines')}"
+            )
+        )
+    return frozenset(pairs)
+
+
+def _item(columns: dict[str, str], level: str, *, of: str) -> str:
+    """The item of a line as text: its value, after the level's name where there are several levels."""
+    value = f"cast({of}.{quote(columns[level])} as varchar)"
+    return value if len(columns) == 1 else f"{literal(level + '=')} || {value}"

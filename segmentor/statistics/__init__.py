@@ -7,6 +7,7 @@ permutation   the same p-value by relabelling customers, for small groups
 candidates    all splits of many columns, side by side
 naive         the usual log-rank test, to be compared
 effects       estimates by group -> intervals for all pairs
+itemsets      what is on an occasion -> what is often bought together
 association   occasions with and without two items -> lift, with the customer as the unit
 multiplicity  several p-values -> adjusted ones
 """

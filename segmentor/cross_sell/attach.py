@@ -14,7 +14,7 @@ from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.association import Lift, RuleCounts, lift_beyond_habit, relative_rates
 from segmentor.statistics.multiplicity import holm
 
-Rates = tuple[FloatArray, FloatArray]
+Rates = tuple[FloatArray, ...]
 """Relative rates by month and by class of appetite."""
 
 
@@ -125,7 +125,7 @@ def _association(baskets: Baskets, rule: Rule, *, rates: Sequence[Rates] | None 
 
 
 def _rates(baskets: Baskets, held: IntArray, appetite: IntArray) -> Rates:
-    return relative_rates(baskets.customer, held, month=baskets.month, appetite=appetite)
+    return relative_rates(baskets.customer, held, margins=(baskets.month, appetite))
 
 
 def _counts(baskets: Baskets, rule: Rule) -> RuleCounts:

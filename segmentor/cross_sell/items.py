@@ -12,6 +12,7 @@ import numpy as np
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError
 from segmentor.statistics.arrays import IntArray
+from segmentor.statistics.association import size_classes
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -68,8 +69,7 @@ class Baskets:
         others = self.size.copy()
         for item in items:
             others[self.sold[item]] -= 1
-        classes = np.floor(CLASSES_A_DOUBLING * np.log2(1 + np.arange(1 + self.size.max(initial=0))))
-        return np.asarray(classes, dtype=np.int64)[others]
+        return size_classes(others, a_doubling=CLASSES_A_DOUBLING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

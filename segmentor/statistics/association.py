@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +55,20 @@ class RuleCounts:
         """Confidence over the share of all occasions with the consequent; ``nan`` where a margin is empty."""
         return _ratio(self.both * self.occasions, self.antecedent * self.consequent)
 
+    @property
+    def leverage(self) -> float:
+        """Support beyond that of independent sides, the product of their shares; ``nan`` without occasions."""
+        return _ratio(self.both * self.occasions - self.antecedent * self.consequent, self.occasions**2)
+
+    @property
+    def conviction(self) -> float:
+        """How often a rule of independent sides would fail, over how often this one does.
+
+        ``inf`` for a rule that never fails; ``nan`` without antecedent, and where the consequent is on every occasion.
+        """
+        failed, fails = self.antecedent * (self.occasions - self.consequent), self.antecedent - self.both
+        return math.inf if failed and not fails else _ratio(failed, self.occasions * fails)
+
 
 @dataclass(frozen=True, slots=True)
 class Lift:
@@ -86,43 +102,62 @@ class Lift:
         return self.lift * float(np.exp(-margin)), self.lift * float(np.exp(margin))
 
 
-def relative_rates(
-    customer: IntArray, held: IntArray, *, month: IntArray, appetite: IntArray
-) -> tuple[FloatArray, FloatArray]:
-    """How the rate of an item varies with the month and the appetite of the occasion for one and the same customer.
+def size_classes(numbers: IntArray, *, a_doubling: int = 2) -> IntArray:
+    """Class of each number, 0, 1, ..., so that a class holds numbers of about one size.
 
-    The rate on an occasion is taken for a product of the customer's, the month's and the appetite's, fitted in turn to the
-    numbers of occasions with the item by each of the three. As each customer has a rate of its own, customers who come more often
+    Args:
+        numbers: Whole numbers, 0 or more.
+        a_doubling: Classes for each doubling of 1 + the number.
+
+    Returns:
+        The class of each number, same shape; not every class need occur.
+    """
+    return np.asarray(np.floor(a_doubling * np.log2(1 + numbers)), dtype=np.int64)
+
+
+def relative_rates(
+    customer: IntArray, held: IntArray, *, margins: Sequence[IntArray], given: FloatArray | None = None
+) -> tuple[FloatArray, ...]:
+    """How the rate of an item varies with the kind of occasion, such as its month, for one and the same customer.
+
+    The rate on an occasion is taken for a product of the customer's and one factor for each margin, fitted in turn to the
+    numbers of occasions with the item by each of them. As each customer has a rate of its own, customers who come more often
     in a month, or buy much, do not pass for an effect of the month or of the appetite. Half an occasion is added to both
     observed and expected numbers of a level, so that rare levels stay near 1.
 
     Args:
         customer: Customer of each occasion, 0, 1, ...; shape (n_occasions,).
         held: Indices of the occasions with the item.
-        month: Month of each occasion, 0, 1, ...; shape (n_occasions,).
-        appetite: Class of appetite of each occasion, 0, 1, ...; same shape.
+        margins: One or more, such as the month or the class of appetite: the level of each occasion, 0, 1, ...; same shape.
+        given: A further factor of each occasion that is known; same shape.
 
     Returns:
-        Relative rates, around 1, of the months and of the classes of appetite; shapes (n_months,) and (n_classes,).
+        For each margin the relative rates, around 1, of its levels; shape (n_levels,).
 
     References:
         Hausman, Hall & Griliches (1984), Econometrica 52, 909-938 (counts with a rate for each unit); Deming & Stephan (1940),
         Ann. Math. Statist. 11, 427-444 (fitting margins in turn).
     """
-    by_month, by_appetite = np.ones(1 + month.max(initial=0)), np.ones(1 + appetite.max(initial=0))
+    rates = [np.ones(1 + levels.max(initial=0)) for levels in margins]
+    observed = [_sums(levels[held], size=of_level.size) for levels, of_level in zip(margins, rates, strict=True)]
     bought = _sums(customer[held], size=1 + customer.max(initial=-1))
-    in_month, with_appetite = _sums(month[held], size=by_month.size), _sums(appetite[held], size=by_appetite.size)
     buyers = np.flatnonzero(bought[customer])
-    customer, month, appetite = customer[buyers], month[buyers], appetite[buyers]
+    customer, among = customer[buyers], [levels[buyers] for levels in margins]
+    known = np.ones(buyers.size) if given is None else given[buyers]
+    factors = [np.ones(buyers.size) for _ in margins]
     for _ in range(_ROUNDS):
-        before, of_appetite = by_month, by_appetite[appetite]
-        rate = _sums(customer, by_month[month] * of_appetite, size=bought.size)
-        own = (bought / rate.clip(min=_TINY))[customer]
-        by_month = _level_rates(in_month, _sums(month, own * of_appetite, size=by_month.size))
-        by_appetite = _level_rates(with_appetite, _sums(appetite, own * by_month[month], size=by_appetite.size))
-        if np.abs(by_month - before).max() < _SETTLED:
+        before = list(rates)
+        total = _sums(customer, math.prod(factors, start=known), size=bought.size)
+        own = (bought / total.clip(min=_TINY))[customer] * known
+        for place, levels in enumerate(among):
+            expected = math.prod(factors[:place] + factors[place + 1 :], start=own)
+            rates[place] = _level_rates(observed[place], _sums(levels, expected, size=rates[place].size))
+            factors[place] = rates[place][levels]
+        # The last margin is fitted to the others: where they have settled, it has.
+        leading = range(max(1, len(rates) - 1))
+        if all(np.abs(rates[place] - before[place]).max() < _SETTLED for place in leading):
             break
-    return by_month, by_appetite
+    return tuple(rates)
 
 
 def lift_beyond_habit(

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from mlxtend.frequent_patterns import association_rules, fpgrowth
 from scipy.special import chdtrc
 from scipy.stats import hypergeom
 
@@ -98,19 +100,6 @@ def test_tests_of_four_cells_equal_those_of_r(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFERENCE)
-def test_ratios_that_the_package_does_without_equal_those_of_r(name: str) -> None:
-    """association_rules.json `leverage` and `conviction` follow from support and confidence."""
-    for rule in REFERENCE[name]["rules"]:
-        counts = RuleCounts(rule["n"], rule["n_antecedent"], rule["n_consequent"], rule["n_both"])
-        share = rule["n_consequent"] / rule["n"]
-        leverage = counts.support - rule["n_antecedent"] / rule["n"] * share
-        assert leverage == pytest.approx(rule["leverage"], rel=1e-12, abs=1e-12)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            conviction = np.float64(1 - share) / (1 - counts.confidence)
-        assert conviction == pytest.approx(_number(rule["conviction"]), rel=1e-12, nan_ok=True)
-
-
-@pytest.mark.parametrize("name", REFERENCE)
 def test_stratified_tables_equal_mantelhaen_test(name: str) -> None:
     """association_rules.json `mantel_haenszel_odds_ratio`, `mantel_haenszel_statistic`, `mantel_haenszel_p` over months in which both vary.
 
@@ -146,18 +135,37 @@ def _tables_by_month(name: str, rule: dict[str, Any]) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("name", REFERENCE)
 def test_ratios_equal_those_of_r(name: str) -> None:
-    """association_rules.json `support`, `confidence` and `lift` of every rule are R's."""
+    """association_rules.json `support`, `confidence`, `lift`, `leverage` and `conviction` of every rule are R's."""
     for rule in REFERENCE[name]["rules"]:
         counts = RuleCounts(rule["n"], rule["n_antecedent"], rule["n_consequent"], rule["n_both"])
-        assert counts.support == pytest.approx(rule["support"], rel=1e-12)
-        assert counts.confidence == pytest.approx(rule["confidence"], rel=1e-12)
-        assert counts.lift == pytest.approx(rule["lift"], rel=1e-12)
+        for ratio in ("support", "confidence", "lift", "leverage", "conviction"):
+            expected = _number(rule[ratio])
+            assert getattr(counts, ratio) == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True), ratio
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_ratios_equal_those_of_mlxtend(name: str) -> None:
+    """Rules of mlxtend's itemsets have our ratios, but for a consequent of every occasion, whose conviction we leave undefined."""
+    items = [set(items.split()) for items in REFERENCE[name]["items"]]
+    letters = sorted(set.union(*items))
+    held = pd.DataFrame([[letter in basket for letter in letters] for basket in items], columns=letters)
+    rules = association_rules(fpgrowth(held, min_support=1e-9, use_colnames=True), metric="support", min_threshold=0.0)
+    assert len(rules)
+    for _, rule in rules.iterrows():
+        sides = (list(rule["antecedents"]), list(rule["consequents"]))
+        antecedent, consequent = (held[side].all(axis=1) for side in sides)
+        counts = RuleCounts(len(held), antecedent.sum(), consequent.sum(), (antecedent & consequent).sum())
+        for ratio in ("support", "confidence", "lift", "leverage"):
+            assert getattr(counts, ratio) == pytest.approx(rule[ratio], rel=1e-12, abs=1e-12), ratio
+        if not consequent.all():
+            assert counts.conviction == pytest.approx(rule["conviction"], rel=1e-12)
 
 
 def test_ratios_of_nothing_are_undefined() -> None:
     """A ratio over no occasion is nan, neither 0 nor an error."""
     counts = RuleCounts(occasions=0, antecedent=0, consequent=0, both=0)
-    assert all(map(math.isnan, (counts.support, counts.confidence, counts.lift)))
+    ratios = (counts.support, counts.confidence, counts.lift, counts.leverage, counts.conviction)
+    assert all(map(math.isnan, ratios))
 
 
 @pytest.mark.parametrize("name", REFERENCE)
@@ -270,7 +278,7 @@ def test_z_is_standard_normal_for_independent_items_of_heavy_buyers_in_season() 
         share = np.minimum(0.1 * appetite[customer] * np.where(month == 5, 3.0, 1.0), 1.0)
         antecedent, consequent = rng.random(customer.size) < share, rng.random(customer.size) < share
         rates = [
-            relative_rates(customer, np.flatnonzero(held), month=month, appetite=0 * month)[0][month]
+            relative_rates(customer, np.flatnonzero(held), margins=(month, 0 * month))[0][month]
             for held in (antecedent, consequent)
         ]
         fitted.append(lift_of_occasions(customer, antecedent, consequent, *rates).z)
@@ -289,7 +297,7 @@ def test_relative_rates_are_those_within_customers() -> None:
     month = rng.integers(0, 4, customer.size)
     share = np.where(heavy[customer], 0.3, 0.05) * np.array([1.0, 0.7])[weekend] * np.array([1.0, 1.0, 1.0, 2.0])[month]
     held = np.flatnonzero(rng.random(customer.size) < share)
-    by_month, by_weekend = relative_rates(customer, held, month=month, appetite=weekend)
+    by_month, by_weekend = relative_rates(customer, held, margins=(month, weekend))
     assert by_weekend[1] / by_weekend[0] == pytest.approx(0.7, rel=0.05)
     assert by_month / by_month[0] == pytest.approx([1.0, 1.0, 1.0, 2.0], rel=0.06)
 
@@ -297,8 +305,8 @@ def test_relative_rates_are_those_within_customers() -> None:
 def test_levels_without_occasions_have_rate_one() -> None:
     """What was never observed is neutral, and so is everything for an item that nobody bought."""
     customer, level = np.repeat(np.arange(30), 4), np.tile([0, 3, 3, 0], 30)
-    by_month, _ = relative_rates(customer, np.arange(0, 120, 3), month=level, appetite=0 * level)
+    by_month, _ = relative_rates(customer, np.arange(0, 120, 3), margins=(level, 0 * level))
     assert (by_month[1:3] == 1.0).all()
-    by_month, by_appetite = relative_rates(customer, np.array([], dtype=np.int64), month=level, appetite=level)
+    by_month, by_appetite = relative_rates(customer, np.array([], dtype=np.int64), margins=(level, level))
     assert (by_month == 1.0).all()
     assert (by_appetite == 1.0).all()

@@ -143,6 +143,7 @@ def test_ratios_equal_those_of_r(name: str) -> None:
             assert getattr(counts, ratio) == pytest.approx(expected, rel=1e-12, abs=1e-12, nan_ok=True), ratio
 
 
+@pytest.mark.filterwarnings("ignore:invalid value encountered in divide:RuntimeWarning")
 @pytest.mark.parametrize("name", REFERENCE)
 def test_ratios_equal_those_of_mlxtend(name: str) -> None:
     """Rules of mlxtend's itemsets have our ratios, but for a consequent of every occasion, whose conviction we leave undefined."""

@@ -212,9 +212,20 @@ def clustered_lift(observed: FloatArray, expected: FloatArray) -> Lift:
     return Lift(
         observed=total_observed,
         expected=total_expected,
-        z=_standardised(observed - expected, scale=total_observed + abs(total_expected)),
+        z=standardised(observed - expected, scale=total_observed + abs(total_expected)),
         log_se=_log_ratio_se(observed, expected),
     )
+
+
+def standardised(scores: FloatArray, *, scale: float) -> float:
+    """Sum of the customers' scores over the root of their sum of squares; ``nan`` without variance.
+
+    Args:
+        scores: One a customer.
+        scale: The number of occasions that they are made of, to which rounding errors are in proportion.
+    """
+    spread = _root_sum_of_squares(scores)
+    return float(scores.sum()) / spread if spread > _ROUNDING * scale else float("nan")
 
 
 def _ratio(numerator: float, denominator: float) -> float:
@@ -230,11 +241,6 @@ def _level_rates(observed: FloatArray, expected: FloatArray) -> FloatArray:
 def _sums(index: IntArray, values: FloatArray | None = None, *, size: int = 0) -> FloatArray:
     """Sums of values, or numbers of occasions, by index."""
     return np.asarray(np.bincount(index, values, size), dtype=np.float64)
-
-
-def _standardised(scores: FloatArray, *, scale: float) -> float:
-    spread = _root_sum_of_squares(scores)
-    return float(scores.sum()) / spread if spread > _ROUNDING * scale else float("nan")
 
 
 def _log_ratio_se(observed: FloatArray, expected: FloatArray) -> float:

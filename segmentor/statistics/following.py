@@ -1,0 +1,386 @@
+"""What is bought after what: does an item go before a customer's first purchase of another more often than by its habit?
+
+The customer is its own control, as in a case-crossover study: the occasions in the days before its first purchase of the
+consequent are compared with its earlier ones. Occasions after that purchase are left out: whoever has the consequent may need
+less of the antecedent, or more, and such a change would pass for a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import ndtr
+
+from segmentor.statistics.arrays import FloatArray, IntArray, sums_by
+from segmentor.statistics.association import Lift, relative_rates, size_classes, standardised
+from segmentor.statistics.survival import LifeTable, survival
+
+BoolArray = NDArray[np.bool_]
+
+NEVER = np.iinfo(np.int64).max
+"""Days to what was not observed."""
+
+_REFITS = 3
+"""Times that relative rates and odds ratio are fitted to each other."""
+
+_SWEEPS = 10
+"""Times that each margin is taken off in turn; after them a standard error changes by a hundredth at most."""
+
+_FARTHEST = 12.0
+"""The log of an odds ratio is looked for within this distance of 0."""
+
+_ROUNDING = 1e-9
+"""Share of the observed count below which a spread is rounding error and not variance."""
+
+_TINY = 1e-300
+"""Stands for 0 where nothing is divided by nothing."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Occasions:
+    """Occasions of customers in the order of time, and how far they are followed.
+
+    Attributes:
+        customer: Customer of each occasion, 0, 1, ..., ascending; shape (n_occasions,).
+        day: Day of each occasion, ascending and no two alike for one customer; same shape.
+        month: Calendar month of each occasion, 0, 1, ...; same shape.
+        within: Days after an occasion in which a later one counts, the last of them included.
+        last_day: Last day of observation.
+    """
+
+    customer: IntArray
+    day: IntArray
+    month: IntArray
+    within: int
+    last_day: int
+
+    def days_until_first(self, bought: IntArray) -> IntArray:
+        """Days from each occasion to the customer's first one with an item: 0 on it, negative after it; `NEVER` without one.
+
+        Args:
+            bought: Indices of the occasions with the item, ascending.
+        """
+        buyer, place = np.unique(self.customer[bought], return_index=True)
+        first: IntArray = np.full(1 + self.customer.max(initial=-1), NEVER)
+        first[buyer] = self.day[bought[place]]
+        first_day = first[self.customer]
+        return np.where(first_day == NEVER, NEVER, first_day - self.day)
+
+    def margins(self, appetite: IntArray) -> tuple[IntArray, ...]:
+        """Levels on which the rate of an item may depend for one and the same customer, each of shape (n_occasions,).
+
+        The month, the appetite, the class of the number of the customer's later occasions within the days, and that of its
+        earlier ones: what makes customers come back sooner is no rule, nor is what they buy at first.
+
+        Args:
+            appetite: Class of each occasion by the number of its other items; same shape.
+        """
+        row, keys = np.arange(self.customer.size), self.keys()
+        later = np.searchsorted(keys, keys + self.within, side="right") - row - 1
+        earlier = row - np.searchsorted(self.customer, self.customer)
+        return self.month, appetite, size_classes(later), size_classes(earlier)
+
+    def keys(self) -> IntArray:
+        """A number for each occasion, ascending, by which days of one customer differ as days do, and customers by more."""
+        days = self.day - self.day.min(initial=0)
+        return np.asarray(self.customer * (days.max(initial=0) + self.within + 1) + days)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Following:
+    """One item after another, by customers who are new to the second.
+
+    Attributes:
+        lift: Occasions with the antecedent that are followed by the first purchase of the consequent within the days, against
+            those expected from the customers' habits.
+        customers: Customers with such an occasion.
+        confidence: Share of the antecedent's occasions, of customers new to the consequent, that are so followed; of those whose
+            days were all observed. ``nan`` without any.
+        confidence_se: Its standard error, clustered by customer.
+        share: Of customers new to the consequent, the share who have bought it by day 0, 1, ... after their first occasion with
+            the antecedent; shape (within + 1,), ``nan`` on days when nobody was observed any more.
+        usual: The same had the antecedent nothing to do with it; same shape.
+    """
+
+    lift: Lift
+    customers: int
+    confidence: float
+    confidence_se: float
+    share: FloatArray
+    usual: FloatArray
+
+    def days_by(self, share: float) -> int | None:
+        """Day by which a share of those have come who come within the days; ``None`` where nobody comes, or it is not known."""
+        if not self.share[-1] > 0.0:
+            return None
+        return int(np.argmax(self.share >= share * self.share[-1] * (1 - _ROUNDING)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Screening:
+    """Every ordered pair of items, the antecedent first; nothing on the diagonal.
+
+    Attributes:
+        customers: Customers with an occasion with the antecedent that the first purchase of the consequent follows within the
+            days; shape (n_items, n_items).
+        p_values: One-sided, against a lift of at most 1; 1 where nothing varies; same shape.
+    """
+
+    customers: IntArray
+    p_values: FloatArray
+
+
+def following(occasions: Occasions, *, appetite: IntArray, antecedent: IntArray, consequent: IntArray) -> Following:
+    """Whether, how often and how soon customers who are new to one item buy it after another.
+
+    An occasion is *followed* if the customer first buys the consequent on a later one within the days; the same occasion
+    is none. Only occasions before that purchase count: on them the customer is new to the consequent. Without a rule
+    the antecedent is on them by the customer's habit, with rates s relative to those of its other occasions by `Occasions.margins`:
+    a customer with n of them is expected to have n S_w / S followed ones, S_w and S being the sums of s over followed and
+    over all occasions. z compares observed and expected numbers.
+
+    With a rule, the antecedent raises the odds of being followed from those of a chance c by a factor R. So by Bayes'
+    rule the antecedent is R / (1 - c + R c) times as frequent on followed occasions, and 1 / (1 - c + R c) times on others.
+    As R raises c to the confidence p, these are p + (1 - p) R and 1 - p + p / R, and p is observed: it is that of the
+    occasions with about as many later ones. R solves n S_w' / S' = observed, with the sums of s times these factors, in turn with
+    the fit of s beside them. Habits n / S' give the expected number without the rule, and the lift. Its standard error is by
+    influence, a customer's being that on R and that on the two numbers.
+
+    Args:
+        occasions: All occasions.
+        appetite: Class of each occasion by the number of its items other than the two; shape (n_occasions,).
+        antecedent: Indices of the occasions with the antecedent, ascending.
+        consequent: Indices of the occasions with the consequent, ascending.
+
+    References:
+        Maclure (1991), Am. J. Epidemiol. 133, 144-153 (a case's own earlier times as controls); Navidi (1998), Biometrics 54,
+        596-605 (when later times will do: where the event changes no exposure); Suissa (1995), Epidemiology 6, 248-253 (trends
+        of the exposure from others' times); Wooldridge (1999), J. Econometrics 90, 77-97 (rates of each unit's own need no Poisson).
+    """
+    trail = _trail(occasions, appetite, antecedent=antecedent, consequent=consequent)
+    lift, expected = _against_habit(trail)
+    met = trail.held & trail.followed
+    observed = np.cumsum(np.bincount(trail.days[met], minlength=occasions.within + 1))
+    share = _share_by_day(trail)
+    confidence, confidence_se = _confidence(trail)
+    ratio = np.divide(np.cumsum(expected), observed, out=np.zeros(observed.size), where=observed > 0)
+    return Following(
+        lift=lift,
+        customers=int(np.unique(trail.customer[met]).size),
+        confidence=confidence,
+        confidence_se=confidence_se,
+        share=share,
+        usual=np.maximum.accumulate(share * ratio),
+    )
+
+
+def screen_pairs(occasions: Occasions, *, sold: Sequence[IntArray], appetite: Sequence[IntArray]) -> Screening:
+    """The test of `following` for every ordered pair of items, with relative rates fitted once an item, to all its occasions.
+
+    The occasions before a purchase follow each other, so that sums over them are differences of running sums: what a pair costs
+    goes with the customers of its consequent, not with the occasions.
+
+    Args:
+        occasions: All occasions.
+        sold: For each item the occasions that hold it, ascending.
+        appetite: For each item the class of each occasion by the number of its other items; shape (n_occasions,) each.
+    """
+    runs = _runs(occasions, sold)
+    customers, p_values = np.zeros((len(sold), len(sold)), dtype=np.int64), np.ones((len(sold), len(sold)))
+    for item, (held, classes) in enumerate(zip(sold, appetite, strict=True)):
+        rate = _rates(occasions.customer, held, occasions.margins(classes))
+        bought = np.bincount(held, minlength=rate.size)
+        so_far, rate_so_far = _running(bought), _running(rate)
+        own = np.flatnonzero((so_far[runs.stop] > so_far[runs.start]) & (runs.item != item))
+        start, low, stop, consequent = runs.start[own], runs.low[own], runs.stop[own], runs.item[own]
+        observed = so_far[stop] - so_far[low]
+        share = (rate_so_far[stop] - rate_so_far[low]) / (rate_so_far[stop] - rate_so_far[start])
+        score = observed - (so_far[stop] - so_far[start]) * share
+        customers[item] = np.bincount(consequent[observed > 0], minlength=len(sold))
+        spread = np.sqrt(sums_by(consequent, np.square(score), len(sold)))
+        varies = spread > _ROUNDING * sums_by(consequent, observed, len(sold))
+        z = np.divide(sums_by(consequent, score, len(sold)), spread, out=np.full(len(sold), -np.inf), where=varies)
+        p_values[item] = ndtr(-z)
+    return Screening(customers, p_values)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Runs:
+    """Occasions before the first purchase of an item, a run for each customer: from start to stop, from low within the days."""
+
+    item: IntArray
+    start: IntArray
+    low: IntArray
+    stop: IntArray
+
+
+def _runs(occasions: Occasions, sold: Sequence[IntArray]) -> _Runs:
+    keys, runs = occasions.keys(), []
+    for item, bought in enumerate(sold):
+        buyer, place = np.unique(occasions.customer[bought], return_index=True)
+        start, stop = np.searchsorted(occasions.customer, buyer), bought[place]
+        low = np.maximum(start, np.searchsorted(keys, keys[stop] - occasions.within))
+        runs.append(np.stack([np.full(stop.size, item), start, low, stop]))
+    return _Runs(*np.concatenate(runs, axis=1)) if runs else _Runs(*np.zeros((4, 0), dtype=np.int64))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Trail:
+    """Occasions of customers new to the consequent who bought the antecedent on one of them.
+
+    Attributes:
+        customer: Customer of each occasion, 0, 1, ..., ascending; shape (n_trail,), as of all that follow.
+        held: Whether it holds the antecedent.
+        days: Days to the consequent, 1 or more; `NEVER` where that was not observed.
+        followed: Whether these are within the days.
+        left: Days of observation after it.
+        margins: Levels as of `Occasions.margins`.
+        confidence: Share of the antecedent's occasions that are followed, of those with about as many later ones.
+        within: Days in which the consequent counts.
+    """
+
+    customer: IntArray
+    held: BoolArray
+    days: IntArray
+    followed: BoolArray
+    left: IntArray
+    margins: tuple[IntArray, ...]
+    confidence: FloatArray
+    within: int
+
+    def sums(self, values: FloatArray | BoolArray) -> FloatArray:
+        """Sums by customer."""
+        return np.asarray(np.bincount(self.customer, values), dtype=np.float64)
+
+
+def _trail(occasions: Occasions, appetite: IntArray, *, antecedent: IntArray, consequent: IntArray) -> _Trail:
+    days = occasions.days_until_first(consequent)
+    held = np.bincount(antecedent, minlength=days.size) > 0
+    buys = np.bincount(occasions.customer, held & (days > 0)) > 0
+    row = np.flatnonzero((days > 0) & buys[occasions.customer])
+    held, days = held[row], days[row]
+    followed = days <= occasions.within
+    month, appetite, later, earlier = (levels[row] for levels in occasions.margins(appetite))
+    among = np.bincount(later[held], minlength=1 + later.max(initial=0))
+    met = np.bincount(later[held & followed], minlength=among.size)
+    return _Trail(
+        customer=np.unique(occasions.customer[row], return_inverse=True)[1],
+        held=held,
+        days=days,
+        followed=followed,
+        left=occasions.last_day - occasions.day[row],
+        margins=(month, appetite, later, earlier),
+        confidence=(met / np.maximum(among, 1))[later],
+        within=occasions.within,
+    )
+
+
+def _against_habit(trail: _Trail) -> tuple[Lift, FloatArray]:
+    """The lift, and the number of followed occasions with the antecedent expected by habit, by the days to the consequent."""
+    bought, observed = np.flatnonzero(trail.held), int((trail.held & trail.followed).sum())
+    rate = _rates(trail.customer, bought, trail.margins)
+    expected, log_se = _by_habit(trail, rate), float("nan")
+    residual = (trail.held - expected) * _beyond_margins(trail, trail.followed.astype(np.float64), expected)
+    z = standardised(trail.sums(residual), scale=observed)
+    log_odds = _log_odds_ratio(trail, rate)
+    if log_odds is not None:
+        for _ in range(_REFITS):
+            rate = _rates(trail.customer, bought, trail.margins, given=_tilted(trail, log_odds)[0])
+            log_odds = _log_odds_ratio(trail, rate) or log_odds
+        tilt, slope = _tilted(trail, log_odds)
+        fitted = _by_habit(trail, rate * tilt)
+        expected, log_se = fitted / tilt, _log_se(trail, fitted, tilt=tilt, slope=slope)
+    by_day = sums_by(trail.days[trail.followed], expected[trail.followed], trail.within + 1)
+    return Lift(observed, float(by_day.sum()), z, log_se), by_day
+
+
+def _log_se(trail: _Trail, fitted: FloatArray, *, tilt: FloatArray, slope: FloatArray) -> float:
+    """Standard error of log(lift) by influence: on the two numbers, and through odds ratio and relative rates on the expected one.
+
+    Args:
+        trail: The occasions.
+        fitted: Expected number of antecedents on each with the rule, shape (n_trail,).
+        tilt: What the rule makes of that without, same shape.
+        slope: Slope of its logarithm by that of the odds ratio, same shape.
+    """
+    residual, ahead = trail.held - fitted, trail.followed / tilt
+    beyond = _beyond_margins(trail, trail.followed.astype(np.float64), fitted)
+    explained = ahead - _beyond_margins(trail, ahead, fitted)
+    on_odds = trail.sums(residual * beyond) / (fitted * beyond * slope).sum()
+    on_expected = trail.sums(fitted * ahead + residual * explained) - (fitted * explained * slope).sum() * on_odds
+    observed = trail.sums(trail.held & trail.followed)
+    influence = observed / observed.sum() - on_expected / (fitted * ahead).sum()
+    return float(np.sqrt(np.square(influence).sum()))
+
+
+def _by_habit(trail: _Trail, rate: FloatArray) -> FloatArray:
+    """A customer's occasions with the antecedent, spread over all of its own in proportion to the rate."""
+    return (trail.sums(trail.held) / trail.sums(rate))[trail.customer] * rate
+
+
+def _beyond_margins(trail: _Trail, values: FloatArray, weight: FloatArray) -> FloatArray:
+    """What neither the customer nor a margin explains of the values: residuals of their weighted regression, fitted in turn."""
+    margins = (*trail.margins, trail.customer)
+    totals = [np.maximum(np.bincount(levels, weight), _TINY) for levels in margins]
+    for _ in range(_SWEEPS):
+        for levels, total in zip(margins, totals, strict=True):
+            values = values - (np.bincount(levels, weight * values) / total)[levels]
+    return values
+
+
+def _rates(
+    customer: IntArray, held: IntArray, margins: Sequence[IntArray], given: FloatArray | None = None
+) -> FloatArray:
+    """Relative rate of an item on each occasion, without what is given."""
+    fitted = relative_rates(customer, held, margins=margins, given=given)
+    return np.asarray(np.prod([rates[levels] for rates, levels in zip(fitted, margins, strict=True)], axis=0))
+
+
+def _log_odds_ratio(trail: _Trail, rate: FloatArray) -> float | None:
+    """Log of the odds ratio; ``None`` where no customer with occasions before the days and within them tells of one."""
+    bought, observed = trail.sums(trail.held), int((trail.held & trail.followed).sum())
+
+    def surplus(log_odds: float) -> float:
+        weight = rate * _tilted(trail, log_odds)[0]
+        return observed - float((bought * trail.sums(weight * trail.followed) / trail.sums(weight)).sum())
+
+    if not surplus(-_FARTHEST) > 0.0 > surplus(_FARTHEST):
+        return None
+    return float(brentq(surplus, -_FARTHEST, _FARTHEST, xtol=1e-10))
+
+
+def _tilted(trail: _Trail, log_odds: float) -> tuple[FloatArray, FloatArray]:
+    """How many times as frequent a rule makes the antecedent on each occasion; slope of its logarithm by that of the odds ratio."""
+    ratio, confidence = float(np.exp(log_odds)), trail.confidence
+    tilt = np.where(trail.followed, confidence + (1 - confidence) * ratio, 1 - confidence + confidence / ratio)
+    slope = np.where(trail.followed, (1 - confidence) * ratio, -confidence / ratio)
+    return tilt, slope / tilt
+
+
+def _confidence(trail: _Trail) -> tuple[float, float]:
+    """Over the antecedent's occasions whose days were all observed, with the standard error clustered by customer."""
+    whole = trail.held & (trail.left >= trail.within)
+    if not whole.any():
+        return float("nan"), float("nan")
+    confidence = float(trail.followed[whole].mean())
+    scores = trail.sums(whole * (trail.followed - confidence))
+    return confidence, float(np.sqrt(np.square(scores).sum())) / int(whole.sum())
+
+
+def _share_by_day(trail: _Trail) -> FloatArray:
+    """Share of customers who have bought the consequent by day 0, 1, ... after their first occasion with the antecedent."""
+    held = np.flatnonzero(trail.held)
+    first = held[np.unique(trail.customer[held], return_index=True)[1]]
+    days, left = trail.days[first], trail.left[first]
+    table = LifeTable.from_gaps(np.minimum(days, left), (days <= left).astype(np.int64), weights=np.ones(first.size))
+    share = 1.0 - survival(table.cut(trail.within))
+    return np.pad(share, (0, trail.within + 1 - share.size), constant_values=1.0 if share[-1] == 1.0 else np.nan)
+
+
+def _running(values: FloatArray | IntArray) -> FloatArray:
+    """Sums of the first 0, 1, ... values."""
+    return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])

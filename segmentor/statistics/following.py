@@ -85,9 +85,9 @@ class Occasions:
         return self.month, appetite, size_classes(later), size_classes(earlier)
 
     def keys(self) -> IntArray:
-        """A number for each occasion, ascending, by which days of one customer differ as days do, and customers by more."""
-        days = self.day - self.day.min(initial=0)
-        return np.asarray(self.customer * (days.max(initial=0) + self.within + 1) + days)
+        """A number for each occasion, ascending, by which those of one customer differ as days do and others by more than the days."""
+        span = self.day.max(initial=0) - self.day.min(initial=0) + self.within + 1
+        return np.asarray(self.customer * span + self.day)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +98,10 @@ class Following:
         lift: Occasions with the antecedent that are followed by the first purchase of the consequent within the days, against
             those expected from the customers' habits.
         customers: Customers with such an occasion.
-        confidence: Share of the antecedent's occasions, of customers new to the consequent, that are so followed; of those whose
-            days were all observed. ``nan`` without any.
+        support: Share of all occasions that hold the antecedent and are so followed; of those whose days were all observed, as is
+            the confidence.
+        confidence: Share of the antecedent's occasions, of customers new to the consequent, that are so followed; ``nan``
+            without any.
         confidence_se: Its standard error, clustered by customer.
         share: Of customers new to the consequent, the share who have bought it by day 0, 1, ... after their first occasion with
             the antecedent; shape (within + 1,), ``nan`` on days when nobody was observed any more.
@@ -108,6 +110,7 @@ class Following:
 
     lift: Lift
     customers: int
+    support: float
     confidence: float
     confidence_se: float
     share: FloatArray
@@ -166,11 +169,14 @@ def following(occasions: Occasions, *, appetite: IntArray, antecedent: IntArray,
     met = trail.held & trail.followed
     observed = np.cumsum(np.bincount(trail.days[met], minlength=occasions.within + 1))
     share = _share_by_day(trail)
-    confidence, confidence_se = _confidence(trail)
+    whole = trail.left >= occasions.within
+    confidence, confidence_se = _confidence(trail, whole & trail.held)
     ratio = np.divide(np.cumsum(expected), observed, out=np.zeros(observed.size), where=observed > 0)
     return Following(
         lift=lift,
         customers=int(np.unique(trail.customer[met]).size),
+        support=float((met & whole).sum())
+        / max(1, int((occasions.last_day - occasions.day >= occasions.within).sum())),
         confidence=confidence,
         confidence_se=confidence_se,
         share=share,
@@ -286,7 +292,7 @@ def _against_habit(trail: _Trail) -> tuple[Lift, FloatArray]:
     expected, log_se = _by_habit(trail, rate), float("nan")
     residual = (trail.held - expected) * _beyond_margins(trail, trail.followed.astype(np.float64), expected)
     z = standardised(trail.sums(residual), scale=observed)
-    log_odds = _log_odds_ratio(trail, rate)
+    log_odds = None if np.isnan(z) else _log_odds_ratio(trail, rate)
     if log_odds is not None:
         for _ in range(_REFITS):
             rate = _rates(trail.customer, bought, trail.margins, given=_tilted(trail, log_odds)[0])
@@ -361,14 +367,13 @@ def _tilted(trail: _Trail, log_odds: float) -> tuple[FloatArray, FloatArray]:
     return tilt, slope / tilt
 
 
-def _confidence(trail: _Trail) -> tuple[float, float]:
-    """Over the antecedent's occasions whose days were all observed, with the standard error clustered by customer."""
-    whole = trail.held & (trail.left >= trail.within)
-    if not whole.any():
+def _confidence(trail: _Trail, chosen: BoolArray) -> tuple[float, float]:
+    """Share of the chosen occasions that are followed, with its standard error clustered by customer; ``nan`` without any."""
+    if not chosen.any():
         return float("nan"), float("nan")
-    confidence = float(trail.followed[whole].mean())
-    scores = trail.sums(whole * (trail.followed - confidence))
-    return confidence, float(np.sqrt(np.square(scores).sum())) / int(whole.sum())
+    confidence = float(trail.followed[chosen].mean())
+    scores = trail.sums(chosen * (trail.followed - confidence))
+    return confidence, float(np.sqrt(np.square(scores).sum())) / int(chosen.sum())
 
 
 def _share_by_day(trail: _Trail) -> FloatArray:

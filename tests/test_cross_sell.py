@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from itertools import combinations
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-from mlxtend.frequent_patterns import fpgrowth
 
 from segmentor.cross_sell import attach, find_rules
 from segmentor.cross_sell import items as items_of_shop
-from segmentor.cross_sell.items import Baskets
-from segmentor.cross_sell.mining import frequent_sets
 from segmentor.engine.duckdb import Engine, open_engine
 from segmentor.errors import ConfigError
 from segmentor.result import CrossSellRule
@@ -35,14 +29,26 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         yield engine
 
 
+ROLES = {"product": "sku", "category": "sort"}
+"""What columns of products stand for what."""
+
+
 def rules_of(
-    engine: Engine, *, level: tuple[str, ...] = ("sort",), min_customers: int = 20, max_items: int = 2
+    engine: Engine,
+    *,
+    level: tuple[str, ...] = ("sort",),
+    min_customers: int = 20,
+    max_items: int = 2,
+    roles: Mapping[str, str] = ROLES,
 ) -> tuple[CrossSellRule, ...]:
     """The rules of the engine's baskets."""
     config: Any = SimpleNamespace(
         cross_sell=SimpleNamespace(level=level, min_customers=min_customers, max_items=max_items),
         trial=SimpleNamespace(level=0.05),
-        data=SimpleNamespace(products=SimpleNamespace(columns={"product": "sku", "category": "sort"})),
+        data=SimpleNamespace(
+            products=SimpleNamespace(columns=roles),
+            transactions=SimpleNamespace(columns={"customer": "who", "time": "at", "amount": "money"}),
+        ),
     )
     return find_rules(engine, config, progress=print)
 
@@ -121,7 +127,7 @@ def test_lift_over_all_occasions_alike_makes_rules_of_heavy_buyers(
 ) -> None:
     """Among the same independent items every pair is a false rule when customers, months and appetite are not looked at."""
 
-    def plain_lift(customer: np.ndarray, **sides: np.ndarray) -> Lift:
+    def plain_lift(customer: np.ndarray, **sides: Any) -> Lift:
         occasions = np.bincount(customer)
         both = np.bincount(customer[sides["both"]], minlength=occasions.size)
         share = sides["antecedent"].size * sides["consequent"].size / customer.size**2
@@ -158,6 +164,9 @@ def test_numbers_of_a_rule_are_those_of_a_recount(engine: Engine) -> None:
     assert rule.support == both[confirmed].mean()
     assert rule.confidence == both[confirmed].sum() / antecedent[confirmed].sum()
     assert rule.customers == np.unique(customer[both]).size
+    share = held[confirmed, 3].mean()
+    assert rule.leverage == pytest.approx(rule.support - antecedent[confirmed].mean() * share)
+    assert rule.conviction == pytest.approx((1 - share) / (1 - rule.confidence))
 
 
 def test_a_longer_rule_that_adds_to_its_parts_is_valid(engine: Engine) -> None:
@@ -214,6 +223,27 @@ def test_items_of_several_levels_never_describe_one_line(engine: Engine) -> None
     assert not own & rules
 
 
+def test_each_rule_has_its_kind(engine: Engine) -> None:
+    """Of four planted pairs one crosses categories, one goes up a tier, one to another brand of the tier, and one attaches."""
+    planted = {(0, 3): 3.0, (1, 6): 3.0, (2, 5): 3.0, (4, 7): 3.0}
+    customer, day, held = held_items(np.random.default_rng(14), 1500, planted=planted)
+    occasion, item = np.nonzero(held)
+    shelf = np.array(["rice", "oil", "tea", "wine", "jam", "tea", "oil", "jam", *["bags"] * 3])
+    maker = np.array(["Alba", "Alba", "Alba", "Alba", "Alba", "Bora", "Bora", "Alba", *["Cima"] * 3])
+    price = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0])
+    columns = {"sort": ITEMS, "shelf": shelf, "maker": maker, "money": price, "grade": np.where(price > 1, "a", "b")}
+    lines = {name: column[item] for name, column in columns.items()}
+    put(engine, {"_customer_no": customer[occasion], "_day_no": day[occasion], **lines})
+    roles = {"product": "sku", "category": "shelf", "brand": "maker", "price_tier": "grade"}
+    kinds = {items_of(rule): rule.kind for rule in rules_of(engine, roles=roles) if rule.valid}
+    assert kinds == {
+        ("item A", "item D"): "cross_category",
+        ("item B", "item G"): "upsell",
+        ("item C", "item F"): "lateral",
+        ("item E", "item H"): "attach",
+    }
+
+
 def test_an_unknown_level_is_an_error_that_names_the_columns(engine: Engine) -> None:
     """The message says which level was not found and what there is."""
     fill(engine, *held_items(np.random.default_rng(11), 50, planted={}))
@@ -244,29 +274,3 @@ def test_data_without_rules_give_none(engine: Engine, customer: list[int], sort:
         },
     )
     assert rules_of(engine, min_customers=1) == ()
-
-
-def baskets_of(held: np.ndarray) -> Baskets:
-    """Occasions of one customer each."""
-    each = np.arange(len(held))
-    return Baskets(
-        each, day=0 * each, month=0 * each, size=held.sum(axis=1), sold=tuple(np.flatnonzero(item) for item in held.T)
-    )
-
-
-def test_frequent_sets_equal_a_recount_and_fp_growth() -> None:
-    """Every set of up to three items is found with its count, down to the very last occasion asked for; so says FP-growth."""
-    held = np.random.default_rng(12).random((997, 8)) < np.linspace(0.05, 0.6, 8)
-    recount = Counter(
-        items
-        for occasion in held
-        for size in (1, 2, 3)
-        for items in combinations(np.flatnonzero(occasion).tolist(), size)
-    )
-    for fewest in sorted(set(recount.values())):
-        mined = frequent_sets(baskets_of(held), min_customers=fewest, max_items=3)
-        assert mined == {items: count for items, count in recount.items() if count >= fewest}
-    grown = fpgrowth(pd.DataFrame(held), min_support=9.5 / 997, max_len=3)
-    assert {tuple(sorted(items)) for items in grown["itemsets"]} == {
-        items for items, count in recount.items() if count > 9
-    }

@@ -1,22 +1,26 @@
 """Baskets -> association rules: found among the customers of one half, tested once among those of the other.
 
 The map: `items` makes items and occasions of the purchased lines; `mining` finds what is bought together often enough; `attach`
-tests what goes with what on the same occasion.
+tests what goes with what on the same occasion; `kinds` says what a rule is to a shop.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from segmentor.cross_sell.attach import attach_rules
-from segmentor.cross_sell.items import load_items
-from segmentor.cross_sell.mining import candidate_rules
+import numpy as np
+
+from segmentor.cross_sell.attach import Attachment, attach_rules
+from segmentor.cross_sell.items import Assortment, load_items
+from segmentor.cross_sell.kinds import kind_of_rule
+from segmentor.result import EVERYBODY, CrossSellRule, Interval
+from segmentor.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
-    from segmentor.result import CrossSellRule
 
 
 def find_rules(
@@ -26,7 +30,8 @@ def find_rules(
 
     A rule's lift is against what the customer's own habits lead to expect, with the month and the appetite of the occasion, the
     number of other items on it: neither heavy buyers, nor big trips, nor a season make a rule. Every set of items that at least
-    ``min_customers`` discovery customers have bought on one occasion is tried once, in its direction of highest confidence.
+    ``min_customers`` discovery customers have bought on one occasion is tried once, in its direction of highest confidence. What
+    is promoted is tested once in confirmation, Holm's adjustment over all of it.
 
     Args:
         engine: Holds ``_basket_lines``, one row per purchased line with ``_customer_no``, ``_day_no`` (the day in the shop) and the
@@ -48,10 +53,37 @@ def find_rules(
         return ()
     progress("items and occasions")
     items = load_items(engine, config, levels=settings.level, min_customers=settings.min_customers)
-    progress(f"sets of {len(items)} items")
-    candidates = candidate_rules(items, min_customers=settings.min_customers, max_items=settings.max_items)
-    rules = attach_rules(items, candidates, level=level, progress=progress)
+    progress(f"rules of {len(items)} items")
+    found = attach_rules(
+        items, min_customers=settings.min_customers, max_items=settings.max_items, level=level, progress=progress
+    )
+    adjusted = holm(np.array([attachment.p_value for attachment in found])).tolist()
+    rules = (_record(items, attachment, p=p, level=level) for attachment, p in zip(found, adjusted, strict=True))
     return tuple(sorted(rules, key=_rank))
+
+
+def _record(items: Assortment, found: Attachment, *, p: float, level: float) -> CrossSellRule:
+    rule, counts = found.rule, found.counts
+    low, high = found.lift.interval()
+    return CrossSellRule(
+        antecedent=tuple(items.names[item] for item in rule.antecedent),
+        consequent=items.names[rule.consequent],
+        kind=kind_of_rule([items.facts[item] for item in rule.antecedent], items.facts[rule.consequent]),
+        mode="same_occasion",
+        segment=EVERYBODY,
+        customers=found.customers,
+        support=counts.support,
+        confidence=counts.confidence,
+        lift=Interval(*map(_finite, (found.lift.lift, low, high))),
+        p_confirmation_adjusted=p,
+        valid=p <= level and low > 1.0,
+        leverage=counts.leverage,
+        conviction=_finite(counts.conviction),
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _rank(rule: CrossSellRule) -> tuple[bool, float, tuple[str, ...], str]:

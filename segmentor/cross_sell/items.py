@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from segmentor.cross_sell.kinds import ItemFacts, load_facts
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError
 from segmentor.statistics.arrays import IntArray
@@ -54,22 +55,31 @@ class Baskets:
 
     def customers(self, items: Items) -> int:
         """Customers with an occasion that holds all the items."""
-        return int(np.unique(self.customer[self.holding(items)]).size)
+        return int(np.count_nonzero(np.diff(self.customer[self.holding(items)], prepend=-1)))
 
-    def given(self, items: Items) -> Baskets:
-        """Only the occasions that hold all the items."""
+    def given(self, items: Items, *, keep: Sequence[int]) -> Baskets:
+        """Only the occasions that hold all the items, and of what was sold only some items, numbered as they stand in ``keep``."""
         among = self.holding(items)
         number = np.full(self.customer.size, -1)
         number[among] = np.arange(among.size)
-        sold = tuple(rows[rows >= 0] for rows in (number[held] for held in self.sold))
+        sold = tuple(rows[rows >= 0] for rows in (number[self.sold[item]] for item in keep))
         return Baskets(self.customer[among], self.day[among], self.month[among], self.size[among], sold)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes of appetite."""
+        return 1 + int(_classes_of(self.size.max(initial=0, keepdims=True))[0])
 
     def appetite(self, items: Items) -> IntArray:
         """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
         others = self.size.copy()
         for item in items:
             others[self.sold[item]] -= 1
-        return size_classes(others, a_doubling=CLASSES_A_DOUBLING)
+        return _classes_of(others)
+
+
+def _classes_of(others: IntArray) -> IntArray:
+    return size_classes(others, a_doubling=CLASSES_A_DOUBLING)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,12 +88,14 @@ class Assortment:
 
     Attributes:
         names: Name of each item, in alphabetical order: items are numbered by it.
+        facts: What is known of each item.
         related: Pairs of items that describe one and the same purchased line, such as a product and its brand: no cross-sell.
         discovery: Occasions of the half that suggests rules.
         confirmation: Occasions of the half that tests them.
     """
 
     names: tuple[str, ...]
+    facts: tuple[ItemFacts, ...]
     related: frozenset[Items]
     discovery: Baskets
     confirmation: Baskets
@@ -98,8 +110,8 @@ def load_items(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str
 
     Args:
         engine: Holds ``_basket_lines`` and ``_halves``, see ``find_rules``.
-        config: The experiment, whose roles levels may name.
-        levels: What an item is: roles of the products' columns, or columns.
+        config: The experiment, for the roles of columns.
+        levels: What an item is: roles of the products' or the transactions' columns, or columns.
         min_customers: Fewest customers of discovery who must have bought an item.
 
     Raises:
@@ -107,13 +119,15 @@ def load_items(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str
     """
     columns = _level_columns(engine, config, levels)
     names = _number_items(engine, columns, min_customers=min_customers)
+    facts = load_facts(engine, config, levels=[_item(columns, level, of="l") for level in columns])
     discovery, confirmation = (_load_half(engine, half, items=len(names)) for half in (0, 1))
-    return Assortment(names, _on_one_line(engine, columns), discovery, confirmation)
+    return Assortment(names, facts, _on_one_line(engine, columns), discovery, confirmation)
 
 
 def _level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:
     """Each level as the config names it, with its column of the baskets."""
-    roles = {} if config.data.products is None else config.data.products.columns
+    products = {} if config.data.products is None else config.data.products.columns
+    roles = {**products, **config.data.transactions.columns}
     known = [column for column in engine.columns("_basket_lines") if not column.startswith("_")]
     columns = {level: roles.get(level, level) for level in levels}
     for level, column in columns.items():

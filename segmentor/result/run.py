@@ -87,6 +87,8 @@ class CrossSellRule:
         median_days: From antecedent to consequent; ``None`` for the same occasion.
         expected_extra_orders: Occasions a year that an offer could add; ``None`` where not estimated.
         expected_extra_amount: The same in money.
+        leverage: Support beyond that of independent sides; ``None`` where not counted.
+        conviction: How often a rule of independent sides would fail, over how often this one does; ``None`` where it never fails.
     """
 
     antecedent: tuple[str, ...]
@@ -103,6 +105,8 @@ class CrossSellRule:
     median_days: float | None = None
     expected_extra_orders: float | None = None
     expected_extra_amount: float | None = None
+    leverage: float | None = None
+    conviction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The two kinds of arrays in which the statistics speak, and sums of one by the other."""
+"""The two kinds of arrays in which the statistics speak, sums of one by the other, and ranges."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ def sums_by(places: IntArray, values: FloatArray, size: int) -> FloatArray:
         size: Number of places, above the largest.
     """
     return np.asarray(np.bincount(places, values, size), dtype=np.float64)
+
+
+def ranges(starts: IntArray, lengths: IntArray) -> IntArray:
+    """The numbers start, start + 1, ... of each range, one range after the other, shape (sum of lengths,).
+
+    Args:
+        starts: First number of each range, shape (n_ranges,).
+        lengths: How many numbers it has, 0 or more; same shape.
+    """
+    before = np.cumsum(lengths) - lengths
+    return np.repeat(starts - before, lengths) + np.arange(lengths.sum())

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from segmentor.statistics.arrays import FloatArray, IntArray
+from segmentor.statistics.arrays import FloatArray, IntArray, ranges
 
 _ROUNDING = 1e-9
 """Share of the observed count below which a spread is rounding error and not variance."""
@@ -112,7 +112,8 @@ def size_classes(numbers: IntArray, *, a_doubling: int = 2) -> IntArray:
     Returns:
         The class of each number, same shape; not every class need occur.
     """
-    return np.asarray(np.floor(a_doubling * np.log2(1 + numbers)), dtype=np.int64)
+    classes = np.floor(a_doubling * np.log2(1 + np.arange(1 + numbers.max(initial=0))))
+    return np.asarray(classes, dtype=np.int64)[numbers]
 
 
 def relative_rates(
@@ -126,7 +127,7 @@ def relative_rates(
     observed and expected numbers of a level, so that rare levels stay near 1.
 
     Args:
-        customer: Customer of each occasion, 0, 1, ...; shape (n_occasions,).
+        customer: Customer of each occasion, 0, 1, ..., ascending; shape (n_occasions,).
         held: Indices of the occasions with the item.
         margins: One or more, such as the month or the class of appetite: the level of each occasion, 0, 1, ...; same shape.
         given: A further factor of each occasion that is known; same shape.
@@ -140,15 +141,17 @@ def relative_rates(
     """
     rates = [np.ones(1 + levels.max(initial=0)) for levels in margins]
     observed = [_sums(levels[held], size=of_level.size) for levels, of_level in zip(margins, rates, strict=True)]
-    bought = _sums(customer[held], size=1 + customer.max(initial=-1))
-    buyers = np.flatnonzero(bought[customer])
-    customer, among = customer[buyers], [levels[buyers] for levels in margins]
+    times = np.bincount(customer[held], minlength=1 + customer.max(initial=-1))
+    buyers = np.flatnonzero((times > 0)[customer])
+    bought, among = times[times > 0], [levels[buyers] for levels in margins]
+    firsts = np.flatnonzero(np.diff(customer[buyers], prepend=-1))
+    occasions = np.diff(firsts, append=buyers.size)
     known = np.ones(buyers.size) if given is None else given[buyers]
     factors = [np.ones(buyers.size) for _ in margins]
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if bought.size else 0):
         before = list(rates)
-        total = _sums(customer, math.prod(factors, start=known), size=bought.size)
-        own = (bought / total.clip(min=_TINY))[customer] * known
+        total = np.add.reduceat(math.prod(factors, start=known), firsts)
+        own = np.repeat(bought / total.clip(min=_TINY), occasions) * known
         for place, levels in enumerate(among):
             expected = math.prod(factors[:place] + factors[place + 1 :], start=own)
             rates[place] = _level_rates(observed[place], _sums(levels, expected, size=rates[place].size))
@@ -163,8 +166,9 @@ def relative_rates(
 def lift_beyond_habit(
     customer: IntArray,
     *,
-    antecedent_rate: FloatArray,
-    consequent_rate: FloatArray,
+    kind: IntArray,
+    antecedent_rates: FloatArray,
+    consequent_rates: FloatArray,
     antecedent: IntArray,
     consequent: IntArray,
     both: IntArray,
@@ -176,23 +180,30 @@ def lift_beyond_habit(
     and y on the other are expected to be in proportion to the sum of s t' over such pairs. So its expected number of occasions
     with both is (n_x n_y - n_xy) times the sum of s t over occasions, over the sum of s t' over pairs of different occasions;
     with equal rates (n_x n_y - n_xy) / (n - 1). Without association this has the mean of n_xy, however much customers differ.
-    Habits of a customer with a single occasion cannot be told from association.
+    Habits of a customer with a single occasion cannot be told from association. A customer without the one or the other event
+    has 0 of both, observed and expected: what a test costs goes with the customers who have the two.
 
     Args:
-        customer: Customer of each occasion, 0, 1, ...; shape (n_occasions,).
-        antecedent_rate: Relative rate of the antecedent on each occasion, above 0; same shape.
-        consequent_rate: Relative rate of the consequent; same shape.
+        customer: Customer of each occasion, 0, 1, ..., ascending; shape (n_occasions,).
+        kind: Kind of each occasion, 0, 1, ..., on which rates depend; same shape.
+        antecedent_rates: Relative rate of the antecedent on occasions of each kind, above 0; shape (n_kinds,).
+        consequent_rates: Relative rate of the consequent; same shape.
         antecedent: Indices of the occasions with the antecedent.
         consequent: Indices of the occasions with the consequent.
         both: Indices of the occasions with both.
     """
-    occasions = np.bincount(customer)
-    n_x, n_y, n_xy = (_sums(customer[held], size=occasions.size) for held in (antecedent, consequent, both))
-    same = _sums(customer, antecedent_rate * consequent_rate)
-    different = _sums(customer, antecedent_rate) * _sums(customer, consequent_rate) - same
+    size = 1 + customer.max(initial=-1)
+    n_x, n_y, n_xy = (_sums(customer[held], size=size) for held in (antecedent, consequent, both))
+    known = np.flatnonzero((n_x > 0) & (n_y > 0))
+    firsts = np.searchsorted(customer, known)
+    occasions = np.searchsorted(customer, known, side="right") - firsts
     several = occasions > 1
-    expected = (n_x * n_y - n_xy)[several] * same[several] / different[several]
-    return clustered_lift(n_xy[several], expected)
+    known, firsts, occasions = known[several], firsts[several], occasions[several]
+    kinds = kind[ranges(firsts, occasions)]
+    s, t, starts = antecedent_rates[kinds], consequent_rates[kinds], np.cumsum(occasions) - occasions
+    same, sum_s, sum_t = (np.add.reduceat(rates, starts) for rates in (s * t, s, t))
+    observed = n_xy[known]
+    return clustered_lift(observed, (n_x[known] * n_y[known] - observed) * same / (sum_s * sum_t - same))
 
 
 def clustered_lift(observed: FloatArray, expected: FloatArray) -> Lift:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array
 
-from segmentor.statistics.arrays import IntArray
+from segmentor.statistics.arrays import IntArray, ranges
 
 Itemset = tuple[int, ...]
 """Item numbers, ascending."""
@@ -95,8 +95,7 @@ def _sold_with(sold: Sequence[IntArray], *, least: int) -> Iterator[tuple[int, I
         occasions = sold[item]
         starts[occasions] += 1  # Behind the item itself: the commoner ones.
         lengths = baskets.indptr[1:][occasions] - starts[occasions]
-        skipped = starts[occasions] - (np.cumsum(lengths) - lengths)
-        others = baskets.indices[np.repeat(skipped, lengths) + np.arange(lengths.sum())]
+        others = baskets.indices[ranges(starts[occasions], lengths)]
         common = np.bincount(others, minlength=order.size) >= least
         place = np.cumsum(common) - 1
         kept = common[others]

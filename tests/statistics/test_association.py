@@ -40,11 +40,12 @@ def lift_of_rule(name: str, rule: dict[str, Any], *, by_month: bool) -> Lift:
 
 def lift_of_occasions(customer: np.ndarray, antecedent: np.ndarray, consequent: np.ndarray, *rates: np.ndarray) -> Lift:
     """The lift from what each occasion holds; rates are equal unless given."""
-    antecedent_rate, consequent_rate = rates or (np.ones(customer.size), np.ones(customer.size))
+    antecedent_rates, consequent_rates = rates or (np.ones(customer.size), np.ones(customer.size))
     return lift_beyond_habit(
         customer,
-        antecedent_rate=antecedent_rate,
-        consequent_rate=consequent_rate,
+        kind=np.arange(customer.size),
+        antecedent_rates=antecedent_rates,
+        consequent_rates=consequent_rates,
         antecedent=np.flatnonzero(antecedent),
         consequent=np.flatnonzero(consequent),
         both=np.flatnonzero(antecedent & consequent),

@@ -43,7 +43,8 @@ def rules_of(
 ) -> tuple[CrossSellRule, ...]:
     """The rules of the engine's baskets."""
     config: Any = SimpleNamespace(
-        cross_sell=SimpleNamespace(level=level, min_customers=min_customers, max_items=max_items),
+        cross_sell=SimpleNamespace(level=level, min_customers=min_customers, within_days=60, max_items=max_items),
+        cycle=SimpleNamespace(observed_until=None),
         trial=SimpleNamespace(level=0.05),
         data=SimpleNamespace(
             products=SimpleNamespace(columns=roles),

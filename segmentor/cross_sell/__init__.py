@@ -1,18 +1,20 @@
 """Baskets -> association rules: found among the customers of one half, tested once among those of the other.
 
 The map: `items` makes items and occasions of the purchased lines; `mining` finds what is bought together often enough; `attach`
-tests what goes with what on the same occasion; `kinds` says what a rule is to a shop.
+tests what goes with what on the same occasion, `following` what is bought next; `kinds` says what a rule is to a shop.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segmentor.cross_sell.attach import Attachment, attach_rules
+from segmentor.cross_sell.following import NextPurchase, next_purchases
 from segmentor.cross_sell.items import Assortment, load_items
 from segmentor.cross_sell.kinds import kind_of_rule
 from segmentor.result import EVERYBODY, CrossSellRule, Interval
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
 def find_rules(
     engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]
 ) -> tuple[CrossSellRule, ...]:
-    """Attach rules: what goes with what on the same occasion, beyond season and how much is bought anyway.
+    """What goes with what on the same occasion, and what is bought next, beyond season and how much is bought anyway.
 
     A rule's lift is against what the customer's own habits lead to expect, with the month and the appetite of the occasion, the
     number of other items on it: neither heavy buyers, nor big trips, nor a season make a rule. Every set of items that at least
-    ``min_customers`` discovery customers have bought on one occasion is tried once, in its direction of highest confidence. What
-    is promoted is tested once in confirmation, Holm's adjustment over all of it.
+    ``min_customers`` discovery customers have bought on one occasion is tried once, in its direction of highest confidence, and
+    every pair in the order of time in which as many have first bought the second within ``within_days`` of the first. What is
+    promoted is tested once in confirmation, Holm's adjustment over all of it.
 
     Args:
         engine: Holds ``_basket_lines``, one row per purchased line with ``_customer_no``, ``_day_no`` (the day in the shop) and the
@@ -54,31 +57,45 @@ def find_rules(
     progress("items and occasions")
     items = load_items(engine, config, levels=settings.level, min_customers=settings.min_customers)
     progress(f"rules of {len(items)} items")
-    found = attach_rules(
+    attached = attach_rules(
         items, min_customers=settings.min_customers, max_items=settings.max_items, level=level, progress=progress
     )
-    adjusted = holm(np.array([attachment.p_value for attachment in found])).tolist()
-    rules = (_record(items, attachment, p=p, level=level) for attachment, p in zip(found, adjusted, strict=True))
+    next_bought = next_purchases(
+        items, within=settings.within_days, min_customers=settings.min_customers, level=level, progress=progress
+    )
+    found: list[Attachment | NextPurchase] = [*attached, *next_bought]
+    adjusted = holm(np.array([one.p_value for one in found])).tolist()
+    rules = (_record(items, one, p=p, level=level) for one, p in zip(found, adjusted, strict=True))
     return tuple(sorted(rules, key=_rank))
 
 
-def _record(items: Assortment, found: Attachment, *, p: float, level: float) -> CrossSellRule:
-    rule, counts = found.rule, found.counts
-    low, high = found.lift.interval()
-    return CrossSellRule(
+def _record(items: Assortment, found: Attachment | NextPurchase, *, p: float, level: float) -> CrossSellRule:
+    rule, (low, high) = found.rule, found.lift.interval()
+    record = partial(
+        CrossSellRule,
         antecedent=tuple(items.names[item] for item in rule.antecedent),
         consequent=items.names[rule.consequent],
         kind=kind_of_rule([items.facts[item] for item in rule.antecedent], items.facts[rule.consequent]),
-        mode="same_occasion",
         segment=EVERYBODY,
         customers=found.customers,
-        support=counts.support,
-        confidence=counts.confidence,
         lift=Interval(*map(_finite, (found.lift.lift, low, high))),
         p_confirmation_adjusted=p,
         valid=p <= level and low > 1.0,
-        leverage=counts.leverage,
-        conviction=_finite(counts.conviction),
+    )
+    if isinstance(found, Attachment):
+        counts = found.counts
+        return record(
+            mode="same_occasion",
+            support=counts.support,
+            confidence=counts.confidence,
+            leverage=counts.leverage,
+            conviction=_finite(counts.conviction),
+        )
+    return record(
+        mode="next_purchase",
+        support=found.found.support,
+        confidence=found.found.confidence,
+        median_days=found.found.days_by(0.5),
     )
 
 
@@ -86,5 +103,5 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _rank(rule: CrossSellRule) -> tuple[bool, float, tuple[str, ...], str]:
-    return not rule.valid, -(rule.lift.estimate or 0.0), rule.antecedent, rule.consequent
+def _rank(rule: CrossSellRule) -> tuple[bool, float, tuple[str, ...], str, str]:
+    return not rule.valid, -(rule.lift.estimate or 0.0), rule.antecedent, rule.consequent, rule.mode

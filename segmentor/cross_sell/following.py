@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from segmentor.cross_sell.items import Assortment, Baskets
 from segmentor.cross_sell.mining import Rule
+from segmentor.statistics.association import Lift
 from segmentor.statistics.following import Following, Occasions, following, screen_pairs
 from segmentor.statistics.multiplicity import holm
 
@@ -27,9 +29,19 @@ class NextPurchase:
     customers: int
     found: Following
 
+    @property
+    def lift(self) -> Lift:
+        """Beyond habit."""
+        return self.found.lift
+
+    @property
+    def p_value(self) -> float:
+        """One-sided, not yet adjusted."""
+        return self.found.lift.p_value
+
 
 def next_purchases(
-    items: Assortment, *, within: int, last_day: int, min_customers: int, level: float, progress: Callable[[str], None]
+    items: Assortment, *, within: int, min_customers: int, level: float, progress: Callable[[str], None]
 ) -> list[NextPurchase]:
     """The rules that hold in discovery, each with its one test in confirmation, not yet adjusted for the others.
 
@@ -39,13 +51,14 @@ def next_purchases(
     Args:
         items: The items and their occasions; related ones make no pair.
         within: Days after an occasion in which a next purchase counts.
-        last_day: Last day of observation, days since 1970-01-01.
         min_customers: Fewest customers of discovery with an occasion that is followed.
         level: Of the tests in discovery.
         progress: Told what is being done.
     """
-    discovery = _occasions(items.discovery, within=within, last_day=last_day)
-    confirmation = _occasions(items.confirmation, within=within, last_day=last_day)
+    discovery, confirmation = (
+        Occasions(half.customer, half.day, half.month, within=within, last_day=items.last_day)
+        for half in (items.discovery, items.confirmation)
+    )
     screened = screen_pairs(
         discovery,
         sold=items.discovery.sold,
@@ -63,10 +76,9 @@ def next_purchases(
     found = []
     for rule in promoted:
         test = _following(items.confirmation, confirmation, rule)
-        if test.lift.expected > 0.0:
-            found.append(
-                NextPurchase(rule, int(screened.customers[rule.antecedent[0], rule.consequent]) + test.customers, test)
-            )
+        if test.lift.expected > 0.0 and not math.isnan(test.confidence):
+            customers = screened.customers[rule.antecedent[0], rule.consequent] + test.customers
+            found.append(NextPurchase(rule, int(customers), test))
     return found
 
 
@@ -77,7 +89,3 @@ def _following(baskets: Baskets, occasions: Occasions, rule: Rule) -> Following:
         antecedent=baskets.holding(rule.antecedent),
         consequent=baskets.holding((rule.consequent,)),
     )
-
-
-def _occasions(baskets: Baskets, *, within: int, last_day: int) -> Occasions:
-    return Occasions(baskets.customer, baskets.day, baskets.month, within=within, last_day=last_day)

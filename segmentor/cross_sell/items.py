@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segmentor.cross_sell.kinds import ItemFacts, load_facts
+from segmentor.cycles import day_number
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError
 from segmentor.statistics.arrays import IntArray
@@ -26,7 +28,7 @@ Items = tuple[int, ...]
 """Item numbers, ascending."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Baskets:
     """The occasions of the customers of one half, by customer and day.
 
@@ -65,21 +67,17 @@ class Baskets:
         sold = tuple(rows[rows >= 0] for rows in (number[self.sold[item]] for item in keep))
         return Baskets(self.customer[among], self.day[among], self.month[among], self.size[among], sold)
 
-    @property
-    def classes(self) -> int:
-        """Number of classes of appetite."""
-        return 1 + int(_classes_of(self.size.max(initial=0, keepdims=True))[0])
+    @cached_property
+    def appetites(self) -> IntArray:
+        """Class of appetite, 0, 1, ..., of an occasion with 0, 1, ... other items, up to the largest occasion's number."""
+        return size_classes(np.arange(1 + self.size.max(initial=0)), a_doubling=CLASSES_A_DOUBLING)
 
     def appetite(self, items: Items) -> IntArray:
         """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
         others = self.size.copy()
         for item in items:
             others[self.sold[item]] -= 1
-        return _classes_of(others)
-
-
-def _classes_of(others: IntArray) -> IntArray:
-    return size_classes(others, a_doubling=CLASSES_A_DOUBLING)
+        return self.appetites[others]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,6 +90,7 @@ class Assortment:
         related: Pairs of items that describe one and the same purchased line, such as a product and its brand: no cross-sell.
         discovery: Occasions of the half that suggests rules.
         confirmation: Occasions of the half that tests them.
+        last_day: Last day of observation, days since 1970-01-01.
     """
 
     names: tuple[str, ...]
@@ -99,6 +98,7 @@ class Assortment:
     related: frozenset[Items]
     discovery: Baskets
     confirmation: Baskets
+    last_day: int
 
     def __len__(self) -> int:
         """Number of items."""
@@ -121,7 +121,9 @@ def load_items(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str
     names = _number_items(engine, columns, min_customers=min_customers)
     facts = load_facts(engine, config, levels=[_item(columns, level, of="l") for level in columns])
     discovery, confirmation = (_load_half(engine, half, items=len(names)) for half in (0, 1))
-    return Assortment(names, facts, _on_one_line(engine, columns), discovery, confirmation)
+    declared = config.cycle.observed_until
+    last = engine.scalar("select max(_day_no) from _basket_lines") if declared is None else day_number(declared)
+    return Assortment(names, facts, _on_one_line(engine, columns), discovery, confirmation, last_day=last or 0)
 
 
 def _level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:

@@ -38,9 +38,7 @@ def half(rng: np.random.Generator, customers: int) -> Baskets:
 
 def found_in(items: Assortment, *, min_customers: int = 20, within: int = WITHIN) -> list[NextPurchase]:
     """The next purchases of a shop."""
-    return next_purchases(
-        items, within=within, last_day=LAST, min_customers=min_customers, level=0.05, progress=lambda _: None
-    )
+    return next_purchases(items, within=within, min_customers=min_customers, level=0.05, progress=lambda _: None)
 
 
 def sides(found: list[NextPurchase]) -> list[tuple[int, int]]:
@@ -53,7 +51,7 @@ def items() -> Assortment:
     """A shop of 3,000 customers."""
     rng = np.random.default_rng(1)
     unknown: Any = ()
-    return Assortment(tuple("abcdef"), unknown, frozenset(), half(rng, 1500), half(rng, 1500))
+    return Assortment(tuple("abcdef"), unknown, frozenset(), half(rng, 1500), half(rng, 1500), last_day=LAST)
 
 
 def followed(baskets: Baskets) -> set[int]:

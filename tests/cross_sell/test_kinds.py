@@ -74,10 +74,11 @@ def load(
     engine.put("_halves", {"_customer_no": number, "half": 0 * number})
     roles = {"product": "sku", "category": "sort", "brand": "maker"} | ({"price_tier": "grade"} if tiers else {})
     config: Any = SimpleNamespace(
+        cycle=SimpleNamespace(observed_until=None),
         data=SimpleNamespace(
             products=SimpleNamespace(columns=roles),
             transactions=SimpleNamespace(columns={"quantity": "pieces", "amount": "money"}),
-        )
+        ),
     )
     return load_items(engine, config, levels=levels, min_customers=1)
 
@@ -148,7 +149,8 @@ def test_without_roles_nothing_is_known(engine: Engine) -> None:
     )
     engine.put("_halves", {"_customer_no": np.arange(2), "half": np.zeros(2, int)})
     config: Any = SimpleNamespace(
-        data=SimpleNamespace(products=None, transactions=SimpleNamespace(columns={"product": "sku"}))
+        cycle=SimpleNamespace(observed_until=None),
+        data=SimpleNamespace(products=None, transactions=SimpleNamespace(columns={"product": "sku"})),
     )
     items = load_items(engine, config, levels=("product",), min_customers=1)
     assert items.facts == (ItemFacts(None, None, None, None),) * 2

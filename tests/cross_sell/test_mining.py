@@ -19,7 +19,7 @@ def assortment(held: np.ndarray, customer: np.ndarray, *, related: frozenset[Ite
     baskets = Baskets(customer, day=each, month=each, size=held.sum(axis=1), sold=sold)
     names = tuple(f"item {number}" for number in range(held.shape[1]))
     unknown = (ItemFacts(None, None, None, None),) * len(names)
-    return Assortment(names, unknown, related, discovery=baskets, confirmation=baskets)
+    return Assortment(names, unknown, related, discovery=baskets, confirmation=baskets, last_day=0)
 
 
 def recount(held: np.ndarray, customer: np.ndarray, *, size: int, min_customers: int) -> list[Rule]:

@@ -116,7 +116,7 @@ def _association(baskets: Baskets, rule: Rule, *, rates: tuple[FloatArray, Float
         rates = (_rates(baskets, antecedent, rule.items), _rates(baskets, consequent, rule.items))
     return lift_beyond_habit(
         baskets.customer,
-        kind=baskets.month * baskets.classes + baskets.appetite(rule.items),
+        kind=baskets.month * _classes(baskets) + baskets.appetite(rule.items),
         antecedent_rates=rates[0],
         consequent_rates=rates[1],
         antecedent=antecedent,
@@ -129,5 +129,9 @@ def _rates(baskets: Baskets, held: IntArray, items: Items) -> FloatArray:
     """Relative rates by month and class of appetite, the number of items other than these; shape (n_months * n_classes,)."""
     margins = (baskets.month, baskets.appetite(items))
     by_month, by_appetite = relative_rates(baskets.customer, held, margins=margins)
-    unseen = baskets.classes - by_appetite.size
+    unseen = _classes(baskets) - by_appetite.size
     return np.outer(by_month, np.pad(by_appetite, (0, unseen), constant_values=1.0)).ravel()
+
+
+def _classes(baskets: Baskets) -> int:
+    return 1 + int(baskets.appetites[-1])

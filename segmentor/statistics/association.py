@@ -141,7 +141,7 @@ def relative_rates(
     """
     rates = [np.ones(1 + levels.max(initial=0)) for levels in margins]
     observed = [_sums(levels[held], size=of_level.size) for levels, of_level in zip(margins, rates, strict=True)]
-    times = np.bincount(customer[held], minlength=1 + customer.max(initial=-1))
+    times = np.bincount(customer[held], minlength=_customers(customer))
     buyers = np.flatnonzero((times > 0)[customer])
     bought, among = times[times > 0], [levels[buyers] for levels in margins]
     firsts = np.flatnonzero(np.diff(customer[buyers], prepend=-1))
@@ -192,8 +192,7 @@ def lift_beyond_habit(
         consequent: Indices of the occasions with the consequent.
         both: Indices of the occasions with both.
     """
-    size = 1 + customer.max(initial=-1)
-    n_x, n_y, n_xy = (_sums(customer[held], size=size) for held in (antecedent, consequent, both))
+    n_x, n_y, n_xy = (_sums(customer[held], size=_customers(customer)) for held in (antecedent, consequent, both))
     known = np.flatnonzero((n_x > 0) & (n_y > 0))
     firsts = np.searchsorted(customer, known)
     occasions = np.searchsorted(customer, known, side="right") - firsts
@@ -237,6 +236,10 @@ def standardised(scores: FloatArray, *, scale: float) -> float:
     """
     spread = _root_sum_of_squares(scores)
     return float(scores.sum()) / spread if spread > _ROUNDING * scale else float("nan")
+
+
+def _customers(customer: IntArray) -> int:
+    return 1 + int(customer[-1]) if customer.size else 0
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -107,13 +107,21 @@ def lines(column: str) -> str:
     )
 
 
+def quiet_connection() -> duckdb.DuckDBPyConnection:
+    """DuckDB without its bar of progress."""
+    connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")
+    return connection
+
+
 def shop_of(column: str) -> Shop:
     """The baskets at one level."""
-    found = duckdb.execute(
+    query = (
         f"with lines as ({lines(column)})\n"
         "select dense_rank() over (order by customer, basket) - 1 as basket, dense_rank() over (order by item) - 1 as item,\n"
         "  dense_rank() over (order by customer) - 1 as customer from lines order by item, basket"
-    ).fetchnumpy()
+    )
+    found = quiet_connection().execute(query).fetchnumpy()
     customer = np.zeros(1 + found["basket"].max(), dtype=np.int64)
     customer[found["basket"]] = found["customer"]
     starts = np.searchsorted(found["item"], np.arange(1 + found["item"].max()))
@@ -168,7 +176,7 @@ def pairs_by_join(shop: Shop, least: int) -> Callable[[], Sets]:
     """Pairs with their customers by a self-join in DuckDB."""
     basket = np.concatenate(shop.sold)
     item = np.repeat(np.arange(len(shop.sold)), [baskets.size for baskets in shop.sold])
-    connection = duckdb.connect()
+    connection = quiet_connection()
     connection.register("arrays", {"basket": basket, "item": item, "customer": shop.customer[basket]})
     connection.execute("create table bought as select * from arrays")
 

@@ -143,15 +143,18 @@ def following(occasions: Occasions, *, appetite: IntArray, antecedent: IntArray,
     An occasion is *followed* if the customer first buys the consequent on a later one within the days; the same occasion
     is none. Only occasions before that purchase count: on them the customer is new to the consequent. Without a rule
     the antecedent is on them by the customer's habit, with rates s relative to those of its other occasions by `Occasions.margins`:
-    a customer with n of them is expected to have n S_w / S followed ones, S_w and S being the sums of s over followed and
-    over all occasions. z compares observed and expected numbers.
+    with n antecedents in all, n s / S are expected on each, S being the sum of s. The test takes the differences, each times
+    what of being followed neither the customer nor a margin explains, so that it does not depend on how well s is known.
 
     With a rule, the antecedent raises the odds of being followed from those of a chance c by a factor R. So by Bayes'
     rule the antecedent is R / (1 - c + R c) times as frequent on followed occasions, and 1 / (1 - c + R c) times on others.
     As R raises c to the confidence p, these are p + (1 - p) R and 1 - p + p / R, and p is observed: it is that of the
-    occasions with about as many later ones. R solves n S_w' / S' = observed, with the sums of s times these factors, in turn with
-    the fit of s beside them. Habits n / S' give the expected number without the rule, and the lift. Its standard error is by
-    influence, a customer's being that on R and that on the two numbers.
+    occasions with about as many later ones. R makes as many followed antecedents expected as were observed, with s times these
+    factors for s, in turn with the fit of s beside them. Without the factors the same habits give the number
+    expected without the rule: the lift is observed over expected, its standard error by influence, clustered by customer.
+
+    The lift is somewhat large where the chances of customers to buy the consequent differ much more than their numbers of later
+    occasions tell; it is never further from 1 than R.
 
     Args:
         occasions: All occasions.

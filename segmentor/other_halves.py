@@ -86,7 +86,7 @@ def _search_again(
     if set(wanted.values()) - set(declared):
         for one in attributes:
             families.setdefault(populations.half(one.time_zero, seed_no, 0), []).append(one)
-    screened = screen(engine, config, list(families.items()), resamples=OTHER_RESAMPLES)
+    screened = screen(engine, config, list(families.items()), resamples=OTHER_RESAMPLES).candidates
     promoted = {one.split.name: one for one in screened if one.p_adjusted <= config.trial.level}
     suggested: list[Suggested] = []
     for name, origin in wanted.items():

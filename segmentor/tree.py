@@ -16,7 +16,6 @@ from segmentor.discovery import (
     group_sizes,
     merge_groups,
     merged_codes,
-    resampled_choices,
     screen,
     smallest_group,
     suggest,
@@ -191,7 +190,8 @@ def _grow_one(
         return Grown(node, 0, ended="too few customers")
     progress(f"search in {node.segment}")
     families = families_of(populations, node, attributes)
-    screened = screen(engine, config, families)
+    screening = screen(engine, config, families)
+    screened = screening.candidates
     passed = (one for one in screened if one.p_adjusted <= config.trial.level or one.split.name in sure)
     promoted = sorted(passed, key=lambda one: one.strength)
     if not promoted:
@@ -203,7 +203,7 @@ def _grow_one(
         applied = _applied(engine, config, candidate, population, discovery)
         if applied is not None:
             suggestion, codes = applied
-            again = resampled_choices(engine, config, population, dict(families)[population])
+            again = screening.chosen_again(config, population)
             return Grown(node, len(screened), screened, candidate, suggestion, codes, again)
     return Grown(node, len(screened), screened, ended="too few customers")
 

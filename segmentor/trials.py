@@ -12,7 +12,6 @@ from segmentor.confirmation import Confirmed, Suggested, confirm, holm_of, judge
 from segmentor.cycles import Columns, day_number
 from segmentor.discovery import (
     Candidate,
-    check_numbers,
     declared_codes,
     declared_numbers,
     smallest_group,
@@ -136,7 +135,7 @@ def gather_sizes(
     for split in splits:
         progress(f"groups of {split.name}")
         if split.to_cut:
-            obstacle = check_numbers(engine, config, split, populations.whole(split.time_zero))
+            obstacle = _made_of_purchases(populations, declared_numbers(engine, config, split))
             yield split, (), split.untestable or obstacle
         else:
             labelled = label_customers(engine, config, split, populations.whole(split.time_zero))
@@ -177,9 +176,10 @@ def _numbers_to_cut(populations: Populations, splits: Sequence[Split]) -> tuple[
     numbers: list[Attribute] = []
     uncut: dict[str, Trial] = {}
     for split in splits:
-        obstacle = split.untestable or check_numbers(engine, config, split, populations.whole(split.time_zero))
+        own = declared_numbers(engine, config, split)
+        obstacle = split.untestable or _made_of_purchases(populations, own)
         if obstacle is None:
-            numbers.append(declared_numbers(engine, config, split))
+            numbers.append(own)
         else:
             uncut[split.name] = judge_declared(Evidence(split, obstacle=obstacle), config, p_adjusted=None)
     return numbers, uncut
@@ -209,18 +209,27 @@ def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> 
     kept: list[Attribute] = []
     circular: list[Trial] = []
     for one in attributes:
-        split, zero = one.splits[0], one.time_zero
-        if split.is_of_a_snapshot:
-            codes = tenths(one.numbers) if one.numbers is not None else one.codes
-            assert codes is not None
-            labelled = populations.members(zero).label(config, split, populations.whole(zero), codes)
-            if labelled.obstacle is not None and labelled.obstacle[0] == "circular":
-                evidence = Evidence(split, groups=labelled.groups, obstacle=labelled.obstacle)
-                trial = judge_declared(evidence, config, p_adjusted=None)
-                circular.append(replace(trial, source=one.source, attribute=one.name))
-                continue
-        kept.append(one)
+        obstacle = _made_of_purchases(populations, one)
+        if obstacle is None:
+            kept.append(one)
+            continue
+        evidence = Evidence(one.splits[0], obstacle=obstacle)
+        if one.codes is not None and one.whole is not None:
+            population, members = populations.whole(one.time_zero), populations.members(one.time_zero)
+            evidence = replace(evidence, groups=members.label(config, one.whole, population, one.codes).groups)
+        trial = judge_declared(evidence, config, p_adjusted=None)
+        circular.append(replace(trial, source=one.source, attribute=one.name))
     return kept, circular
+
+
+def _made_of_purchases(populations: Populations, attribute: Attribute) -> tuple[str, str] | None:
+    """Reason code for an attribute of the customers' table that is made of the purchases after time zero, and what to do."""
+    split = attribute.splits[0]
+    if not split.is_of_a_snapshot:
+        return None
+    codes = tenths(attribute.numbers) if attribute.numbers is not None else attribute.codes
+    assert codes is not None
+    return populations.members(attribute.time_zero).made_of_purchases(split, codes)
 
 
 def _known_groups(populations: Populations, declared: Sequence[_Declared]) -> list[Attribute]:

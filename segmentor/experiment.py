@@ -303,4 +303,4 @@ def _manifest(result: RunResult) -> str:
         },
         "versions": result.versions,
     }
-    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

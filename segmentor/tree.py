@@ -92,7 +92,7 @@ class Node:
         parent: Number of the node above; ``None`` at the root.
         depth: Splits above it.
         known: When all labels above it are known; ``None`` at the root.
-        inside: Who is in it by ``customer_no``, of both halves, bool.
+        inside: Who is in it by ``customer_no``, of both halves, bool; nobody who never made the purchase that cycles are of.
     """
 
     number: int
@@ -152,9 +152,11 @@ def grow(
     Returns:
         The nodes, each before those below it.
     """
-    halves = populations.engine.arrays("select half_0 from everyone order by customer_no")["half_0"]
-    discovery = halves == 0
-    waiting = [Node(ROOT, EVERYBODY, None, 0, None, np.ones(len(halves), dtype=bool))]
+    everyone = populations.engine.arrays(
+        "select half_0, customer in (select _customer from _occasions) as bought from everyone order by customer_no"
+    )
+    discovery = everyone["half_0"] == 0
+    waiting = [Node(ROOT, EVERYBODY, None, 0, None, everyone["bought"].astype(bool))]
     grown: list[Grown] = []
     while waiting:
         node = waiting.pop(0)

@@ -25,7 +25,7 @@ from segmentor.habits import adjust_habits
 from segmentor.labelling import label_customers
 from segmentor.ledger import Tested, ledger_entries
 from segmentor.other_halves import under_other_halves
-from segmentor.pruning import prune
+from segmentor.pruning import explain, prune
 from segmentor.result import GroupEffect, LedgerEntry, LeftOut, TreeNode, Trial
 from segmentor.segments import Branch
 from segmentor.splits import Attribute, Split
@@ -113,8 +113,9 @@ def run_trials(
     judged = judge_rest(populations, rest, grown[ROOT].node, progress=progress)
     uncut |= _without_threshold(config, cuts, told)
     pruned = prune(populations, grown, {one.split.name: one.trial for one in declared}, confirmed)
+    trials = adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular])
     return Tried(
-        trials=adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular]),
+        trials=tuple(explain(trials, grown, pruned.branches, level=config.trial.level)),
         branches=pruned.branches,
         nodes=pruned.nodes,
         untried=_untried(config, found, screened),

@@ -110,7 +110,7 @@ class Grown:
     Attributes:
         node: The node.
         tried: Candidates that were screened in it.
-        screened: The candidates themselves, below the root.
+        screened: The candidates themselves.
         choice: The candidate that was applied; ``None`` where none was.
         suggestion: It as confirmation takes it, its groups merged where they could not be told apart.
         codes: Numbers of its groups by ``customer_no``.

@@ -422,8 +422,8 @@ class _Search:
         for at, split in enumerate(splits):
             numbers = np.full(self._customers, np.nan)
             numbers[fetched["customer_no"]] = np.ma.filled(fetched[f"n{at}"].astype(np.float64), np.nan)
-            values = np.unique(numbers[~np.isnan(numbers)])
-            if len(values) < 2:
+            different = np.unique(numbers[~np.isnan(numbers)])
+            if len(different) < 2:
                 self._left_out.append(LeftOut(str(split.by), "has one value"))
                 continue
             feature = None if at < len(own) else found[at - len(own)]
@@ -431,7 +431,7 @@ class _Search:
             attribute = Attribute(
                 split.name, "enumerated", source.zero, codes=None, numbers=numbers, whole=split, timing=timing
             )
-            yield attribute if len(values) > 2 else _in_two(attribute, float(values[0]))
+            yield attribute if len(different) > 2 else _in_two(attribute, low=float(different[0]))
 
     def _features(self, source: _Source) -> list[str]:
         """Features to cut: those listed, or all that exist and echo nothing."""
@@ -459,7 +459,7 @@ class _Search:
         ]
 
 
-def _in_two(attribute: Attribute, low: float) -> Attribute:
+def _in_two(attribute: Attribute, *, low: float) -> Attribute:
     """A number of two values, ``low`` the smaller one, as its two groups: there is no threshold to search for."""
     assert attribute.numbers is not None
     assert attribute.whole is not None

@@ -11,8 +11,8 @@ import numpy as np
 from scipy.special import ndtr
 
 from segmentor.cycles import told_of
-from segmentor.effects import Effects, measure_effects
-from segmentor.evidence import gather
+from segmentor.effects import Effects
+from segmentor.evidence import PopulationInMemory, gather
 from segmentor.labelling import MembersInMemory, group_sums, label_customers
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import Chosen, Cutpoint
@@ -142,35 +142,23 @@ def screen(
     return Screening(candidates, matrices)
 
 
-def suggest(
-    engine: Engine,
-    config: ExperimentConfig,
-    candidate: Candidate,
-    population: Population,
-    *,
-    promoted: bool,
-    describe: bool,
-) -> Suggestion:
+def suggest(candidate: Candidate, population: PopulationInMemory, *, promoted: bool, describe: bool) -> Suggestion:
     """A candidate with its effects in discovery and, for a cut number, how stable its threshold is.
 
     Args:
-        engine: Holds the split's source and the population's tables.
-        config: The experiment.
         candidate: What was screened.
         population: The discovery half of its population.
         promoted: Whether it goes to confirmation.
         describe: Look at the stability of the threshold too.
     """
-    cutpoint = (
-        _cutpoint(engine, config, candidate, population) if describe and candidate.statistic is not None else None
-    )
+    cutpoint = _cutpoint(candidate, population) if describe and candidate.statistic is not None else None
     return Suggestion(
         split=candidate.split,
         p_value=candidate.p_value,
         p_adjusted=candidate.p_adjusted,
         promoted=promoted,
         cutpoint=cutpoint,
-        effects=effects_in(engine, config, candidate.split, population),
+        effects=population.measure(candidate.split, candidate.codes, detail="direction").effects,
     )
 
 
@@ -186,14 +174,6 @@ def suggest_merged(engine: Engine, config: ExperimentConfig, split: Split, popul
         return None
     p = evidence.test.p_value
     return Suggestion(merged, p, p, promoted=p <= config.trial.level, cutpoint=None, effects=evidence.effects)
-
-
-def effects_in(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Effects | None:
-    """Effects of a split whose test is known already; ``None`` where they cannot be measured."""
-    labelled = label_customers(engine, config, split, population)
-    if labelled.obstacle is not None:
-        return None
-    return measure_effects(engine, config, population, labelled.groups, significant=False, detail="direction")
 
 
 def smallest_group(config: ExperimentConfig) -> int:
@@ -467,12 +447,12 @@ def _category(attribute: Attribute, members: MembersInMemory) -> Category:
     return Category(codes.astype(np.int64), attribute.whole is not None, by_value)
 
 
-def _cutpoint(engine: Engine, config: ExperimentConfig, candidate: Candidate, population: Population) -> Cutpoint:
+def _cutpoint(candidate: Candidate, population: PopulationInMemory) -> Cutpoint:
     """Where a number is cut, and where resamples of the discovery customers would."""
     assert candidate.attribute.numbers is not None
     assert candidate.split.threshold is not None
     assert candidate.statistic is not None
-    members = MembersInMemory.fetch(engine, population)
+    members = population.members
     numbers = candidate.attribute.numbers[members.customer_no]
     known = np.isfinite(numbers)
     chosen = cutpoint_stability(
@@ -480,7 +460,7 @@ def _cutpoint(engine: Engine, config: ExperimentConfig, candidate: Candidate, po
         numbers[known],
         members.cohort[known],
         resamples=STABILITY_RESAMPLES,
-        seed=config.seed,
+        seed=population.config.seed,
     )
     low, high = np.quantile(chosen, [0.1, 0.9], method="inverted_cdf").tolist()
     return Cutpoint(

@@ -12,7 +12,6 @@ from segmentor.cycles import TimeZero
 from segmentor.discovery import (
     Candidate,
     Suggestion,
-    effects_in,
     group_sizes,
     merge_groups,
     merged_codes,
@@ -21,6 +20,7 @@ from segmentor.discovery import (
     suggest,
 )
 from segmentor.echo import echo_p_value
+from segmentor.evidence import PopulationInMemory
 from segmentor.labelling import MembersInMemory, known_in_time, label_customers
 from segmentor.populations import Population, half_of, later, node_of, prepare_population
 from segmentor.result import EVERYBODY, Chosen
@@ -261,7 +261,8 @@ def _applied(
     engine: Engine, config: ExperimentConfig, candidate: Candidate, population: Population, discovery: np.ndarray
 ) -> tuple[Suggestion, Codes] | None:
     """The candidate with groups large enough that differ; ``None`` where there are no two such."""
-    suggestion = suggest(engine, config, candidate, population, promoted=True, describe=True)
+    in_memory = PopulationInMemory.fetch(engine, config, population)
+    suggestion = suggest(candidate, in_memory, promoted=True, describe=True)
     codes, split = candidate.codes, candidate.split
     sizes = group_sizes(codes, discovery)
     least = smallest_group(config)
@@ -271,7 +272,8 @@ def _applied(
         if parts is not None:
             split = split.merged([[split.groups[number] for number in part] for part in parts])
             codes = merged_codes(codes, parts)
-            suggestion = replace(suggestion, split=split, effects=effects_in(engine, config, split, population))
+            effects = in_memory.measure(split, codes, detail="direction").effects
+            suggestion = replace(suggestion, split=split, effects=effects)
             sizes = group_sizes(codes, discovery)
     large_enough = sizes[sizes > 0] >= least
     return (suggestion, codes) if len(large_enough) > 1 and large_enough.all() else None

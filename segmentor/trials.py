@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from segmentor.beside import Surroundings
 from segmentor.confirmation import Confirmed, Suggested, confirm, holm_of, judge_rest
-from segmentor.cycles import Columns, day_number
+from segmentor.cycles import Columns, TimeZero, day_number
 from segmentor.discovery import (
     Candidate,
     declared_codes,
@@ -20,7 +20,7 @@ from segmentor.discovery import (
     tenths,
     without_aliases,
 )
-from segmentor.evidence import Evidence, gather
+from segmentor.evidence import Evidence, PopulationInMemory, gather
 from segmentor.habits import adjust_habits
 from segmentor.labelling import label_customers
 from segmentor.ledger import Tested, ledger_entries
@@ -250,15 +250,17 @@ def _suggested(
     engine, config = populations.engine, populations.config
     root, chosen = grown[ROOT], grown[ROOT].suggestion
     found: list[Suggested] = []
+    halves: dict[TimeZero, PopulationInMemory] = {}
     for one in root.screened:
         asked, promoted = one.attribute in cuts, one.p_adjusted <= config.trial.level
         if (asked or one.attribute.source != "declared") and (asked or promoted):
             if one is root.choice and chosen is not None and chosen.split.merged_from is None:
                 suggestion = chosen
             else:
-                population = populations.half(one.attribute.time_zero, 0, 0)
-                closely = asked or one is root.choice
-                suggestion = suggest(engine, config, one, population, promoted=promoted, describe=closely)
+                zero, closely = one.attribute.time_zero, asked or one is root.choice
+                if zero not in halves:
+                    halves[zero] = PopulationInMemory.fetch(engine, config, populations.half(zero, 0, 0))
+                suggestion = suggest(one, halves[zero], promoted=promoted, describe=closely)
             found.append(Suggested(suggestion, one.attribute, root.node, one.codes, asked or one is root.choice))
     if chosen is not None and root.choice is not None and chosen.split.merged_from is not None:
         found.append(Suggested(chosen, root.choice.attribute, root.node, root.codes, closely=True))

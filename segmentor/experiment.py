@@ -110,8 +110,9 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             "segments.json": segments_json(segments, config, branches),
             "segments.sql": statement,
             **translations(statement),
-            "assigned.csv": assign_all(engine, branches),
         }
+        if config.privacy.assigned:
+            definitions["assigned.csv"] = assign_all(engine, branches)
         for name, text in definitions.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
         log.write(folder / "run.log")

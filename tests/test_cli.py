@@ -153,6 +153,16 @@ def test_set_replaces_a_value_of_the_config(shop: Path, at: Path, capsys: Printe
     assert "seed" in capsys.readouterr().err
 
 
+def test_a_run_may_leave_out_the_list_of_customers(shop: Path, at: Path, capsys: Printed) -> None:
+    """With `privacy.assigned=false` the folder has no `assigned.csv`, and all other files as before."""
+    assert main(["run", str(shop), "--out", "with"]) == 0
+    assert main(["run", str(shop), "--out", "without", "--set", "privacy.assigned=false"]) == 0
+    capsys.readouterr()
+    names = [{path.name for path in (at / folder).iterdir()} for folder in ("with", "without")]
+    assert names[0] - names[1] == {"assigned.csv"}
+    assert not names[1] - names[0]
+
+
 def test_check_counts_rows_and_customers(shop: Path, at: Path, capsys: Printed) -> None:
     """`check --json` has the rows of each input, customers and occasions, and writes nothing."""
     before = sorted(at.iterdir())

@@ -334,6 +334,41 @@ def test_what_a_system_cannot_say_is_said_instead_of_wrong_sql(
             assert replayed_in_duckdb(back, lines, tables) == expected
 
 
+IDLE = "try_cast(regexp_extract(size, '([0-9]+)', 1) as integer)"
+READING = {
+    "a condition": ("ounces <= 24", "true"),
+    "a value's share": ("\"ounces: 24.0\" = 1", "true"),
+    "a role": ("kind = 'b'", "true"),
+    "the purchase": ("size = '24'", "ounces < 30"),
+}
+
+
+@pytest.mark.parametrize(("condition", "purchase"), READING.values(), ids=READING)
+def test_derived_columns_that_nothing_reads_are_not_replayed(tmp_path: Path, condition: str, purchase: str) -> None:
+    """The statement derives what the label or the purchase reads, by any name, and nothing that would keep a system from it."""
+    lines, tables = shop(6)
+    tables["products"] = (tables["products"][0], [row for row in tables["products"][1] if row[2] is not None])
+    split = f"{{name: s, known: first_purchase, groups: {{yes: {condition!r}, no: 'true'}}}}".replace("\\'", "''")
+    text = (
+        f"{CONFIG}  products: {{path: products.csv, columns: {{product: product_id, category: kind}}, derive: "
+        f'{{loads: "{IDLE}", ounces: "cast(size as double)", idle: "{IDLE}"}}}}\n'
+        f"cycle: {{purchase: {purchase!r}}}\nsplits: {{declared: [{split}]}}\n"
+    )
+    config = read_config(tmp_path, text)
+    with engine_with(lines, tables) as engine:
+        columns, _ = build_cycles(engine, config, progress=lambda _: None)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        forks = [Fork("all", splits[0], ("yes", "no"))]
+        expected = {customer: segment for customer, (segment, _) in expected_places(engine, forks).items()}
+        sql = segments_sql(config, columns, forks)
+    assert "idle" not in sql
+    assert "TRY_CAST" not in sql.upper()
+    assert replayed_in_duckdb(sql, lines, tables) == expected
+    assert replayed_in_sqlite(sql, lines, tables) == expected
+    assert all("Segments cannot be told" not in text for text in translations(sql).values())
+
+
 def test_a_leaf_has_the_estimates_of_its_own_splits_trial(tmp_path: Path) -> None:
     """Parent, rule, words and estimates of a leaf of the second level are those of its path and of the trial below the root."""
     lines, tables = shop(4)

@@ -193,6 +193,43 @@ def test_check_tells_what_can_be_tested(shop: Path, capsys: Printed) -> None:
     assert re.search(r"^first tea +first_purchase +black 30, green 30", printed, re.MULTILINE)
 
 
+SEARCH = """
+  enumerated: {known: first_purchase}
+  clustered: {known: {until: 2024-07-01}, methods: [kmeans, gmm], features: [category, weekday], max_clusters: 4}
+trial: {min_group: 10}
+"""
+
+
+def test_check_tells_what_would_be_searched(shop: Path, at: Path, capsys: Printed) -> None:
+    """`check` lists the attributes that a search would try with their candidates, what it leaves out and why, and the features of clusters."""
+    header, *lines = (at / "transactions.csv").read_text().splitlines()
+    rows = [f"{line},{'abc'[int(line[:3]) // 20]},slip {number},{number % 7 / 2}" for number, line in enumerate(lines)]
+    (at / "transactions.csv").write_text("\n".join([f"{header},shelf,slip,weight", *rows]) + "\n")
+    shop.write_text(shop.read_text().rstrip() + SEARCH)
+    assert main(["check", str(shop)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^shelf +entry +4 *$", printed, re.MULTILINE)
+    assert re.search(r"^weight +first_purchase +1 +a threshold", printed, re.MULTILINE)
+    assert re.search(r"^clusters by kmeans, gmm +until: 2024-07-01 +8 +rules of 7 features", printed, re.MULTILINE)
+    assert "features of clusters: weekday: Sunday, weekday: Monday," in printed
+    assert "left out: slip: is a key: 60 values for 60 customers" in printed
+    candidates = re.findall(r"^.+ (?:first_purchase|entry|until: \S+) +(\d+)(?: .*)?$", printed, re.MULTILINE)
+    (told,) = re.findall(r"up to (\d+) candidates", printed)
+    assert sum(map(int, candidates)) == int(told)
+
+
+def test_check_refuses_a_search_that_a_run_would_refuse(shop: Path, capsys: Printed) -> None:
+    """Features that the data do not have are told before a run, and so is a search that cannot be validated."""
+    text = shop.read_text().rstrip()
+    for search, message in (
+        ("clustered: {known: {until: 2024-07-01}, features: [brand]}", "the data have none of brand; name others"),
+        ("enumerated: {known: lifetime}", "a label over the lifetime is never validated; write first_purchase"),
+    ):
+        shop.write_text(f"{text}\n  {search}\n")
+        assert main(["check", str(shop)]) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_report_is_drawn_again_from_results(shop: Path, at: Path) -> None:
     """`report` needs no data, and draws the same page."""
     main(["run", str(shop)])

@@ -337,7 +337,7 @@ def test_what_a_system_cannot_say_is_said_instead_of_wrong_sql(
 IDLE = "try_cast(regexp_extract(size, '([0-9]+)', 1) as integer)"
 READING = {
     "a condition": ("ounces <= 24", "true"),
-    "a value's share": ("\"ounces: 24.0\" = 1", "true"),
+    "a value's share": ('"ounces: 24.0" = 1', "true"),
     "a role": ("kind = 'b'", "true"),
     "the purchase": ("size = '24'", "ounces < 30"),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlglot
@@ -41,13 +40,16 @@ def _without_idle(
     read = {column.name.lower() for tree in trees for column in tree.find_all(exp.Column)}
     tables, kept = {}, {}
     for name in ("transactions", "products", "customers"):
-        if (table := getattr(config.data, name)) is not None:
-            derived = {column: text for column, text in table.derive.items() if column.lower() in read}
-            idle = table.derive.keys() - derived.keys()
-            tables[name] = table.model_copy(update={"derive": derived})
-            kept[name] = tuple(column for column in getattr(columns, name) if column not in idle)
+        table = getattr(config.data, name)
+        derived = {} if table is None else table.derive
+        idle = {column for column in derived if column.lower() not in read}
+        kept[name] = tuple(column for column in getattr(columns, name) if column not in idle)
+        if idle:
+            needed = {column: text for column, text in derived.items() if column not in idle}
+            tables[name] = table.model_copy(update={"derive": needed})
     data = config.data.model_copy(update=tables)
-    return config.model_copy(update={"data": data}), replace(columns, **kept)
+    trimmed = Columns(kept["transactions"], kept["products"], kept["customers"], columns.roles)
+    return config.model_copy(update={"data": data}), trimmed
 
 
 _ABOUT = (

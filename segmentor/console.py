@@ -20,7 +20,7 @@ from segmentor.result.standing import standing
 if TYPE_CHECKING:
     from segmentor.assignment import Assignment
     from segmentor.comparison import Comparison, Effects
-    from segmentor.experiment import CheckedSplit
+    from segmentor.experiment import CheckedSplit, CheckResult
 
 MOST_GROUPS = 20
 """Groups of a split that are listed."""
@@ -189,12 +189,32 @@ def _show_warnings(quality: Quality) -> None:
 def show_splits(splits: Sequence[CheckedSplit]) -> None:
     """Print the splits of a config with their groups and whether they can be tried."""
     rows = [(split.name, split.known, _groups(split), split.note) for split in splits]
-    show_table(("split", "known", "customers by group", ""), rows)
+    if rows:
+        show_table(("split", "known", "customers by group", ""), rows)
     for split in splits:
         if split.restated is not None:
             say(f"{split.name} can be asked so:")
             for line in split.restated.splitlines():
                 say(line)
+
+
+def show_search(checked: CheckResult) -> None:
+    """Print what would be tried beyond the declared splits, how many candidates that makes at most, and what is left out."""
+    attributes, clustering = checked.attributes, checked.clustering
+    if not (attributes or checked.left_out or clustering):
+        return
+    most = sum(one.candidates for one in attributes) + (0 if clustering is None else clustering.candidates)
+    say("")
+    say(f"beyond the declared splits up to {most:,} candidates would be tried, before any is looked at within a group:")
+    rows = [(one.name, one.known, one.candidates, "a threshold" if one.cut else "") for one in attributes]
+    if clustering is not None:
+        of = f"rules of {len(clustering.features):,} features, at most"
+        rows.append((f"clusters by {', '.join(clustering.methods)}", clustering.known, clustering.candidates, of))
+    show_table(("attribute", "known", "candidates", ""), rows)
+    if clustering is not None:
+        say(f"features of clusters: {', '.join(clustering.features)}")
+    for one in checked.left_out:
+        say(f"left out: {one.name}: {one.reason}")
 
 
 def show_assignment(assignment: Assignment) -> None:

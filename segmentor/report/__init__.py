@@ -25,7 +25,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from segmentor.report import beside, candidates, figures, ledger, names, numbers, tree, vocabulary, words
 from segmentor.report.clusters import called_by_rule
-from segmentor.report.lines import counts_of
+from segmentor.report.lines import counts_in, counts_of
 from segmentor.result import RunResult
 
 
@@ -45,6 +45,7 @@ def render_report(result: RunResult) -> str:
     return pages.get_template("template.html.j2").render(
         result=told,
         counts=counts_of(told),
+        counts_in=counts_in,
         names=names,
         numbers=numbers,
         vocabulary=vocabulary,

@@ -11,6 +11,7 @@ from statistics import NormalDist, median
 from markupsafe import Markup, escape
 
 from segmentor.report.ledger import carded
+from segmentor.report.lines import counts_in
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import (
     DAYS,
@@ -391,7 +392,7 @@ def _groups(trial: Trial, counts: Counts) -> list[tuple[Markup, str]]:
     if len(trial.groups) <= MOST_GROUPS:
         return [(name(short_group(trial.split, group.name)), counts(group.customers)) for group in trial.groups]
     total = sum(group.customers for group in trial.groups)
-    return [(Markup("{} groups").format(len(trial.groups)), counts(total))]
+    return [(Markup("{} groups").format(len(trial.groups)), counts_in(trial, counts)(total))]
 
 
 def _visible(trial: Trial, counts: Counts) -> list[PairEffect]:

@@ -2,32 +2,51 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from segmentor.report.beside import crossover_table
-from segmentor.report.ledger import carded
 from segmentor.report.small_cells import Counts
-from segmentor.report.tree import group_at, without_group
-from segmentor.result import NOT_YET_KNOWN, RunResult, Trial
+from segmentor.result import EVERYBODY, NOT_YET_KNOWN, RunResult, TreeNode, Trial
 from segmentor.result.standing import standing
 
 
 def counts_of(result: RunResult) -> Counts:
-    """How the counts of a result's page are shown."""
-    lines = [*_of_tree(result)]
-    for trial in result.trials:
-        lines += _of_groups(trial)
-    for trial in carded(result):
-        lines += [*_of_cohorts(trial), *_of_parts(trial), *_of_crossover(trial)]
+    """How customers of groups, nodes and segments are shown on a result's page."""
+    lines = [*_of_tree(result), *(line for trial in result.trials for line in _of_groups(trial))]
     return Counts.of(lines, result.min_cell)
 
 
-def _of_groups(trial: Trial) -> Iterator[Sequence[int]]:
-    """The groups with those in none make up where it was tried, and so do all groups together with those in none."""
+def counts_in(trial: Trial, counts: Counts) -> Counts:
+    """How the tables of one split are shown, which part its groups further, on a page that shows groups so."""
+    lines = [*_of_cohorts(trial), *_of_parts(trial), *_of_crossover(trial)]
     groups = [group.customers for group in trial.groups]
-    yield [*groups, trial.not_known, trial.no_follow_up]
-    yield [sum(groups), trial.not_known, trial.no_follow_up]
-    yield [sum(groups), *groups]
+    # All labelled together must not tell of the one group that is said roughly.
+    rough = counts.rough if all(map(counts.exact, groups)) else {*counts.rough, sum(groups)}
+    return Counts.of(lines, counts.min_cell, rough=rough)
+
+
+def without_group(nodes: Sequence[TreeNode]) -> dict[str, int]:
+    """Customers in none of the groups below, of each node that stands above others."""
+    below: dict[str, int] = {}
+    for node in nodes:
+        if node.parent is not None:
+            below[node.parent] = below.get(node.parent, 0) + node.customers
+    return {node.segment: max(node.customers - below[node.segment], 0) for node in nodes if node.segment in below}
+
+
+def group_at(node: TreeNode) -> str:
+    """The group that a node is: a stroke that stands alone in its name is doubled in that of the segment."""
+    above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
+    return _DOUBLED.sub(r"\1", node.segment.removeprefix(above))
+
+
+_DOUBLED = re.compile(r"(?<![^ ])/(/+)(?![^ ])")
+
+
+def _of_groups(trial: Trial) -> Iterator[Sequence[int]]:
+    """The groups and those in none make up the customers among whom it was tried."""
+    yield [*(group.customers for group in trial.groups), trial.not_known, trial.no_follow_up]
 
 
 def _of_cohorts(trial: Trial) -> Iterator[Sequence[int]]:
@@ -51,7 +70,8 @@ def _of_crossover(trial: Trial) -> Iterator[Sequence[int]]:
     """Next labels of each group, first labels of each next one, and those whose label stays."""
     if trial.crossover is not None:
         rows = crossover_table(trial)
-        yield from ([group.customers, *row] for group, row in zip(trial.groups, rows, strict=True))
+        # Those without a next label are not shown: only where there are none do the others make up the group.
+        yield from (row if row[-1] else [group.customers, *row] for group, row in zip(trial.groups, rows, strict=True))
         yield from zip(*rows, strict=True)
         yield [rows[place][place] for place in range(len(rows))]
         yield [trial.crossover.customers, *(number for row in rows for number in row[:-1])]

@@ -2,7 +2,8 @@
 
 A count is hidden where it is small, and said roughly where it would give a hidden one away. What gives away is told by lines: a line
 is a set of counts of which one is the sum of the others, or whose total may be known: a row, a column, the groups of a split, a part of
-the tree with those below it. One rule holds for all tables of a page: what is said roughly in one is said so in every other.
+the tree with those below it. One rule holds for all tables of a page: the size of a group that is said roughly in one is said so in
+every other.
 """
 
 from __future__ import annotations
@@ -27,17 +28,22 @@ class Counts:
     rough: frozenset[int]
 
     @classmethod
-    def of(cls, lines: Iterable[Sequence[int]], min_cell: int) -> Self:
+    def of(cls, lines: Iterable[Sequence[int]], min_cell: int, *, rough: Collection[int] = ()) -> Self:
         """The rule for counts that stand in these lines.
 
         No line has exactly one count that is not exact, unless the others in it are zero: the smallest of the others is then said
         roughly too, here and in all lines that hold it.
+
+        Args:
+            lines: Counts that add up.
+            min_cell: Counts from 1 to below it are hidden.
+            rough: Counts that are said roughly elsewhere.
         """
         distinct = {tuple(sorted(number for number in line if number > 0)) for line in lines}
-        rough: set[int] = set()
-        while more := {number for line in distinct if (number := _to_veil(line, rough, min_cell)) is not None}:
-            rough |= more
-        return cls(min_cell, frozenset(rough))
+        veiled = set(rough)
+        while more := {number for line in distinct if (number := _to_veil(line, veiled, min_cell)) is not None}:
+            veiled |= more
+        return cls(min_cell, frozenset(veiled))
 
     def __call__(self, number: int) -> str:
         """A count as it may be shown."""

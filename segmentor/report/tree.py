@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,12 +10,13 @@ from markupsafe import Markup, escape
 from segmentor.report.beside import crossover_answer, sticks
 from segmentor.report.figures import share_bar
 from segmentor.report.ledger import places
+from segmentor.report.lines import counts_in, group_at, without_group
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import DAYS, PERCENT, RATIO, SIGNED_POINTS, count, probability, quantity
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import ENDED, NOT_TESTED, REASONS
 from segmentor.report.words import few, heading, short_group, verdict_pair
-from segmentor.result import EVERYBODY, Chosen, RunResult, TreeNode, Trial
+from segmentor.result import Chosen, RunResult, TreeNode, Trial
 from segmentor.result.standing import standing
 
 MOST_CHOSEN = 5
@@ -48,7 +48,7 @@ class Branch:
     Attributes:
         name: The group that it is, or all customers.
         by: The split whose group it is; empty at the root.
-        customers: How many are in it, as may be shown, in words.
+        customers: How many are in it, as may be shown.
         bar: Their share of all customers as a drawing; empty where the count may not be shown.
         split: The split that makes the nodes below; empty at a leaf.
         back: Share back at a leaf, and by which day; empty elsewhere, and where customers are few.
@@ -59,6 +59,7 @@ class Branch:
         again: Splits that resamples choose here.
         pruned: The split that was not confirmed; ``None`` for any other node.
         unknown: Whether it holds the customers to whom no group applies (yet).
+        others: Of the root, who else is in the data: customers without a purchase that counts.
         below: The nodes below.
     """
 
@@ -75,6 +76,7 @@ class Branch:
     again: tuple[Again, ...] = ()
     pruned: Pruned | None = None
     unknown: bool = False
+    others: str = ""
     below: tuple[Branch, ...] = ()
 
 
@@ -183,24 +185,10 @@ def was_too_small(node: TreeNode) -> bool:
     return node.ended == "not confirmed" and node.p_adjusted is None
 
 
-def without_group(nodes: Sequence[TreeNode]) -> dict[str, int]:
-    """Customers in none of the groups below, of each node that stands above others."""
-    below: dict[str, int] = {}
-    for node in nodes:
-        if node.parent is not None:
-            below[node.parent] = below.get(node.parent, 0) + node.customers
-    return {node.segment: max(node.customers - below[node.segment], 0) for node in nodes if node.segment in below}
-
-
-def group_at(node: TreeNode) -> str:
-    """The group that a node is: a stroke that stands alone in its name is doubled in that of the segment."""
-    above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
-    return _DOUBLED.sub(r"\1", node.segment.removeprefix(above))
-
-
 def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
     result, counts = drawn.result, drawn.counts
     everyone = drawn.nodes[0].customers
+    bought = min(result.quality.cycle.customers, everyone)
     trial = drawn.trials.get((node.segment, node.split or ""))
     segment = next((each for each in result.segments if each.name == node.segment), None)
     leaf = segment if segment is not None and not node.held else None
@@ -209,11 +197,11 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
     made_by = name(node.split or "")
     below = [_branch(each, made_by, drawn) for each in drawn.nodes if each.parent == node.segment]
     if rest := drawn.without_group.get(node.segment):
-        below.append(Branch(escape("Not yet known"), made_by, f"{counts(rest)} customers", unknown=True))
+        below.append(Branch(escape("Not yet known"), made_by, counts(rest), unknown=True))
     return Branch(
         escape("All customers") if node.parent is None else heading(group_at(node)),
         by,
-        f"{counts(node.customers)} customers" if node.parent is not None else _everyone(result, everyone, counts),
+        counts(bought if node.parent is None else node.customers),
         share_bar(node.customers / everyone) if counts.exact(node.customers) and everyone else "",
         split,
         f"{quantity(leaf.share_back, PERCENT)} back within {quantity(leaf.horizon_days, DAYS)}"
@@ -227,16 +215,11 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
         tuple(_facts(node, trial, counts)),
         tuple(_again(chosen) for chosen in node.chosen_again[:MOST_CHOSEN]),
         _pruned(node, trial, result),
+        others=f"with a purchase that counts, of {counts(everyone)} in the data"
+        if node.parent is None and bought < everyone
+        else "",
         below=tuple(below),
     )
-
-
-def _everyone(result: RunResult, everyone: int, counts: Counts) -> str:
-    """All customers, and how many of them have a cycle to be tested where some have not."""
-    bought = result.quality.cycle.customers
-    if bought >= everyone:
-        return f"{counts(everyone)} customers"
-    return f"{counts(bought)} customers with a purchase that counts, of {counts(everyone)} in the data"
 
 
 def _facts(node: TreeNode, trial: Trial | None, counts: Counts) -> list[Markup]:
@@ -267,7 +250,7 @@ def _facts(node: TreeNode, trial: Trial | None, counts: Counts) -> list[Markup]:
         ended = escape(ENDED[node.ended]) if node.ended in ENDED else name(node.ended)
         said.append(Markup("It ends here: {}.").format(ended))
     if trial is not None and trial.crossover is not None and trial.crossover.customers >= counts.min_cell:
-        said.append(Markup("{} {}.").format(crossover_answer(trial, counts), sticks(trial.crossover)))
+        said.append(Markup("{} {}.").format(crossover_answer(trial, counts_in(trial, counts)), sticks(trial.crossover)))
     return said
 
 
@@ -303,6 +286,3 @@ def _pruned(node: TreeNode, trial: Trial | None, result: RunResult) -> Pruned | 
     return Pruned(
         heading(node.split), listed(few([name(short_group(node.split, group)) for group in node.groups])), why
     )
-
-
-_DOUBLED = re.compile(r"(?<![^ ])/(/+)(?![^ ])")

@@ -410,8 +410,8 @@ def test_words_of_merged_groups_say_each(tmp_path: Path) -> None:
     with opened(tmp_path, [split], lines, tables) as of:
         merged = of.splits[0].merged([["a", "c"], ["b"]])
         first, second, _ = find_segments(of.engine, [branch_of(of.fork("all", merged))])
-    assert first.words == "first purchase: (a line with ounces at most 8) or (not a, not b)"
-    assert second.words == "first purchase: a line with ounces at most 24, not a"
+    assert first.words == "first purchase: a line with ounces at most 8 or neither a nor b"
+    assert second.words == "first purchase: a line with ounces at most 24, but not a"
 
 
 def test_nothing_separates_leaves_everybody_in_one_segment(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from segmentor.report.numbers import (
     probability,
     quantity,
 )
-from segmentor.report.small_cells import shown_count, shown_counts
+from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import (
     ECHO,
     HOW_DECIDED,
@@ -34,6 +34,7 @@ from segmentor.report.vocabulary import (
 )
 from segmentor.result import (
     EVERYBODY,
+    NOT_YET_KNOWN,
     CrossSellRule,
     GroupEffect,
     InputQuality,
@@ -91,21 +92,64 @@ def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
         Each with the verdict that it is about, or ``None`` where no split has it.
     """
     by_verdict: dict[Verdict, list[Trial]] = {verdict: [] for verdict in VERDICTS}
-    of_tree = {(node.segment, node.split) for node in result.tree if node.held}
-    for trial in sorted(
-        result.trials, key=lambda trial: ((trial.segment, trial.split) not in of_tree, trial.source != "declared")
-    ):
+    for trial in _tree_first(result):
         by_verdict[trial.verdict].append(trial)
-    separating, alike = by_verdict["separates"], by_verdict["equivalent"]
-    still_open = [trial for trial in by_verdict["inconclusive"] + by_verdict["untestable"] if was_asked(trial)]
+    separating = [trial for trial in by_verdict["separates"] if not repeats(trial, result)]
+    repeating = [trial for trial in by_verdict["separates"] if repeats(trial, result)]
+    alike = by_verdict["equivalent"]
+    unsure = by_verdict["inconclusive"] + by_verdict["untestable"]
+    still_open = [trial for trial in unsure if was_asked(trial)]
+    tested = len(result.trials) > len(by_verdict["untestable"])
     return [
         (
             "separates" if separating else None,
-            _what_separates(separating, tested=len(result.trials) > len(by_verdict["untestable"])),
+            Markup(" ").join([_what_separates(separating, tested=tested), *what_repeats(repeating)]),
         ),
         ("equivalent" if alike else None, _what_does_not(alike, result)),
-        (still_open[0].verdict if still_open else None, _what_is_open(still_open, result)),
+        (
+            still_open[0].verdict if still_open else "inconclusive" if unsure else None,
+            _what_is_open(still_open, result, others=len(unsure) - len(still_open)),
+        ),
     ]
+
+
+def of_tree(result: RunResult) -> set[tuple[str, str | None]]:
+    """Splits that make the tree, by where they were tried and their names."""
+    return {(node.segment, node.split) for node in result.tree if node.held}
+
+
+def repeats(trial: Trial, result: RunResult) -> bool:
+    """Whether a split separates only as the tree's does: within the groups of that one nothing of it is left."""
+    return trial.explained_by is not None and (trial.segment, trial.split) not in of_tree(result)
+
+
+def what_repeats(trials: Sequence[Trial]) -> list[Markup]:
+    """How many splits separate only because they repeat another; the declared among them by name."""
+    said = []
+    for repeated in dict.fromkeys(trial.explained_by for trial in trials):
+        own = [trial for trial in trials if trial.explained_by == repeated]
+        declared = [name(trial.split) for trial in own if trial.source == "declared"]
+        among = Markup(" (among them {})").format(listed(few(declared))) if declared else ""
+        said.append(
+            Markup("{} more{} {} only because {} <strong>{}</strong>.").format(
+                count(len(own)), among, *_verbs(own, "separates", "it repeats"), name(repeated or "")
+            )
+        )
+    return said
+
+
+def seen_elsewhere(result: RunResult) -> dict[str, Trial]:
+    """By column, a split that separates: no value of such a column may be called one that does not matter."""
+    found: dict[str, Trial] = {}
+    for trial in _tree_first(result):
+        if trial.verdict == "separates":
+            found.setdefault(column(trial), trial)
+    return found
+
+
+def column(trial: Trial) -> str:
+    """What the groups of a split are values of."""
+    return trial.attribute or trial.split
 
 
 def was_asked(trial: Trial) -> bool:
@@ -118,9 +162,16 @@ def is_echo(trial: Trial) -> bool:
     return ECHO in trial.reasons
 
 
-def titled(trial: Trial) -> Markup:
+def titled(trial: Trial, *, length: int = 80) -> Markup:
     """A split's name at the head of a line, with the segment where it was tried unless that is all customers."""
-    return _within(heading(trial.split), trial)
+    return _within(heading(trial.split, length=length), trial)
+
+
+def short_group(split: str, group: str) -> str:
+    """A group's name beside that of its split, which it need not say again: ``with`` and ``without`` the same products."""
+    if split.startswith("with ") and group in (split, f"without{split.removeprefix('with')}"):
+        return "with" if group == split else "without"
+    return group
 
 
 def few(parts: Sequence[Markup], *, most: int = 6) -> list[Markup]:
@@ -143,7 +194,7 @@ def level(result: RunResult) -> float:
     return stated if isinstance(stated, float) else 0.05
 
 
-def heading(text: str, *, length: int = 60) -> Markup:
+def heading(text: str, *, length: int = 80) -> Markup:
     """A name that opens a line: with a capital."""
     return name(text[:1].upper() + text[1:], length=length)
 
@@ -260,11 +311,23 @@ def rule(segment: Segment) -> Markup:
     """The definition of a segment in words."""
     if not segment.rule:
         return escape("Every customer" if segment.parent is None else "Customers to whom no group applies (yet)")
-    parts = [
-        Markup("{} is {}, {}").format(name(condition.split), name(condition.group), known(condition.known))
-        for condition in segment.rule
-    ]
-    return Markup("Customers whose {}").format(listed(parts, "and whose"))
+    return heading(segment.words, length=600)
+
+
+def evidence(segment: Segment, result: RunResult) -> Markup:
+    """Why a segment stands; of a split with several groups, that it speaks of two of them."""
+    if not segment.evidence or segment.name == NOT_YET_KNOWN:
+        return Markup("")
+    last = segment.rule[-1].split if segment.rule else ""
+    made_by = next((each for each in result.trials if (each.segment, each.split) == (segment.parent, last)), None)
+    return prose(segment.evidence) + ("" if made_by is None else of_pairs(made_by))
+
+
+def of_pairs(trial: Trial) -> str:
+    """That the sentence of a split with several groups is about two of them; empty where there are only two."""
+    if verdict_pair(trial) is None or len(trial.groups) < 3:
+        return ""
+    return f" That is one pair of its {len(trial.groups)} groups, the one that carries the verdict."
 
 
 def contact(contact_days: tuple[int, int]) -> str:
@@ -273,24 +336,20 @@ def contact(contact_days: tuple[int, int]) -> str:
     return f"Write between day {first} and day {last} after a purchase: the middle half of returns falls there."
 
 
-def shown_groups(trial: Trial, min_cell: int) -> list[GroupEffect]:
+def shown_groups(trial: Trial, counts: Counts) -> list[GroupEffect]:
     """Groups whose estimates may be shown: those of few customers would tell of single ones."""
-    return [group for group in trial.groups if group.customers >= min_cell and group.share_back is not None]
+    return [group for group in trial.groups if group.customers >= counts.min_cell and group.share_back is not None]
 
 
-def trial_counts(trial: Trial, min_cell: int) -> list[str]:
-    """Customers of each group, then without a group, then without follow-up; small ones hidden."""
-    parts = [*(group.customers for group in trial.groups), trial.not_known, trial.no_follow_up]
-    return shown_counts(parts, min_cell)
-
-
-def left_out(trial: Trial, counts: Sequence[str]) -> str:
+def left_out(trial: Trial, counts: Counts) -> str:
     """Who is in no group and who could not be followed."""
     parts = []
     if trial.not_known:
-        parts.append(f"No group applies to {counts[-2]} customers.")
+        parts.append(f"No group applies to {counts(trial.not_known)} customers.")
     if trial.no_follow_up:
-        parts.append(f"Left out, because nothing was observed after their purchase: {counts[-1]} customers.")
+        parts.append(
+            f"Left out, because nothing was observed after their purchase: {counts(trial.no_follow_up)} customers."
+        )
     return " ".join(parts)
 
 
@@ -371,13 +430,13 @@ def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
     return sorted(result.quality.inputs.items(), key=lambda each: (each[0] != "transactions", each[0]))
 
 
-def cycles(result: RunResult) -> str:
+def cycles(result: RunResult, counts: Counts) -> str:
     """What the cycles were made of."""
     made = result.quality.cycle
     return (
-        f"{shown_count(made.customers, result.min_cell)} customers bought on {count(made.occasions, 'occasion')}. That makes "
-        f"{count(made.cycles, 'cycle')} that ended in a return; {shown_count(made.censored, result.min_cell)} were still open at "
-        f"the end of the period, and {shown_count(made.customers_once, result.min_cell)} customers bought once only. "
+        f"{counts(made.customers)} customers bought on {count(made.occasions, 'occasion')}. That makes "
+        f"{count(made.cycles, 'cycle')} that ended in a return; {counts(made.censored)} were still open at "
+        f"the end of the period, and {counts(made.customers_once)} customers bought once only. "
         f"{count(made.returns, 'line')} were returns, each set against its own order."
     )
 
@@ -426,29 +485,54 @@ def _tells(trial: Trial) -> str:
 
 
 def _what_does_not(trials: Sequence[Trial], result: RunResult) -> Markup:
-    if not trials:
-        return Markup("No split was shown not to matter.")
-    one = len(trials) == 1
-    return Markup("{} {} not matter: customers of {} groups come back alike{}. Do not segment on {}.").format(
-        _splits(trials),
-        "does" if one else "do",
-        "its" if one else "their",
-        _margins(result),
-        "it" if one else "them",
-    )
-
-
-def _what_is_open(trials: Sequence[Trial], result: RunResult) -> Markup:
+    elsewhere = seen_elsewhere(result)
+    never = [trial for trial in trials if column(trial) not in elsewhere]
     sentences = []
-    if not trials:
+    if never:
+        one = len(never) == 1
+        sentences.append(
+            Markup("{} {} not matter: customers of {} groups come back alike{}. Do not segment on {}.").format(
+                _splits(never),
+                "does" if one else "do",
+                "its" if one else "their",
+                _margins(result),
+                "it" if one else "them",
+            )
+        )
+    sentences += [
+        Markup("<strong>{}</strong> does not matter, but {}.").format(titled(trial), but_see(elsewhere[column(trial)]))
+        for trial in trials
+        if trial.source == "declared" and column(trial) in elsewhere
+    ]
+    return Markup(" ").join(sentences) or Markup("No split was shown not to matter.")
+
+
+def but_see(trial: Trial) -> Markup:
+    """Where the column of a split that does not matter separates all the same."""
+    return Markup("see {}").format(_within(name(trial.split), trial))
+
+
+def _what_is_open(trials: Sequence[Trial], result: RunResult, *, others: int) -> Markup:
+    sentences = []
+    if not trials and not others:
         sentences.append(Markup("No question was left open."))
     unknown = [trial for trial in trials if trial.verdict == "inconclusive" and not is_echo(trial)]
     if unknown:
         found = [
-            Markup("<strong>{}</strong> matters{}").format(_within(name(trial.split), trial), _needed(trial))
+            Markup("<strong>{}</strong>{}").format(_within(name(trial.split), trial), _needed(trial))
             for trial in unknown
         ]
-        sentences.append(Markup("It cannot be told yet whether {}.").format(listed(few(found), "or whether")))
+        sentences.append(
+            Markup("It cannot be told yet whether {} {}.").format(
+                listed(few(found), "or"), _verbs(unknown, "matters")[0]
+            )
+        )
+    if others:
+        sentences.append(
+            Markup("{} did not stand out, and may matter all the same.").format(
+                count(others, "more candidate" if trials else "candidate")
+            )
+        )
     untested = [trial for trial in trials if trial.verdict == "untestable"]
     if untested:
         sentences.append(Markup("{} could not be tested; see below how to ask again.").format(_splits(untested)))
@@ -460,19 +544,42 @@ def _what_is_open(trials: Sequence[Trial], result: RunResult) -> Markup:
             )
         )
     if result.search is not None:
-        sentences.append(_searched(result.search))
+        sentences.append(_searched(result.search, result.trials))
     return Markup(" ").join(sentences)
 
 
-def _searched(search: Search) -> Markup:
-    tried = count(search.tried, "candidate")
-    if not search.promoted:
+def confirming(trials: Sequence[Trial]) -> list[Trial]:
+    """Splits that the data suggested and that had their one test in the other half."""
+    return [trial for trial in trials if trial.source != "declared" and trial.p_adjusted is not None]
+
+
+def below_the_root(trials: Sequence[Trial]) -> str:
+    """How many were tried within a segment, to stand behind how many there are; empty for none."""
+    number = sum(trial.segment != EVERYBODY for trial in trials)
+    return f", {count(number)} of them below the root" if number else ""
+
+
+def _searched(search: Search, trials: Sequence[Trial]) -> Markup:
+    tried, tested = count(search.tried, "candidate"), confirming(trials)
+    if not tested:
         return Markup("None of {} that the data suggested stood out enough for a confirming test.").format(tried)
-    holds = "none separates"
-    if search.confirmed:
-        holds = f"{count(search.confirmed)} separate{'s' * (search.confirmed == 1)}"
-    return Markup("Of {} that the data suggested, {} had a confirming test, and {} there.").format(
-        tried, count(search.promoted), holds
+    held = [trial for trial in tested if trial.verdict == "separates"]
+    holds = f"{count(len(held))} {_verbs(held, 'separates')[0]}" if held else "none separates"
+    return Markup("Of {} that the data suggested, {} had a confirming test{}, and {} there.").format(
+        tried, count(len(tested)), below_the_root(tested), holds
+    )
+
+
+def _verbs(things: Sequence[object], *singular: str) -> list[str]:
+    """Verbs for one thing or for several: ``it repeats``, ``they repeat``."""
+    return [each if len(things) == 1 else each.removesuffix("s").replace("it ", "they ") for each in singular]
+
+
+def _tree_first(result: RunResult) -> list[Trial]:
+    """Trials of the tree first, then the declared."""
+    held = of_tree(result)
+    return sorted(
+        result.trials, key=lambda trial: ((trial.segment, trial.split) not in held, trial.source != "declared")
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from segmentor.report import words
-from segmentor.result import Interval, RunResult, Segment
+from segmentor.result import Interval, Rule, RunResult, Segment
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,47 @@ def test_customers_without_a_group_have_words_of_their_own() -> None:
     leaf = Segment("not-yet-known", "not yet known", "all", (), 300)
     assert words.rule(leaf) == "Customers to whom no group applies (yet)"
     assert words.rule(replace(leaf, parent=None)) == "Every customer"
+
+
+def test_the_answer_does_not_count_what_repeats_as_found(laundry: RunResult) -> None:
+    """Splits that separate only because they repeat another are told apart, the declared among them by name."""
+    size = next(trial for trial in laundry.trials if trial.verdict == "separates")
+    again = [
+        replace(size, split=f"with sample {number}", source="enumerated", explained_by="package size")
+        for number in range(11)
+    ]
+    declared = replace(size, split="travel size", explained_by="package size")
+    verdict, said = words.answers(replace(laundry, trials=(size, *again, declared)))[0]
+    assert verdict == "separates"
+    assert said.striptags().startswith("Package size tells who comes back")
+    assert said.striptags().endswith("12 more (among them travel size) separate only because they repeat package size.")
+
+
+def test_no_question_is_open_only_where_all_were_decided(laundry: RunResult) -> None:
+    """Candidates that did not stand out are counted as not told, where nobody waits for them too."""
+    form = next(trial for trial in laundry.trials if trial.verdict == "equivalent")
+    unsure = replace(form, split="x", source="enumerated", verdict="inconclusive", p_adjusted=None)
+    assert words.answers(replace(laundry, trials=(form,)))[2] == (None, "No question was left open.")
+    verdict, said = words.answers(replace(laundry, trials=(form, unsure)))[2]
+    assert verdict == "inconclusive"
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == "1 candidate did not stand out, and may matter all the same."
+
+
+def test_a_declared_split_of_a_column_that_separates_is_not_advised_against(laundry: RunResult) -> None:
+    """What does not matter among all is told with where it does."""
+    form = next(trial for trial in laundry.trials if trial.verdict == "equivalent")
+    within = replace(form, segment="small", attribute="form", source="enumerated", verdict="separates")
+    _, said = words.answers(replace(laundry, trials=(form, within)))[1]
+    assert said.striptags() == "Form does not matter, but see form within small."
+
+
+def test_a_sentence_of_three_groups_says_that_it_is_about_two(discovered: RunResult) -> None:
+    """The evidence of a segment whose split has three groups names its pair as one of several; that of two groups does not."""
+    region = next(trial for trial in discovered.trials if trial.split == "region")
+    rule = (Rule("region", "north", "entry", "region = 'north'"),)
+    leaf = Segment("north", "north", "all", rule, 402, evidence=region.sentence)
+    assert words.evidence(leaf, discovered).striptags() == (
+        "Customers of the islands come back less often and later. That is one pair of its 3 groups, the one that carries the verdict."
+    )
+    two = replace(region, groups=region.groups[:2], verdict_pair=0)
+    assert words.evidence(leaf, replace(discovered, trials=(two,))).striptags() == region.sentence

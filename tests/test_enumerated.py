@@ -117,7 +117,7 @@ def test_the_codes_of_every_candidate_are_the_labels_of_its_own_sql(tmp_path: Pa
 
 
 def test_a_found_split_is_read_again_and_replays_in_sqlite(tmp_path: Path) -> None:
-    """The words of every candidate, written as JSON and read again, give each customer the same group from the shop's raw tables."""
+    """The words of every candidate with its cut, written as JSON and read again, give each customer the same group from the raw tables."""
     lines, tables = shop(2)
     with engine_with(lines, tables) as engine:
         found, _, config, columns = enumerated(engine, tmp_path, "{known: first_purchase, pairs: true}")
@@ -135,6 +135,7 @@ def test_a_found_split_is_read_again_and_replays_in_sqlite(tmp_path: Path) -> No
         assert split.declared is not None
         again = DeclaredSplit.found(json.loads(json.dumps(split.declared.model_dump(mode="json", exclude_none=True))))
         same = compiled(config, columns, again, key="again")
+        same = same if split.threshold is None else same.cut_at(split.threshold)
         assert same == split
         queries = [*replay_queries(config, columns, (same,)), ("_labelled", same.labels)]
         sql = f"{common_table_expressions(queries)}\nselect customer, segment_group from _labelled"

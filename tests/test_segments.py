@@ -414,6 +414,34 @@ def test_words_of_merged_groups_say_each(tmp_path: Path) -> None:
     assert second.words == "first purchase: a line with ounces at most 24, but not a"
 
 
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        (
+            ("'\"colour: red\" = 1'", "'\"colour: blue\" = 1'"),
+            ("all lines with colour red", "all lines with colour blue"),
+        ),
+        (
+            ("'\"colour: red\" > 0'", "'\"colour: blue\" > 0.25'"),
+            ("some lines with colour red", "above 25 % of lines with colour blue, but not a"),
+        ),
+        (
+            ("'\"weekday: Sunday\" >= 0.5 and frequency > 1'", "'true'"),
+            ("at least 50 % of purchases with weekday Sunday and frequency above 1", "not a"),
+        ),
+    ],
+)
+def test_words_of_shares_speak_of_lines_and_bar_only_what_could_hold_too(
+    tmp_path: Path, groups: tuple[str, str], words: tuple[str, str]
+) -> None:
+    """A share of the lines is said as so many lines; a group before it is barred unless nobody can be in both."""
+    split = f"{{name: s, known: {{until: 2024-03-04}}, groups: {{a: {groups[0]}, b: {groups[1]}}}}}"
+    lines, tables = shop(5)
+    with opened(tmp_path, [split], lines, tables) as of:
+        first, second, _ = find_segments(of.engine, [branch_of(of.fork("all", of.splits[0]))])
+    assert (first.words, second.words) == tuple(f"before 2024-03-04: {each}" for each in words)
+
+
 def test_nothing_separates_leaves_everybody_in_one_segment(tmp_path: Path) -> None:
     """No split that holds is a full result: one leaf, and files that say so of each customer."""
     config = read_config(tmp_path, CONFIG)

@@ -36,7 +36,7 @@ UNBROKEN = 24
 MOST_VERDICTS = 30
 """Rows of splits; more only where more were declared."""
 
-PLAIN_WIDTH = 120
+PLAIN_WIDTH = 160
 """Characters a line at most where there is no terminal to ask."""
 
 _STYLES = {"separates": "bold green", "equivalent": "cyan", "inconclusive": "yellow", "untestable": "dim"}

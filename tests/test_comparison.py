@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from segmentor import console
 from segmentor.cli import main
 from segmentor.comparison import NOT_IN_IT, compare
 from segmentor.result import (
@@ -209,9 +210,10 @@ def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_long_comparison_tells_what_changed_on_lines_that_fit(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many splits those that changed or separate have rows, the others are counted; no line is wider than where it is printed."""
+    monkeypatch.setattr(console, "PLAIN_WIDTH", 120)
     long = "with price_tier: tier 1 and category: shower gel and size: sample"
     before = [trial_of(f"{long} {number}", "equivalent", (1.0, 0.9, 1.1)) for number in range(40)]
     after = [*before[1:], trial_of(f"{long} 0", "separates", (1.3, 1.2, 1.4), segment="all")]

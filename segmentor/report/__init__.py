@@ -3,10 +3,10 @@
 ``render_report`` goes through these stages:
 
 1. ``clusters`` calls each cluster by its rule. ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers by
-   what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes sentences of them; ``beside`` makes sentences and tables
-   of what stands beside a verdict: comparability, habits, crossover, robustness, and how a split was found. ``ledger``
-   lists the tests of the run and tells which splits have a card, ``candidates`` makes rows of the others and of the search, and
-   ``tree`` lays out the tree of segments.
+   what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
+   sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
+   comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
+   have a card, ``candidates`` makes rows of the others and of the search, and ``tree`` lays out the tree of segments.
 2. ``figures`` draws return curves and intervals as SVG without colours.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
    split's card, and knows nothing of the others.
@@ -23,7 +23,7 @@ import hashlib
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from segmentor.report import beside, candidates, figures, ledger, names, numbers, tree, vocabulary, words
+from segmentor.report import answer, beside, candidates, figures, ledger, names, numbers, tree, vocabulary, words
 from segmentor.report.clusters import called_by_rule
 from segmentor.report.lines import counts_in, counts_of
 from segmentor.result import RunResult
@@ -50,6 +50,7 @@ def render_report(result: RunResult) -> str:
         numbers=numbers,
         vocabulary=vocabulary,
         words=words,
+        answer=answer,
         beside=beside,
         ledger=ledger,
         candidates=candidates,

@@ -26,7 +26,6 @@ from segmentor.report.vocabulary import (
     HOW_DECIDED,
     HOW_ESTIMATED,
     HOW_TESTED,
-    NOTHING_SEPARATES,
     REASONS,
     TAILS,
     VERDICTS,
@@ -41,11 +40,9 @@ from segmentor.result import (
     Interval,
     PairEffect,
     RunResult,
-    Search,
     Segment,
     SplitTest,
     Trial,
-    Verdict,
 )
 
 
@@ -85,34 +82,6 @@ def purchases_asked(result: RunResult) -> Markup:
     return code(str(condition)) if condition else Markup("All purchases")
 
 
-def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
-    """The answer in three sentences: what separates, what does not, and what cannot be told.
-
-    Returns:
-        Each with the verdict that it is about, or ``None`` where no split has it.
-    """
-    by_verdict: dict[Verdict, list[Trial]] = {verdict: [] for verdict in VERDICTS}
-    for trial in _tree_first(result):
-        by_verdict[trial.verdict].append(trial)
-    separating = [trial for trial in by_verdict["separates"] if not repeats(trial, result)]
-    repeating = [trial for trial in by_verdict["separates"] if repeats(trial, result)]
-    alike = by_verdict["equivalent"]
-    unsure = by_verdict["inconclusive"] + by_verdict["untestable"]
-    still_open = [trial for trial in unsure if was_asked(trial)]
-    tested = len(result.trials) > len(by_verdict["untestable"])
-    return [
-        (
-            "separates" if separating else None,
-            Markup(" ").join([_what_separates(separating, tested=tested), *what_repeats(repeating)]),
-        ),
-        ("equivalent" if alike else None, _what_does_not(alike, result)),
-        (
-            still_open[0].verdict if still_open else "inconclusive" if unsure else None,
-            _what_is_open(still_open, result, others=len(unsure) - len(still_open)),
-        ),
-    ]
-
-
 def of_tree(result: RunResult) -> set[tuple[str, str | None]]:
     """Splits that make the tree, by where they were tried and their names."""
     return {(node.segment, node.split) for node in result.tree if node.held}
@@ -123,25 +92,10 @@ def repeats(trial: Trial, result: RunResult) -> bool:
     return trial.explained_by is not None and (trial.segment, trial.split) not in of_tree(result)
 
 
-def what_repeats(trials: Sequence[Trial]) -> list[Markup]:
-    """How many splits separate only because they repeat another; the declared among them by name."""
-    said = []
-    for repeated in dict.fromkeys(trial.explained_by for trial in trials):
-        own = [trial for trial in trials if trial.explained_by == repeated]
-        declared = [name(trial.split) for trial in own if trial.source == "declared"]
-        among = Markup(" (among them {})").format(listed(few(declared))) if declared else ""
-        said.append(
-            Markup("{} more{} {} only because {} <strong>{}</strong>.").format(
-                count(len(own)), among, *_verbs(own, "separates", "it repeats"), name(repeated or "")
-            )
-        )
-    return said
-
-
 def seen_elsewhere(result: RunResult) -> dict[str, Trial]:
     """By column, a split that separates: no value of such a column may be called one that does not matter."""
     found: dict[str, Trial] = {}
-    for trial in _tree_first(result):
+    for trial in tree_first(result):
         if trial.verdict == "separates":
             found.setdefault(column(trial), trial)
     return found
@@ -164,7 +118,7 @@ def is_echo(trial: Trial) -> bool:
 
 def titled(trial: Trial, *, length: int = 80) -> Markup:
     """A split's name at the head of a line, with the segment where it was tried unless that is all customers."""
-    return _within(heading(trial.split, length=length), trial)
+    return within_segment(heading(trial.split, length=length), trial)
 
 
 def short_group(split: str, group: str) -> str:
@@ -278,14 +232,14 @@ def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
     if trial.verdict == "separates" and pair is not None and not excludes(pair.share_difference, 0.0):
         sooner = pair.first if (pair.ratio.estimate or 1.0) > 1 else pair.second
         seen = Markup("The curve of {} rises sooner").format(name(sooner))
-    ranked = sorted(shown, key=_share, reverse=True)
+    ranked = sorted(shown, key=share_back, reverse=True)
     ends = Markup("")
     if len(ranked) > 1:
         ends = Markup(": by day {}, {} of customers are back in {} and {} in {}").format(
             trial.horizon_days,
-            quantity(_share(ranked[0]), PERCENT),
+            quantity(share_back(ranked[0]), PERCENT),
             name(ranked[0].name),
-            quantity(_share(ranked[-1]), PERCENT),
+            quantity(share_back(ranked[-1]), PERCENT),
             name(ranked[-1].name),
         )
     start = since(trial)
@@ -461,91 +415,9 @@ def _for_many(trial: Trial, result: RunResult) -> str:
     return ""
 
 
-def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
-    if not trials:
-        return escape(NOTHING_SEPARATES if tested else "Nothing is known to separate, for nothing could be tested.")
-    effects = [_effect(trial) for trial in trials[:2]]
-    if len(trials) == 1:
-        return Markup("{} tells {}: {}.").format(_splits(trials), _tells(trials[0]), effects[0])
-    of_each = [
-        Markup("by {}, {}").format(_within(name(trial.split), trial), effect)
-        for trial, effect in zip(trials, effects, strict=False)
-    ]
-    return Markup("{} tell who comes back, or how soon: {}.").format(_splits(trials), Markup("; ").join(of_each))
-
-
-def _tells(trial: Trial) -> str:
-    """Which of the two effects the split shows."""
-    pair = verdict_pair(trial)
-    sooner = pair is not None and excludes(pair.ratio, 1.0)
-    more = pair is not None and excludes(pair.share_difference, 0.0)
-    if sooner and not more:
-        return "how soon customers come back"
-    return "how many customers come back" if more and not sooner else "who comes back, and how soon"
-
-
-def _what_does_not(trials: Sequence[Trial], result: RunResult) -> Markup:
-    elsewhere = seen_elsewhere(result)
-    never = [trial for trial in trials if column(trial) not in elsewhere]
-    sentences = []
-    if never:
-        one = len(never) == 1
-        sentences.append(
-            Markup("{} {} not matter: customers of {} groups come back alike{}. Do not segment on {}.").format(
-                _splits(never),
-                "does" if one else "do",
-                "its" if one else "their",
-                _margins(result),
-                "it" if one else "them",
-            )
-        )
-    sentences += [
-        Markup("<strong>{}</strong> does not matter, but {}.").format(titled(trial), but_see(elsewhere[column(trial)]))
-        for trial in trials
-        if trial.source == "declared" and column(trial) in elsewhere
-    ]
-    return Markup(" ").join(sentences) or Markup("No split was shown not to matter.")
-
-
 def but_see(trial: Trial) -> Markup:
     """Where the column of a split that does not matter separates all the same."""
-    return Markup("see {}").format(_within(name(trial.split), trial))
-
-
-def _what_is_open(trials: Sequence[Trial], result: RunResult, *, others: int) -> Markup:
-    sentences = []
-    if not trials and not others:
-        sentences.append(Markup("No question was left open."))
-    unknown = [trial for trial in trials if trial.verdict == "inconclusive" and not is_echo(trial)]
-    if unknown:
-        found = [
-            Markup("<strong>{}</strong>{}").format(_within(name(trial.split), trial), _needed(trial))
-            for trial in unknown
-        ]
-        sentences.append(
-            Markup("It cannot be told yet whether {} {}.").format(
-                listed(few(found), "or"), _verbs(unknown, "matters")[0]
-            )
-        )
-    if others:
-        sentences.append(
-            Markup("{} did not stand out, and may matter all the same.").format(
-                count(others, "more candidate" if trials else "candidate")
-            )
-        )
-    untested = [trial for trial in trials if trial.verdict == "untestable"]
-    if untested:
-        sentences.append(Markup("{} could not be tested; see below how to ask again.").format(_splits(untested)))
-    echoes = [trial for trial in trials if is_echo(trial)]
-    if echoes:
-        sentences.append(
-            Markup("{} {} how often and how recently customers had bought before, and nothing more.").format(
-                _splits(echoes), "repeats" if len(echoes) == 1 else "repeat"
-            )
-        )
-    if result.search is not None:
-        sentences.append(_searched(result.search, result.trials))
-    return Markup(" ").join(sentences)
+    return Markup("see {}").format(within_segment(name(trial.split), trial))
 
 
 def confirming(trials: Sequence[Trial]) -> list[Trial]:
@@ -559,23 +431,7 @@ def below_the_root(trials: Sequence[Trial]) -> str:
     return f", {count(number)} of them below the root" if number else ""
 
 
-def _searched(search: Search, trials: Sequence[Trial]) -> Markup:
-    tried, tested = count(search.tried, "candidate"), confirming(trials)
-    if not tested:
-        return Markup("None of {} that the data suggested stood out enough for a confirming test.").format(tried)
-    held = [trial for trial in tested if trial.verdict == "separates"]
-    holds = f"{count(len(held))} {_verbs(held, 'separates')[0]}" if held else "none separates"
-    return Markup("Of {} that the data suggested, {} had a confirming test{}, and {} there.").format(
-        tried, count(len(tested)), below_the_root(tested), holds
-    )
-
-
-def _verbs(things: Sequence[object], *singular: str) -> list[str]:
-    """Verbs for one thing or for several: ``it repeats``, ``they repeat``."""
-    return [each if len(things) == 1 else each.removesuffix("s").replace("it ", "they ") for each in singular]
-
-
-def _tree_first(result: RunResult) -> list[Trial]:
+def tree_first(result: RunResult) -> list[Trial]:
     """Trials of the tree first, then the declared."""
     held = of_tree(result)
     return sorted(
@@ -583,54 +439,14 @@ def _tree_first(result: RunResult) -> list[Trial]:
     )
 
 
-def _splits(trials: Sequence[Trial]) -> Markup:
-    first, *others = trials
-    named = [titled(first), *(_within(name(other.split), other) for other in others)]
-    return listed(few([Markup("<strong>{}</strong>").format(each) for each in named]))
-
-
-def _within(split: Markup, trial: Trial) -> Markup:
+def within_segment(split: Markup, trial: Trial) -> Markup:
+    """A split's name with the segment where it was tried, below the root."""
     """A split and, where it was tried among some customers only, which."""
     return split if trial.segment == EVERYBODY else Markup("{} within {}").format(split, name(trial.segment))
 
 
-def _effect(trial: Trial) -> Markup:
-    pair = verdict_pair(trial)
-    if pair is None or trial.horizon_days is None:
-        return Markup("its groups differ")
-    groups = [group for group in trial.groups if group.name in (pair.first, pair.second)]
-    first, second = (
-        Markup("{} of {}{}{}").format(quantity(_share(group), PERCENT), name(group.name), verb, _after(group, trial))
-        for group, verb in zip(groups, (" are back", ""), strict=True)
-    )
-    start = since(trial)
-    return Markup("within {}{}, {}, and {}").format(
-        quantity(trial.horizon_days, DAYS), f" of {start}" if start else "", first, second
-    )
-
-
-def _after(group: GroupEffect, trial: Trial) -> str:
-    if group.mean_cycle_days is None or group.mean_cycle_days.estimate is None:
-        return ""
-    days = f"{quantity(group.mean_cycle_days.estimate, DAYS)} on average"
-    return f", with cycles of {days} since" if since(trial) else f", after {days}"
-
-
-def _needed(trial: Trial) -> str:
-    if trial.customers_needed is None:
-        return ""
-    months = f", about {count(trial.months_needed, 'month')} more" if trial.months_needed is not None else ""
-    return f" (about {count(trial.customers_needed, 'customer')} in all{months} would decide it)"
-
-
-def _margins(result: RunResult) -> str:
-    effect, share = setting(result, "trial", "minimum_effect"), setting(result, "trial", "minimum_share")
-    if not isinstance(effect, float) or not isinstance(share, float):
-        return ""
-    return f", to within {quantity(effect, PERCENT)} of the cycle and {quantity(share, POINTS)} of the share back"
-
-
-def _share(group: GroupEffect) -> float:
+def share_back(group: GroupEffect) -> float:
+    """Share back of a group, to sort by and to say; 0 where it cannot be told."""
     return 0.0 if group.share_back is None or group.share_back.estimate is None else group.share_back.estimate
 
 

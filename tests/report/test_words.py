@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from segmentor.report import words
+from segmentor.report.answer import answers
 from segmentor.result import Interval, Rule, RunResult, Segment
 
 
@@ -42,7 +43,7 @@ def test_the_question_of_many_splits_stays_short(laundry: RunResult) -> None:
 def test_the_answer_says_that_all_verdicts_are_open(laundry: RunResult) -> None:
     """Where splits were tested and none separates or was shown alike, the answer does not claim more."""
     brand = next(trial for trial in laundry.trials if trial.verdict == "inconclusive")
-    said = [(verdict, sentence.striptags()) for verdict, sentence in words.answers(replace(laundry, trials=(brand,)))]
+    said = [(verdict, sentence.striptags()) for verdict, sentence in answers(replace(laundry, trials=(brand,)))]
     assert [verdict for verdict, _ in said] == [None, None, "inconclusive"]
     assert said[0][1].startswith("Nothing separates")
     assert said[1][1] == "No split was shown not to matter."
@@ -62,7 +63,7 @@ def test_the_answer_says_which_effect_a_split_has(
     """A split that changes only how soon, or only how many, is not said to do both."""
     size = next(trial for trial in laundry.trials if trial.verdict == "separates")
     size = replace(size, pairs=(replace(size.pairs[0], ratio=ratio, share_difference=share),))
-    assert told in words.answers(replace(laundry, trials=(size,)))[0][1]
+    assert told in answers(replace(laundry, trials=(size,)))[0][1]
 
 
 def test_a_caption_points_to_the_curve_that_rises_sooner(laundry: RunResult) -> None:
@@ -92,7 +93,7 @@ def test_the_answer_does_not_count_what_repeats_as_found(laundry: RunResult) -> 
         for number in range(11)
     ]
     declared = replace(size, split="travel size", explained_by="package size")
-    verdict, said = words.answers(replace(laundry, trials=(size, *again, declared)))[0]
+    verdict, said = answers(replace(laundry, trials=(size, *again, declared)))[0]
     assert verdict == "separates"
     assert said.striptags().startswith("Package size tells who comes back")
     assert said.striptags().endswith("12 more (among them travel size) separate only because they repeat package size.")
@@ -102,8 +103,8 @@ def test_no_question_is_open_only_where_all_were_decided(laundry: RunResult) -> 
     """Candidates that did not stand out are counted as not told, where nobody waits for them too."""
     form = next(trial for trial in laundry.trials if trial.verdict == "equivalent")
     unsure = replace(form, split="x", source="enumerated", verdict="inconclusive", p_adjusted=None)
-    assert words.answers(replace(laundry, trials=(form,)))[2] == (None, "No question was left open.")
-    verdict, said = words.answers(replace(laundry, trials=(form, unsure)))[2]
+    assert answers(replace(laundry, trials=(form,)))[2] == (None, "No question was left open.")
+    verdict, said = answers(replace(laundry, trials=(form, unsure)))[2]
     assert verdict == "inconclusive"
     assert said.replace("\N{NO-BREAK SPACE}", " ") == "1 candidate did not stand out, and may matter all the same."
 
@@ -112,7 +113,7 @@ def test_a_declared_split_of_a_column_that_separates_is_not_advised_against(laun
     """What does not matter among all is told with where it does."""
     form = next(trial for trial in laundry.trials if trial.verdict == "equivalent")
     within = replace(form, segment="small", attribute="form", source="enumerated", verdict="separates")
-    _, said = words.answers(replace(laundry, trials=(form, within)))[1]
+    _, said = answers(replace(laundry, trials=(form, within)))[1]
     assert said.striptags() == "Form does not matter, but see form within small."
 
 

@@ -131,7 +131,8 @@ def show_verdicts(result: RunResult) -> None:
     say(result.title)
     of_tree = {(node.segment, node.split) for node in result.tree}
     declared = sum(trial.source == "declared" for trial in result.trials)
-    separating = [trial for trial in result.trials if trial.source != "declared" and trial.verdict == "separates"]
+    suggested = [trial for trial in result.trials if trial.source != "declared"]
+    separating = [trial for trial in suggested if trial.verdict == "separates"]
     found = sorted((trial for trial in separating if not repeats(trial, result)), key=_sureness)
     kept = {id(trial) for trial in found[: max(MOST_VERDICTS - declared, 0)]}
     trials = [trial for trial in result.trials if trial.source == "declared" or id(trial) in kept]
@@ -139,12 +140,12 @@ def show_verdicts(result: RunResult) -> None:
         header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
         rows = [_verdict_row(one) for one in trials]
         show_table(header, rows, styles=[_STYLES[one.verdict] for one in trials], spare=("customers", "pair"))
-    repeating = Counter(trial.explained_by for trial in separating if repeats(trial, result))
+    repeating = Counter(trial.explained_by for trial in suggested if repeats(trial, result))
     for repeated, number in repeating.items():
         more = (
-            f"{number:,} more separates only because it repeats"
+            f"{number:,} more differs only because it repeats"
             if number == 1
-            else f"{number:,} more separate only because they repeat"
+            else f"{number:,} more differ only because they repeat"
         )
         say(f"{more} '{repeated}'")
     if others := len(result.trials) - len(trials) - repeating.total():

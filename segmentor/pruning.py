@@ -73,15 +73,16 @@ def explain(
 ) -> list[Trial]:
     """The trials, each with the tree's split of all customers where that one explains it.
 
-    Groups that are made of different shares of the tree's groups differ as these do, and say nothing else. Such a split separates among
-    all customers and was promoted in no node directly below the root; of an attribute, neither was one of its values. Where a node has
-    too few customers to try it, or all of them in one group, nothing of it is left there.
+    Groups that are made of different shares of the tree's groups differ as these do, and say nothing else. Such a split is significant
+    among all customers, whether the difference is shown to matter or not, and was promoted in no node directly below the root; of an
+    attribute, neither was one of its values. Where a node has too few customers to try it, or all of them in one group, nothing of it is
+    left there.
 
     Args:
         trials: Of all splits.
         grown: The nodes, the root first.
         branches: The nodes whose splits hold.
-        level: Of the screening.
+        level: Of the tests.
     """
     root = next((one.split for one in branches if one.segment == EVERYBODY), None)
     below = [one.screened for one in grown if one.node.parent == ROOT and one.screened]
@@ -93,7 +94,8 @@ def explain(
     def is_explained(trial: Trial) -> bool:
         origin = trial.merged_from or trial.split
         itself = {trial.split, origin} & {root.name, root.merged_from}
-        return trial.segment == EVERYBODY and trial.verdict == "separates" and not itself and origin not in left
+        significant = trial.p_adjusted is not None and trial.p_adjusted <= level and trial.verdict != "equivalent"
+        return trial.segment == EVERYBODY and significant and not itself and origin not in left
 
     return [replace(trial, explained_by=root.name) if is_explained(trial) else trial for trial in trials]
 

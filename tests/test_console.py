@@ -178,7 +178,7 @@ def test_splits_that_repeat_the_tree_are_one_line(capsys: pytest.CaptureFixture[
     declared = replace(BASKET, explained_by="size")
     lines = shown(capsys, declared, found, *repeating)
     assert [line.split()[1] for line in lines if line.startswith("separates")] == ["first", "with"]
-    assert "12 more separate only because they repeat 'size'" in lines
+    assert "12 more differ only because they repeat 'size'" in lines
     assert not [line for line in lines if "see trials.csv" in line]
 
 

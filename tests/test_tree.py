@@ -118,7 +118,7 @@ def screened(segment: str, parent: int | None, promoted: dict[str, str], others:
 
 
 def test_what_is_left_below_the_root_is_not_explained() -> None:
-    """Of trials at the root those that separate, and of which neither they nor a value of theirs passed in any node below, are explained."""
+    """Of trials at the root those that are significant, and of which neither they nor a value passed in any node below, are explained."""
     brand, other = "brand", "brand: x"
     size = attribute("size, merged", [0, 1, 1]).splits[0]
     root = Branch("all", replace(size, merged_from="size"), trial_of("size, merged", merged_from="size"), TimeZero())
@@ -138,21 +138,42 @@ def test_what_is_left_below_the_root_is_not_explained() -> None:
         trial_of("form"),
         trial_of("form, merged", merged_from="form"),
         trial_of("region"),
-        trial_of("open", verdict="inconclusive"),
+        trial_of("not shown to matter", verdict="inconclusive"),
+        trial_of("shown not to matter", verdict="equivalent"),
+        trial_of("not significant", verdict="inconclusive", p_adjusted=0.2),
+        trial_of("not tested", verdict="inconclusive", p_adjusted=None),
         trial_of("form", segment="a / x"),
     ]
     explained = [trial.explained_by for trial in explain(trials, nodes, [root], level=0.05)]
     by = "size, merged"
-    assert explained == [None, None, by, None, by, by, by, None, None, None]
+    assert explained == [None, None, by, None, by, by, by, None, by, None, None, None, None]
     assert explain(trials, nodes, [], level=0.05) == trials
     assert explain(trials, nodes[:1], [root], level=0.05) == trials
 
 
 def trial_of(
-    split: str, *, segment: str = "all", verdict: Verdict = "separates", merged_from: str | None = None
+    split: str,
+    *,
+    segment: str = "all",
+    verdict: Verdict = "separates",
+    merged_from: str | None = None,
+    p_adjusted: float | None = 0.001,
 ) -> Trial:
-    """A trial of which only names and verdict matter."""
-    return Trial(segment, split, "enumerated", "entry", (), (), 0, verdict, (), "", merged_from=merged_from)
+    """A trial of which only names, verdict and p matter."""
+    return Trial(
+        segment,
+        split,
+        "enumerated",
+        "entry",
+        (),
+        (),
+        0,
+        verdict,
+        (),
+        "",
+        merged_from=merged_from,
+        p_adjusted=p_adjusted,
+    )
 
 
 def test_depth_ends_the_tree(tmp_path: Path) -> None:

@@ -41,9 +41,10 @@ def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
     for trial in tree_first(result):
         by_verdict[trial.verdict].append(trial)
     separating = [trial for trial in by_verdict["separates"] if not repeats(trial, result)]
-    repeating = [trial for trial in by_verdict["separates"] if repeats(trial, result)]
-    alike = by_verdict["equivalent"]
     unsure = by_verdict["inconclusive"] + by_verdict["untestable"]
+    repeating = [trial for trial in by_verdict["separates"] + unsure if repeats(trial, result)]
+    alike = by_verdict["equivalent"]
+    unsure = [trial for trial in unsure if trial.source == "declared" or not repeats(trial, result)]
     still_open = [trial for trial in unsure if was_asked(trial)]
     tested = len(result.trials) > len(by_verdict["untestable"])
     return [
@@ -60,7 +61,7 @@ def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
 
 
 def _what_repeats(trials: Sequence[Trial]) -> list[Markup]:
-    """How many splits separate only because they repeat another; the declared among them by name."""
+    """How many splits differ only because they repeat another; the declared among them by name."""
     said = []
     for repeated in dict.fromkeys(trial.explained_by for trial in trials):
         own = [trial for trial in trials if trial.explained_by == repeated]
@@ -68,7 +69,7 @@ def _what_repeats(trials: Sequence[Trial]) -> list[Markup]:
         among = Markup(" (among them {})").format(listed(few(declared))) if declared else ""
         said.append(
             Markup("{} more{} {} only because {} <strong>{}</strong>.").format(
-                count(len(own)), among, *_verbs(own, "separates", "it repeats"), name(repeated or "")
+                count(len(own)), among, *_verbs(own, "differs", "it repeats"), name(repeated or "")
             )
         )
     return said

@@ -136,10 +136,10 @@ def rows(result: RunResult, counts: Counts) -> list[CandidateRow]:
 
 
 def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[CandidateRow]]]:
-    """Splits that separate only because they repeat one of the tree, the surest first, by the name of that one."""
+    """Splits that differ only because they repeat one of the tree, the surest first, by the name of that one."""
     found: dict[str, list[Trial]] = {}
     for trial in sorted(result.trials, key=_sureness):
-        if trial.verdict == "separates" and trial.explained_by is not None and repeats(trial, result):
+        if trial.explained_by is not None and repeats(trial, result):
             found.setdefault(trial.explained_by, []).append(trial)
     usual = _usual_horizon(result)
     return [(name(repeated), [_row(trial, counts, usual, {}) for trial in own]) for repeated, own in found.items()]

@@ -47,7 +47,7 @@ def stages(result: RunResult) -> list[Stage]:
 def carded(result: RunResult) -> list[Trial]:
     """Splits that have a card of their own, as they are shown: the declared, those of the tree, and those tested in confirmation.
 
-    Those that separate only because they repeat a split of the tree have none. Of many that were tested, those that separate come
+    Those that differ only because they repeat a split of the tree have none. Of many that were tested, those that separate come
     first, then the surest.
     """
     tried_in_tree = {(node.segment, node.split) for node in result.tree}

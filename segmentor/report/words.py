@@ -88,7 +88,7 @@ def of_tree(result: RunResult) -> set[tuple[str, str | None]]:
 
 
 def repeats(trial: Trial, result: RunResult) -> bool:
-    """Whether a split separates only as the tree's does: within the groups of that one nothing of it is left."""
+    """Whether groups differ only as those of the tree's split do: within these nothing of it is left."""
     return trial.explained_by is not None and (trial.segment, trial.split) not in of_tree(result)
 
 

@@ -182,7 +182,7 @@ class _AppliedSplit:
         if threshold is not None and not math.isfinite(threshold):
             raise ValueError("a threshold that is no number")
         merged = None if row["merged"] is None else tuple(_texts(part) for part in row["merged"])
-        declared = DeclaredSplit.model_validate(row["declared"])
+        declared = DeclaredSplit.found(row["declared"])
         (segment,) = _texts([row["segment"]])
         return cls(segment, _texts(row["groups"]), declared, threshold, merged)
 

@@ -157,8 +157,8 @@ def run(
 def check(*, config: Path, as_json: bool) -> None:
     """Look at config and data without analysing them.
 
-    Says how many rows of each file were read, kept and rejected and why, what purchase cycles they make, and which splits
-    can be tested. Writes nothing.
+    Says how many rows of each file were read, kept and rejected and why, what purchase cycles they make, which splits
+    can be tested, and which others a search would try or leave out. Writes nothing.
     """
     from segmentor import console
     from segmentor.config import load_config
@@ -176,6 +176,7 @@ def check(*, config: Path, as_json: bool) -> None:
     else:
         console.show_quality(checked.quality)
         console.show_splits(checked.splits)
+        console.show_search(checked)
 
 
 @commands.command(epilog=_examples("segmentor report reports/laundry"))

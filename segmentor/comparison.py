@@ -10,7 +10,7 @@ from pathlib import Path
 
 from segmentor.engine.duckdb import literal, open_engine
 from segmentor.errors import InputError
-from segmentor.report.small_cells import is_exact, shown_lines
+from segmentor.report.small_cells import Counts, is_exact
 from segmentor.result import FORMAT, Interval, PairEffect, RunResult, Trial, from_json
 
 
@@ -222,49 +222,35 @@ def _segments(
 ) -> tuple[tuple[ComparedSegment, ...], Migration | None]:
     """Sizes and migration, in which together no small count can be had from others."""
     rows, columns = ({one.name: one.customers for one in run.segments} for run in (first, second))
-    counts = [*rows.values(), *columns.values()]
-    lines: list[Sequence[int]] = [range(len(rows)), range(len(rows), len(counts))]
-    width = len(columns) + 1
+    table = [[(pairs or {}).get((old, new), 0) for new in (*columns, None)] for old in (*rows, None)]
+    lines: list[Sequence[int]] = [list(rows.values()), list(columns.values())]
     if pairs is not None:
-        lines += _lines_of_migration(len(rows), len(columns))
-        counts += [pairs.get((old, new), 0) for old in (*rows, None) for new in (*columns, None)]
-    shown = shown_lines(counts, lines, max(first.min_cell, second.min_cell))
-    before = dict(zip(rows, shown, strict=False))
-    after = dict(zip(columns, shown[len(rows) :], strict=False))
+        # Who is in one run alone adds up to no size that is shown.
+        lines += ([*size, *cells] for size, cells in zip([*([each] for each in rows.values()), []], table, strict=True))
+        across = zip(*table, strict=True)
+        lines += (
+            [*size, *cells] for size, cells in zip([*([each] for each in columns.values()), []], across, strict=True)
+        )
+    counts = Counts.of(lines, max(first.min_cell, second.min_cell))
     compared = tuple(
         ComparedSegment(
             name,
             "stayed" if name in rows and name in columns else "came" if name in columns else "went",
-            before.get(name),
-            after.get(name),
-            _share(rows, before, name),
-            _share(columns, after, name),
+            counts(rows[name]) if name in rows else None,
+            counts(columns[name]) if name in columns else None,
+            _share(rows, name, counts),
+            _share(columns, name, counts),
         )
         for name in dict.fromkeys([*columns, *rows])
     )
     if pairs is None:
         return compared, None
-    cells = shown[len(rows) + len(columns) :]
-    table = tuple(tuple(cells[at : at + width]) for at in range(0, len(cells), width))
-    return compared, Migration((*rows, NOT_IN_IT), (*columns, NOT_IN_IT), table)
+    told = tuple(tuple(map(counts, cells)) for cells in table)
+    return compared, Migration((*rows, NOT_IN_IT), (*columns, NOT_IN_IT), told)
 
 
-def _lines_of_migration(rows: int, columns: int) -> list[Sequence[int]]:
-    """Places that add up: each row and column of the table, after the sizes of which they are the parts."""
-    start, width = rows + columns, columns + 1
-    across = [[start + row * width + column for column in range(width)] for row in range(rows + 1)]
-    down = [list(line) for line in zip(*across, strict=True)]
-    totals = [[place] for place in range(start)]
-    return [
-        *(total + line for total, line in zip(totals[:rows], across, strict=False)),
-        across[-1],
-        *(total + line for total, line in zip(totals[rows:], down, strict=False)),
-        down[-1],
-    ]
-
-
-def _share(sizes: dict[str, int], shown: dict[str, str], name: str) -> float | None:
+def _share(sizes: dict[str, int], name: str, counts: Counts) -> float | None:
     """Share of all customers, where the count itself is shown."""
-    if name not in sizes or not is_exact(shown[name]):
+    if name not in sizes or not counts.exact(sizes[name]):
         return None
     return sizes[name] / max(1, sum(sizes.values()))

@@ -10,7 +10,8 @@ import numpy as np
 from segmentor.beside import Beside, Surroundings
 from segmentor.discovery import Candidate, Suggestion
 from segmentor.echo import echo_p_value
-from segmentor.evidence import Evidence, gather, gather_many
+from segmentor.effects import Detail
+from segmentor.evidence import Evidence, PopulationInMemory, gather
 from segmentor.labelling import Labelled, label_customers
 from segmentor.populations import Population
 from segmentor.result import Trial
@@ -18,6 +19,9 @@ from segmentor.splits import NOT_KNOWN, Attribute, Codes
 from segmentor.statistics.multiplicity import holm
 from segmentor.tree import Node, Populations
 from segmentor.verdicts import called_an_echo, judge_found, judge_screened
+
+TOLD_EVERY = 100
+"""Splits after which the progress of many is told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,13 +79,20 @@ def confirm(
     """
     engine, config = populations.engine, populations.config
     gathered: list[tuple[Suggested, Labelled, Evidence, Beside, float | None]] = []
+    in_memory: dict[Population, PopulationInMemory] = {}
     for one in suggested:
         split = one.suggestion.split
         population = _confirming(populations, one, seed_no)
         closely = one.closely and around is not None
         if around is not None:
             around.progress(f"confirmation of {split.name} in {one.node.segment}")
-        evidence = gather(engine, config, split, population, halves=False, detail="curves" if closely else "intervals")
+        if closely or one.codes is None:
+            detail: Detail = "curves" if closely else "intervals"
+            evidence = gather(engine, config, split, population, halves=False, detail=detail)
+        else:
+            if population not in in_memory:
+                in_memory[population] = PopulationInMemory.fetch(engine, config, population)
+            evidence = in_memory[population].gather(split, one.codes)
         timing = one.attribute is not None and one.attribute.timing and evidence.test is not None
         zero = populations.zero_at(one.node, split.time_zero)
         echo = echo_p_value(engine, population, zero, seed=config.seed) if timing else None
@@ -115,9 +126,11 @@ def judge_rest(
     for population, numbers in families.items():
         own = [candidates[number] for number in numbers]
         members = populations.members(own[0].attribute.time_zero)
-        several = [(one.split, one.codes) for one in own]
-        found = gather_many(engine, config, population, several, progress=progress)
-        for number, one, evidence in zip(numbers, own, found, strict=True):
+        in_memory = PopulationInMemory.fetch(engine, config, population)
+        for place, (number, one) in enumerate(zip(numbers, own, strict=True)):
+            if place % TOLD_EVERY == 0:
+                progress(f"effects of split {place + 1:,} of {len(own):,}")
+            evidence = in_memory.measure(one.split, one.codes)
             sizes = members.label(config, one.split, populations.whole(one.attribute.time_zero), one.codes)
             trial = judge_screened(evidence, config, sizes=sizes, p_value=one.p_value, p_adjusted=one.p_adjusted)
             trials[number] = _named(trial, one.attribute, node)

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from segmentor.errors import printable
+from segmentor.report.clusters import called_by_rule
+from segmentor.report.tree import was_too_small
+from segmentor.report.words import repeats, short_group
 from segmentor.result import EVERYBODY, Interval, Quality, RunResult, TreeNode, Trial
 from segmentor.result.standing import standing
 
 if TYPE_CHECKING:
     from segmentor.assignment import Assignment
-    from segmentor.comparison import Comparison, Effects
-    from segmentor.experiment import CheckedSplit
+    from segmentor.comparison import ComparedSplit, Comparison
+    from segmentor.experiment import CheckedSplit, CheckResult
 
 MOST_GROUPS = 20
 """Groups of a split that are listed."""
+
+UNBROKEN = 24
+"""Characters of a cell that is never broken: a number with its interval; names are broken where they are longer."""
 
 MOST_VERDICTS = 30
 """Rows of splits; more only where more were declared."""
@@ -75,50 +83,76 @@ def stages(*, quiet: bool) -> Iterator[Callable[[str], None]]:
         finish()
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[object]], *, styles: Sequence[str] = ()) -> None:
+def show_table(
+    header: Sequence[str], rows: Sequence[Sequence[object]], *, styles: Sequence[str] = (), spare: Sequence[str] = ()
+) -> None:
     """Print a small table on stdout; without lines and colours where that is no terminal.
 
     Args:
         header: Titles of the columns.
         rows: A cell a column; numbers stand at the right.
         styles: A style a row.
+        spare: Titles of columns that are left out where the line is too short, the first of them first.
     """
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=PLAIN_WIDTH)
+    columns = [[title, *cells] for title, *cells in zip(header, *rows, strict=True)]
+    for title in spare:
+        if sum(min(_width(column), UNBROKEN) + 2 for column in columns) > console.width:
+            columns = [column for column in columns if column[0] != title]
     table = Table(box=box.SIMPLE_HEAD if console.is_terminal else None, pad_edge=False)
-    for title, *cells in zip(header, *rows, strict=True):
-        numbers = any(isinstance(cell, int) for cell in cells)
-        table.add_column(Text(printable(title)), justify="right" if numbers else "left")
-    for row, style in zip(rows, styles or [""] * len(rows), strict=True):
-        table.add_row(*(Text(_cell(cell)) for cell in row), style=style)
+    for column in columns:
+        numbers = any(isinstance(cell, int) for cell in column)
+        table.add_column(
+            Text(_cell(column[0])),
+            justify="right" if numbers else "left",
+            no_wrap=_width(column) <= UNBROKEN,
+            overflow="fold",
+        )
+    for place, style in enumerate(styles or [""] * len(rows), start=1):
+        table.add_row(*(Text(_cell(column[place])) for column in columns), style=style)
     with console.capture() as capture:
         console.print(table)
     click.echo(capture.get(), nl=False)
 
 
+def _width(column: Sequence[object]) -> int:
+    return max(cell_len(_cell(cell)) for cell in column)
+
+
 def show_verdicts(result: RunResult) -> None:
     """Print a row a trial, a line for what was found, merged or not decided, the tree, and how many segments and rules came of it.
 
-    Of splits that the data suggested only those that separate have a row, up to ``MOST_VERDICTS`` rows in all.
+    Of splits that the data suggested only those that separate, and do not only repeat the tree's, have a row, up to
+    ``MOST_VERDICTS`` rows in all.
     """
+    result = called_by_rule(result)
     say(result.title)
-    header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
     of_tree = {(node.segment, node.split) for node in result.tree}
     declared = sum(trial.source == "declared" for trial in result.trials)
-    found = sorted(
-        (trial for trial in result.trials if trial.source != "declared" and trial.verdict == "separates"), key=_sureness
-    )
+    suggested = [trial for trial in result.trials if trial.source != "declared"]
+    separating = [trial for trial in suggested if trial.verdict == "separates"]
+    found = sorted((trial for trial in separating if not repeats(trial, result)), key=_sureness)
     kept = {id(trial) for trial in found[: max(MOST_VERDICTS - declared, 0)]}
     trials = [trial for trial in result.trials if trial.source == "declared" or id(trial) in kept]
     if trials:
-        show_table(header, [_verdict_row(one) for one in trials], styles=[_STYLES[one.verdict] for one in trials])
-    if len(trials) < len(result.trials):
-        others = f"{len(result.trials) - len(trials):,}"
+        header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
+        rows = [_verdict_row(one) for one in trials]
+        show_table(header, rows, styles=[_STYLES[one.verdict] for one in trials], spare=("customers", "pair"))
+    repeating = Counter(trial.explained_by for trial in suggested if repeats(trial, result))
+    for repeated, number in repeating.items():
+        more = (
+            f"{number:,} more differs only because it repeats"
+            if number == 1
+            else f"{number:,} more differ only because they repeat"
+        )
+        say(f"{more} '{repeated}'")
+    if others := len(result.trials) - len(trials) - repeating.total():
         say(
-            f"\N{HORIZONTAL ELLIPSIS} and {others} more: see trials.csv"
+            f"\N{HORIZONTAL ELLIPSIS} and {others:,} more: see trials.csv"
             if trials
-            else f"none of {others} candidates was shown to separate: see trials.csv"
+            else f"none of {others:,} candidates was shown to separate: see trials.csv"
         )
     for trial in trials:
         # What a found split went through is told where it stands in the tree, and of declared ones.
@@ -144,7 +178,13 @@ def show_tree(result: RunResult) -> None:
         depth = depths.get(node.parent, -1) + 1
         depths[node.segment] = depth
         above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
-        say(f"{'  ' * depth}{node.segment.removeprefix(above)}  {node.customers:,} customers{_came_of(node)}")
+        bought = result.quality.cycle.customers
+        counted = (
+            f", {bought:,} of them with a purchase that counts"
+            if node.parent is None and bought < node.customers
+            else ""
+        )
+        say(f"{'  ' * depth}{node.segment.removeprefix(above)}  {node.customers:,} customers{counted}{_came_of(node)}")
         waiting = (*below.get(node.segment, ()), *rest)
 
 
@@ -152,7 +192,9 @@ def _came_of(node: TreeNode) -> str:
     """What became of a node: the split that parts it, or the one that was not confirmed."""
     if node.split is None:
         return f": {node.ended}, {node.tried:,} tried" if node.ended and node.tried else ""
-    return f", by {node.split}" if node.held else f" (by {node.split}: {node.ended or 'not confirmed'})"
+    if node.held:
+        return f", by {node.split}"
+    return f" (by {node.split}: {'too few to be tested' if was_too_small(node) else node.ended or 'not confirmed'})"
 
 
 def _sureness(trial: Trial) -> tuple[float, str, str]:
@@ -189,12 +231,32 @@ def _show_warnings(quality: Quality) -> None:
 def show_splits(splits: Sequence[CheckedSplit]) -> None:
     """Print the splits of a config with their groups and whether they can be tried."""
     rows = [(split.name, split.known, _groups(split), split.note) for split in splits]
-    show_table(("split", "known", "customers by group", ""), rows)
+    if rows:
+        show_table(("split", "known", "customers by group", ""), rows)
     for split in splits:
         if split.restated is not None:
             say(f"{split.name} can be asked so:")
             for line in split.restated.splitlines():
                 say(line)
+
+
+def show_search(checked: CheckResult) -> None:
+    """Print what would be tried beyond the declared splits, how many candidates that makes at most, and what is left out."""
+    attributes, clustering = checked.attributes, checked.clustering
+    if not (attributes or checked.left_out or clustering):
+        return
+    most = sum(one.candidates for one in attributes) + (0 if clustering is None else clustering.candidates)
+    say("")
+    say(f"beyond the declared splits up to {most:,} candidates would be tried, before any is looked at within a group:")
+    rows = [(one.name, one.known, one.candidates, "a threshold" if one.cut else "") for one in attributes]
+    if clustering is not None:
+        of = f"rules of {len(clustering.features):,} features, at most"
+        rows.append((f"clusters by {', '.join(clustering.methods)}", clustering.known, clustering.candidates, of))
+    show_table(("attribute", "known", "candidates", ""), rows)
+    if clustering is not None:
+        say(f"features of clusters: {', '.join(clustering.features)}")
+    for one in checked.left_out:
+        say(f"left out: {one.name}: {one.reason}")
 
 
 def show_assignment(assignment: Assignment) -> None:
@@ -220,24 +282,27 @@ def show_assignment(assignment: Assignment) -> None:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print verdicts and effects, segments, and the table of migration of two runs, the first before the second."""
-    rows = [
-        (
-            split.segment,
-            split.split,
-            split.before or "not tried",
-            split.after or "not tried",
-            "" if split.groups is None else f"{split.groups[1]} / {split.groups[0]}",
-            *_both(split.ratio, "{:.2f}"),
-            *_both(split.share_difference, "{:+.1f}", scale=100),
-        )
-        for split in comparison.splits
-    ]
-    effects = ("cycle ratio before", "after", "share back before", "after, points")
+    told = [split for split in comparison.splits if len(comparison.splits) <= MOST_VERDICTS or _changed(split)]
+    rows, styles = [], []
+    for split in told:
+        where = split.split if split.segment == EVERYBODY else f"{split.split} (in {split.segment})"
+        pair = "" if split.groups is None else _pair(split.split, *split.groups)
+        for run, verdict, ratio, share in (
+            ("before", split.before, split.ratio.before, split.share_difference.before),
+            ("after", split.after, split.ratio.after, split.share_difference.after),
+        ):
+            effects = (ratio, "{:.2f}", 1.0), (share, "{:+.1f}", 100.0)
+            told_effects = ("" if one is None else _interval(one, form, scale=scale) for one, form, scale in effects)
+            rows.append((where, run, verdict or "not tried", pair, *told_effects))
+            styles.append("bold" if split.before != split.after else "")
+            where = pair = ""
     show_table(
-        ("where", "split", "verdict before", "after", "pair", *effects),
-        rows,
-        styles=["bold" if split.before != split.after else "" for split in comparison.splits],
+        ("split", "run", "verdict", "pair", "cycle ratio", "share back, points"), rows, styles=styles, spare=("pair",)
     )
+    if others := len(comparison.splits) - len(told):
+        say(
+            f"\N{HORIZONTAL ELLIPSIS} and {others:,} more, with the same verdict in both and none that separates: see --json"
+        )
     for split in comparison.splits:
         for name, effect in (("cycle ratio", split.ratio), ("share back", split.share_difference)):
             if effect.overlap is False:
@@ -260,11 +325,14 @@ def show_comparison(comparison: Comparison) -> None:
     )
 
 
-def _both(effect: Effects, form: str, *, scale: float = 1) -> tuple[str, str]:
-    before, after = (
-        "" if interval is None else _interval(interval, form, scale=scale) for interval in (effect.before, effect.after)
-    )
-    return before, after
+def _pair(split: str, first: str, second: str) -> str:
+    """Two groups as their ratio is read, beside the name of their split."""
+    return f"{short_group(split, second)} / {short_group(split, first)}"
+
+
+def _changed(split: ComparedSplit) -> bool:
+    """Whether a split has another verdict than before, or separates."""
+    return split.before != split.after or split.after == "separates"
 
 
 def _points(before: float | None, after: float | None) -> str:
@@ -289,7 +357,7 @@ def _verdict_row(trial: Trial) -> tuple[object, ...]:
         trial.verdict,
         split,
         customers,
-        f"{pair.second} / {pair.first}",
+        _pair(trial.split, pair.first, pair.second),
         _interval(pair.ratio, "{:.2f}"),
         _interval(pair.share_difference, "{:+.1f}", scale=100),
         p_value,

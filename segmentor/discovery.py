@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -11,9 +11,9 @@ import numpy as np
 from scipy.special import ndtr
 
 from segmentor.cycles import told_of
-from segmentor.effects import Effects, measure_effects
-from segmentor.evidence import gather
-from segmentor.labelling import MembersInMemory, group_sums, label_customers, made_of_purchases
+from segmentor.effects import Effects
+from segmentor.evidence import PopulationInMemory, gather
+from segmentor.labelling import MembersInMemory, group_sums, label_customers
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import Chosen, Cutpoint
 from segmentor.splits import NOT_KNOWN, Attribute, Codes, Split, against_the_rest, codes_of, partition
@@ -89,13 +89,36 @@ class Suggestion:
     effects: Effects | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Screening:
+    """What was screened together at one place.
+
+    Attributes:
+        candidates: Those that could be screened, in the order of the attributes and their splits.
+        matrices: What they were screened from, by population.
+    """
+
+    candidates: tuple[Candidate, ...]
+    matrices: Mapping[Population, _Matrix]
+
+    def chosen_again(self, config: ExperimentConfig, population: Population) -> tuple[Chosen, ...]:
+        """How often each split of a population's attributes is the strongest when its customers are drawn anew.
+
+        Returns:
+            Splits that are chosen at all, the most frequent first.
+        """
+        chosen = self.matrices[population].chosen_again(config)
+        order = sorted(chosen.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(Chosen(name, round(share, 6)) for name, share in order)
+
+
 def screen(
     engine: Engine,
     config: ExperimentConfig,
     families: Sequence[tuple[Population, Sequence[Attribute]]],
     *,
     resamples: int = SCREENING_RESAMPLES,
-) -> tuple[Candidate, ...]:
+) -> Screening:
     """Screens the splits that attributes suggest, all at once.
 
     Args:
@@ -104,69 +127,38 @@ def screen(
         families: Attributes by the discovery half of the population in which they are known; p-values are adjusted within a family and
             over their number.
         resamples: Relabellings.
-
-    Returns:
-        The candidates that could be screened, in the order of the attributes and their splits.
     """
-    found: list[Candidate] = []
-    for population, attributes in families:
-        if population.tau_days and attributes:
-            found.extend(_screen_family(engine, config, population, attributes, resamples))
+    matrices = {
+        population: _Matrix.screened(engine, config, population, attributes, resamples=resamples)
+        for population, attributes in families
+        if population.tau_days and attributes
+    }
+    found = [candidate for matrix in matrices.values() for candidate in matrix.candidates()]
     if config.trial.advanced.screening == "min_p":
         adjusted = np.minimum(1.0, np.array([one.p_adjusted for one in found]) * len(families))
     else:
         adjusted = benjamini_yekutieli(np.array([one.p_value for one in found]))
-    return tuple(replace(one, p_adjusted=p) for one, p in zip(found, adjusted.tolist(), strict=True))
+    candidates = tuple(replace(one, p_adjusted=p) for one, p in zip(found, adjusted.tolist(), strict=True))
+    return Screening(candidates, matrices)
 
 
-def resampled_choices(
-    engine: Engine,
-    config: ExperimentConfig,
-    population: Population,
-    attributes: Sequence[Attribute],
-) -> tuple[Chosen, ...]:
-    """How often each split is the strongest when discovery customers are drawn anew; see ``screen``.
-
-    Returns:
-        Splits that are chosen at all, the most frequent first.
-    """
-    matrix = _Matrix.of(engine, population, attributes)
-    tests = matrix.screen(config, resamples=0)
-    shares = matrix.choose_again(config, tests)
-    chosen = {matrix.split_of(test).name: share for test, share in zip(tests, shares.tolist(), strict=True) if share}
-    order = sorted(chosen.items(), key=lambda item: (-item[1], item[0]))
-    return tuple(Chosen(name, round(share, 6)) for name, share in order)
-
-
-def suggest(
-    engine: Engine,
-    config: ExperimentConfig,
-    candidate: Candidate,
-    population: Population,
-    *,
-    promoted: bool,
-    describe: bool,
-) -> Suggestion:
+def suggest(candidate: Candidate, population: PopulationInMemory, *, promoted: bool, describe: bool) -> Suggestion:
     """A candidate with its effects in discovery and, for a cut number, how stable its threshold is.
 
     Args:
-        engine: Holds the split's source and the population's tables.
-        config: The experiment.
         candidate: What was screened.
         population: The discovery half of its population.
         promoted: Whether it goes to confirmation.
         describe: Look at the stability of the threshold too.
     """
-    cutpoint = (
-        _cutpoint(engine, config, candidate, population) if describe and candidate.statistic is not None else None
-    )
+    cutpoint = _cutpoint(candidate, population) if describe and candidate.statistic is not None else None
     return Suggestion(
         split=candidate.split,
         p_value=candidate.p_value,
         p_adjusted=candidate.p_adjusted,
         promoted=promoted,
         cutpoint=cutpoint,
-        effects=effects_in(engine, config, candidate.split, population),
+        effects=population.measure(candidate.split, candidate.codes, detail="direction").effects,
     )
 
 
@@ -182,14 +174,6 @@ def suggest_merged(engine: Engine, config: ExperimentConfig, split: Split, popul
         return None
     p = evidence.test.p_value
     return Suggestion(merged, p, p, promoted=p <= config.trial.level, cutpoint=None, effects=evidence.effects)
-
-
-def effects_in(engine: Engine, config: ExperimentConfig, split: Split, population: Population) -> Effects | None:
-    """Effects of a split whose test is known already; ``None`` where they cannot be measured."""
-    labelled = label_customers(engine, config, split, population)
-    if labelled.obstacle is not None:
-        return None
-    return measure_effects(engine, config, population, labelled.groups, significant=False, detail="direction")
 
 
 def smallest_group(config: ExperimentConfig) -> int:
@@ -286,34 +270,17 @@ def closest_groups(sums: GroupSums, *, level: float, small: Sequence[int] = ()) 
     return tuple(parts)
 
 
-def check_numbers(
-    engine: Engine, config: ExperimentConfig, split: Split, population: Population
-) -> tuple[str, str] | None:
-    """Reads the numbers of a split that is to be cut; replaces the table ``labels``.
-
-    Returns:
-        Reason code for which they cannot be used, and what to do; ``None`` where they can.
+def declared_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> Attribute:
+    """The numbers of a declared split that is to be cut.
 
     Raises:
         ExpressionError: A value is no number.
     """
-    _make_numbers(engine, config, split)
-    if not split.is_of_a_snapshot:
-        return None
-    engine.execute(
-        "create or replace table labels as select m.customer_no, m.cohort, m.cycles,\n"
-        f"  10 * (rank() over (order by n.segment_group) - 1) // count(*) over () as group_no from numbers n\n"
-        f"join everyone e using (customer) join members_{population.suffix} m using (customer_no) where n.segment_group is not null"
-    )
-    return made_of_purchases(engine, split) if engine.scalar("select count(*) from labels") else None
-
-
-def declared_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> Attribute:
-    """The numbers of a declared split that is to be cut."""
-    _make_numbers(engine, config, split)
-    table = engine.arrays(
-        "select cast(n.segment_group as double) as x from everyone e left join numbers n using (customer) order by e.customer_no"
-    )
+    with told_of(config, f"{split.by!r} of the split {split.name!r}"):
+        table = engine.arrays(
+            f"select cast(l.segment_group as double) as x from everyone e left join ({split.labels}) l using (customer)\n"
+            "order by e.customer_no"
+        )
     numbers = np.ma.filled(table["x"].astype(np.float64), np.nan)
     return Attribute(split.name, "declared", split.time_zero, codes=None, numbers=numbers, whole=split)
 
@@ -370,19 +337,15 @@ def tenths(numbers: FloatArray) -> Codes:
     return codes
 
 
-def _make_numbers(engine: Engine, config: ExperimentConfig, split: Split) -> None:
-    with told_of(config, f"{split.by!r} of the split {split.name!r}"):
-        engine.execute(f"create or replace table numbers as {split.labels}")
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Matrix:
-    """Attributes of the customers of a population, as the statistics take them.
+    """Attributes of the customers of a population, as the statistics take them, and what these said of their splits.
 
     Attributes:
         members: The customers.
         groups: Attributes with groups, and below the columns in the same order.
         numbers: Attributes with numbers, likewise.
+        tests: The splits that could be screened.
     """
 
     members: MembersInMemory
@@ -390,75 +353,44 @@ class _Matrix:
     categories: tuple[Category, ...]
     numbers: tuple[Attribute, ...]
     columns: tuple[FloatArray, ...]
+    tests: tuple[Screened, ...] = ()
 
     @classmethod
-    def of(cls, engine: Engine, population: Population, attributes: Sequence[Attribute]) -> _Matrix:
+    def screened(
+        cls,
+        engine: Engine,
+        config: ExperimentConfig,
+        population: Population,
+        attributes: Sequence[Attribute],
+        *,
+        resamples: int,
+    ) -> _Matrix:
         members = MembersInMemory.fetch(engine, population)
         groups = tuple(one for one in attributes if one.codes is not None)
         numbers = tuple(one for one in attributes if one.numbers is not None)
-        return cls(
+        matrix = cls(
             members,
             groups,
             tuple(_category(one, members) for one in groups),
             numbers,
             tuple(one.numbers[members.customer_no] for one in numbers if one.numbers is not None),
         )
-
-    def screen(self, config: ExperimentConfig, *, resamples: int) -> tuple[Screened, ...]:
-        trial = config.trial
-        return screen_candidates(
-            self._scores,
-            self.categories,
-            self.columns,
-            self.members.cohort,
+        tests = screen_candidates(
+            *matrix._data,
             min_group=smallest_group(config),
             resamples=resamples,
             seed=config.seed,
-            correction=trial.advanced.screening if resamples else "benjamini_yekutieli",
+            correction=config.trial.advanced.screening,
         )
+        return replace(matrix, tests=tests)
 
-    def choose_again(self, config: ExperimentConfig, tests: Sequence[Screened]) -> FloatArray:
-        return chosen_again(
-            self._scores,
-            self.categories,
-            self.columns,
-            self.members.cohort,
-            tests,
-            min_group=smallest_group(config),
-            resamples=CHOICE_RESAMPLES,
-            seed=config.seed,
-        )
-
-    def split_of(self, test: Screened) -> Split:
-        """The split that was tested; a number is not cut yet."""
-        attribute = self.attribute_of(test)
-        split = attribute.whole if test.value is None else attribute.by_value[test.value]
-        assert split is not None
-        return split
-
-    def attribute_of(self, test: Screened) -> Attribute:
-        return (self.numbers if test.kind == "threshold" else self.groups)[test.column]
-
-    @property
-    def _scores(self) -> FloatArray:
-        return self.members.scores / SCORE_UNIT
-
-
-def _screen_family(
-    engine: Engine,
-    config: ExperimentConfig,
-    population: Population,
-    attributes: Sequence[Attribute],
-    resamples: int,
-) -> list[Candidate]:
-    matrix = _Matrix.of(engine, population, attributes)
-    found = []
-    for test in matrix.screen(config, resamples=resamples):
-        attribute, split = matrix.attribute_of(test), matrix.split_of(test)
-        if test.threshold is not None:
-            split = split.cut_at(test.threshold)
-        found.append(
-            Candidate(
+    def candidates(self) -> Iterator[Candidate]:
+        """The splits that could be screened; numbers are cut at their best thresholds."""
+        for test in self.tests:
+            attribute, split = self._attribute_of(test), self._split_of(test)
+            if test.threshold is not None:
+                split = split.cut_at(test.threshold)
+            yield Candidate(
                 attribute=attribute,
                 split=split,
                 codes=_codes(attribute, test),
@@ -468,8 +400,30 @@ def _screen_family(
                 tried=test.tried,
                 statistic=None if test.threshold is None else test.length,
             )
+
+    def chosen_again(self, config: ExperimentConfig) -> dict[str, float]:
+        """Names of the splits that are the strongest in any resample, with the share of the resamples in which they are."""
+        shares = chosen_again(
+            *self._data, self.tests, min_group=smallest_group(config), resamples=CHOICE_RESAMPLES, seed=config.seed
         )
-    return found
+        return {
+            self._split_of(test).name: share for test, share in zip(self.tests, shares.tolist(), strict=True) if share
+        }
+
+    def _split_of(self, test: Screened) -> Split:
+        """The split that was tested; a number is not cut yet."""
+        attribute = self._attribute_of(test)
+        split = attribute.whole if test.value is None else attribute.by_value[test.value]
+        assert split is not None
+        return split
+
+    def _attribute_of(self, test: Screened) -> Attribute:
+        return (self.numbers if test.kind == "threshold" else self.groups)[test.column]
+
+    @property
+    def _data(self) -> tuple[FloatArray, Sequence[Category], Sequence[FloatArray], IntArray]:
+        """Scores, categories, numbers and cohorts."""
+        return self.members.scores / SCORE_UNIT, self.categories, self.columns, self.members.cohort
 
 
 def _codes(attribute: Attribute, test: Screened) -> Codes:
@@ -493,12 +447,12 @@ def _category(attribute: Attribute, members: MembersInMemory) -> Category:
     return Category(codes.astype(np.int64), attribute.whole is not None, by_value)
 
 
-def _cutpoint(engine: Engine, config: ExperimentConfig, candidate: Candidate, population: Population) -> Cutpoint:
+def _cutpoint(candidate: Candidate, population: PopulationInMemory) -> Cutpoint:
     """Where a number is cut, and where resamples of the discovery customers would."""
     assert candidate.attribute.numbers is not None
     assert candidate.split.threshold is not None
     assert candidate.statistic is not None
-    members = MembersInMemory.fetch(engine, population)
+    members = population.members
     numbers = candidate.attribute.numbers[members.customer_no]
     known = np.isfinite(numbers)
     chosen = cutpoint_stability(
@@ -506,7 +460,7 @@ def _cutpoint(engine: Engine, config: ExperimentConfig, candidate: Candidate, po
         numbers[known],
         members.cohort[known],
         resamples=STABILITY_RESAMPLES,
-        seed=config.seed,
+        seed=population.config.seed,
     )
     low, high = np.quantile(chosen, [0.1, 0.9], method="inverted_cdf").tolist()
     return Cutpoint(

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segmentor.effects import MIN_AT_RISK, Detail, Effects, effects_of, measure_effects, naive_p_value
 from segmentor.errors import StatisticsError
-from segmentor.gap_sums import GroupedGaps, fetch_gaps, gaps_in_engine
+from segmentor.gap_sums import GapsInMemory, GroupedGaps, fetch_gaps, gaps_in_engine
 from segmentor.labelling import (
     Labelled,
     MembersInMemory,
@@ -34,9 +33,6 @@ if TYPE_CHECKING:
     from segmentor.statistics.linear import GroupSums
 
 RESAMPLES = 10_000
-
-TOLD_EVERY = 100
-"""Splits after which the progress of many is told."""
 
 NO_VARIANCE = ("no variance", "customers of one cohort all behave alike; use a longer period or more customers")
 
@@ -122,52 +118,83 @@ def gather(
     return replace(evidence, test=test, effects=effects)
 
 
-def gather_many(
-    engine: Engine,
-    config: ExperimentConfig,
-    population: Population,
-    splits: Sequence[tuple[Split, Codes]],
-    *,
-    detail: Detail = "intervals",
-    progress: Callable[[str], None],
-) -> Iterator[Evidence]:
-    """The effects of many splits in one population, whose gaps are fetched once; nothing is tested.
+@dataclass(frozen=True, slots=True, eq=False)
+class PopulationInMemory:
+    """A population whose customers and gaps are fetched once, for many splits whose groups are known by customer number.
 
-    A population of too many gaps (``MAX_GAPS_IN_MEMORY``) is summed in the engine, split by split, and the table ``labels`` is left.
+    A population of too many gaps (``MAX_GAPS_IN_MEMORY``) is summed in the engine, split by split.
 
-    Args:
+    Attributes:
         engine: Holds the population's tables.
         config: The experiment.
         population: Whom to look at.
-        splits: Splits with names for their groups, each with the number of the group by customer number, -1 where it is not known,
-            or for customers of whom the population is no part.
-        detail: How much of the effects is measured.
-        progress: Told how far it is.
+        members: Its customers.
+        gaps: Their gaps; empty where they are too many.
+        in_time: Whether a label is known in time, by customer number, of what was asked for before; ``None`` where it always is.
     """
-    members = MembersInMemory.fetch(engine, population)
-    fetched = fetch_gaps(engine, config, population)
-    known: dict[tuple[TimeZero, str], np.ndarray | None] = {}
-    for number, (split, given) in enumerate(splits):
-        if number % TOLD_EVERY == 0:
-            progress(f"effects of split {number + 1:,} of {len(splits):,}")
-        key = (split.time_zero, split.source)
-        if key not in known:
-            known[key] = known_in_time(engine, config, split, population)
-        in_time = known[key]
-        codes: Codes = given if in_time is None else np.where(in_time, given, np.int16(NOT_KNOWN))
-        labelled = members.label(config, split, population, codes)
-        evidence = _describe(split, population, labelled)
-        if evidence.obstacle is None and not members.differ(codes):
-            evidence = replace(evidence, obstacle=NO_VARIANCE)
+
+    engine: Engine
+    config: ExperimentConfig
+    population: Population
+    members: MembersInMemory
+    gaps: tuple[GapsInMemory, ...]
+    in_time: dict[tuple[TimeZero, str], np.ndarray | None] = field(default_factory=dict)
+
+    @classmethod
+    def fetch(cls, engine: Engine, config: ExperimentConfig, population: Population) -> PopulationInMemory:
+        """Fetches a population."""
+        members = MembersInMemory.fetch(engine, population)
+        return cls(engine, config, population, members, fetch_gaps(engine, config, population))
+
+    def measure(self, split: Split, codes: Codes, *, detail: Detail = "intervals") -> Evidence:
+        """The effects of a split; it is not tested.
+
+        Args:
+            split: A split with names for its groups.
+            codes: Number of the group by customer number, -1 where it is not known, or for customers of whom the population is no part.
+            detail: How much of the effects is measured.
+        """
+        evidence, codes = self._described(split, codes)
+        return evidence if evidence.obstacle is not None else self._measured(evidence, codes, detail)
+
+    def gather(self, split: Split, codes: Codes) -> Evidence:
+        """Tests a split and measures its effects with intervals, as ``gather`` does; leaves the table ``labels``.
+
+        Args:
+            split: As of ``measure``.
+            codes: As of ``measure``.
+        """
+        evidence, codes = self._described(split, codes)
         if evidence.obstacle is not None:
-            yield evidence
-            continue
-        gaps: tuple[GroupedGaps, ...] = tuple(one.grouped(codes, n_groups=len(labelled.groups)) for one in fetched)
+            return evidence
+        label_by_codes(self.engine, self.population, codes)
+        sums = group_sums(self.engine, self.population, len(evidence.groups))
+        test = test_split(self.engine, self.config, self.population, sums)
+        evidence = self._measured(evidence, codes, "intervals")
+        return evidence if evidence.obstacle is not None else replace(evidence, test=test)
+
+    def _described(self, split: Split, codes: Codes) -> tuple[Evidence, Codes]:
+        """What stands in the way of a split, if anything; and its codes, of those of whom it is known in time."""
+        key = (split.time_zero, split.source)
+        if key not in self.in_time:
+            self.in_time[key] = known_in_time(self.engine, self.config, split, self.population)
+        in_time = self.in_time[key]
+        if in_time is not None:
+            codes = np.where(in_time, codes, np.int16(NOT_KNOWN))
+        labelled = self.members.label(self.config, split, self.population, codes)
+        evidence = _describe(split, self.population, labelled)
+        if evidence.obstacle is None and not self.members.differ(codes):
+            evidence = replace(evidence, obstacle=NO_VARIANCE)
+        return evidence, codes
+
+    def _measured(self, evidence: Evidence, codes: Codes, detail: Detail) -> Evidence:
+        groups = evidence.groups
+        gaps: tuple[GroupedGaps, ...] = tuple(one.grouped(codes, n_groups=len(groups)) for one in self.gaps)
         if not gaps:
-            label_by_codes(engine, population, codes)
-            gaps = gaps_in_engine(engine, config, population, n_groups=len(labelled.groups))
-        effects = effects_of(gaps, config, population, labelled.groups, significant=False, detail=detail)
-        yield replace(evidence, obstacle=TOO_FEW) if effects is None else replace(evidence, effects=effects)
+            label_by_codes(self.engine, self.population, codes)
+            gaps = gaps_in_engine(self.engine, self.config, self.population, n_groups=len(groups))
+        effects = effects_of(gaps, self.config, self.population, groups, significant=False, detail=detail)
+        return replace(evidence, obstacle=TOO_FEW) if effects is None else replace(evidence, effects=effects)
 
 
 def test_split(engine: Engine, config: ExperimentConfig, population: Population, sums: GroupSums) -> SplitTest:

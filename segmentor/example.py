@@ -12,7 +12,7 @@ from pathlib import Path
 
 from segmentor.errors import InputError, SegmentorError
 
-COMPLETE_JOURNEY_CONFIGS = ("laundry.yaml", "eggs.yaml", "ketchup.yaml", "household.yaml")
+COMPLETE_JOURNEY_CONFIGS = ("laundry.yaml", "laundry-discovery.yaml", "eggs.yaml", "ketchup.yaml", "household.yaml")
 """Configs of the Complete Journey example, in the order to read them."""
 
 _COMPLETE_JOURNEY_TABLES = ("transactions.parquet", "products.parquet", "demographics.parquet")

@@ -25,7 +25,7 @@ from segmentor.intake import input_files, load_tables
 from segmentor.report import render_report
 from segmentor.result import EVERYBODY, FORMAT, Quality, RunResult, Search, from_json, to_json
 from segmentor.segments import find_segments, segments_json, segments_sql, translations
-from segmentor.splits import declared_splits, make_label_sources
+from segmentor.splits import clustering_features, declared_splits, make_label_sources
 from segmentor.staging import staged_folder
 from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
 from segmentor.trials import gather_sizes, run_trials
@@ -33,7 +33,9 @@ from segmentor.trials import gather_sizes, run_trials
 if TYPE_CHECKING:
     from segmentor.candidates import Candidates
     from segmentor.config import ExperimentConfig
+    from segmentor.cycles import Columns
     from segmentor.engine.duckdb import Engine
+    from segmentor.result import LeftOut
     from segmentor.splits import Split
     from segmentor.trials import Tried
 
@@ -110,8 +112,9 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             "segments.json": segments_json(segments, config, branches),
             "segments.sql": statement,
             **translations(statement),
-            "assigned.csv": assign_all(engine, branches),
         }
+        if config.privacy.assigned:
+            definitions["assigned.csv"] = assign_all(engine, branches)
         for name, text in definitions.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
         log.write(folder / "run.log")
@@ -144,15 +147,60 @@ class CheckedSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedAttribute:
+    """What would be gone through for candidates.
+
+    Attributes:
+        name: Of the column, the feature or what is bought together.
+        known: When it is known.
+        candidates: How many splits would be tried of it.
+        cut: Whether it is a number, of which a threshold would be looked for.
+    """
+
+    name: str
+    known: str
+    candidates: int
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedClustering:
+    """What customers would be clustered by.
+
+    Attributes:
+        known: When it is known.
+        methods: Of clustering.
+        features: Names of the features.
+        candidates: How many rules there may be at most.
+    """
+
+    known: str
+    methods: tuple[str, ...]
+    features: tuple[str, ...]
+    candidates: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What ``check`` found: the data's quality and the splits."""
+    """What ``check`` found.
+
+    Attributes:
+        quality: Of the data.
+        splits: The declared ones.
+        attributes: What ``splits.enumerated`` would try beyond them.
+        left_out: What it would not try, and why.
+        clustering: What ``splits.clustered`` would try; ``None`` where it is off.
+    """
 
     quality: Quality
     splits: tuple[CheckedSplit, ...]
+    attributes: tuple[CheckedAttribute, ...]
+    left_out: tuple[LeftOut, ...]
+    clustering: CheckedClustering | None
 
 
 def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckResult:
-    """Reads the data and labels the customers, and tests nothing.
+    """Reads the data, labels the customers and goes through the attributes; tests nothing and clusters nobody.
 
     Raises:
         InputError: The config or the data are wrong.
@@ -181,8 +229,24 @@ def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckR
                     split.restated,
                 )
             )
+        clustering = _clustering(engine, config, columns)
+        enumerated = config.model_copy(update={"splits": config.splits.model_copy(update={"clustered": None})})
+        candidates = find_candidates(engine, enumerated, columns, progress=progress)
     warnings = (*intake.warnings, *_snapshots(splits), *_not_tried(config))
-    return CheckResult(Quality(intake.inputs, cycle, warnings), tuple(found))
+    attributes = [
+        CheckedAttribute(one.name, one.splits[0].known, len(one.splits), one.numbers is not None)
+        for one in candidates.attributes
+    ]
+    quality = Quality(intake.inputs, cycle, warnings)
+    return CheckResult(quality, tuple(found), tuple(attributes), candidates.left_out, clustering)
+
+
+def _clustering(engine: Engine, config: ExperimentConfig, columns: Columns) -> CheckedClustering | None:
+    asked = config.splits.clustered
+    if asked is None:
+        return None
+    features = clustering_features(engine, config, columns)
+    return CheckedClustering(str(asked.known), asked.methods, features, len(asked.methods) * asked.max_clusters)
 
 
 def redraw(run_dir: Path) -> Path:
@@ -303,4 +367,4 @@ def _manifest(result: RunResult) -> str:
         },
         "versions": result.versions,
     }
-    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
+    return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"

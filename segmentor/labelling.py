@@ -223,8 +223,22 @@ class MembersInMemory:
             tuple(map(GroupEffect, split.groups, sizes.tolist(), cycles.tolist())),
             with_label=int((codes >= 0).sum()),
             comparability=lambda: self._comparability(config, own, n_groups),
-            circular=lambda: _circular(split, *self._places(chosen, group, n_groups)),
+            circular=lambda: self.made_of_purchases(split, codes),
         )
+
+    def made_of_purchases(self, split: Split, codes: Codes) -> tuple[str, str] | None:
+        """Whether a column of the customers' table follows the number of purchases after time zero; see the function of that name.
+
+        Args:
+            split: What the column makes, for words.
+            codes: As of ``label``; of a number, of ranges of it.
+        """
+        own = codes[self.customer_no]
+        chosen = np.flatnonzero(own >= 0)
+        if not chosen.size:
+            return None
+        group = own[chosen].astype(np.int64)
+        return _circular(split, *self._places(chosen, group, int(group.max()) + 1))
 
     def differ(self, codes: Codes) -> bool:
         """Whether labelled customers of a cohort that holds two groups differ in a score: without that there is nothing to test."""

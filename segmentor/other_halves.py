@@ -8,6 +8,7 @@ from dataclasses import replace
 from segmentor.confirmation import Confirmed, Suggested, confirm
 from segmentor.cycles import OTHER_SEEDS, seeds
 from segmentor.discovery import OTHER_RESAMPLES, screen, suggest, suggest_merged
+from segmentor.evidence import PopulationInMemory
 from segmentor.populations import Population
 from segmentor.result import SeedVerdict, Verdict
 from segmentor.splits import Attribute, Split
@@ -86,7 +87,7 @@ def _search_again(
     if set(wanted.values()) - set(declared):
         for one in attributes:
             families.setdefault(populations.half(one.time_zero, seed_no, 0), []).append(one)
-    screened = screen(engine, config, list(families.items()), resamples=OTHER_RESAMPLES)
+    screened = screen(engine, config, list(families.items()), resamples=OTHER_RESAMPLES).candidates
     promoted = {one.split.name: one for one in screened if one.p_adjusted <= config.trial.level}
     suggested: list[Suggested] = []
     for name, origin in wanted.items():
@@ -98,10 +99,12 @@ def _search_again(
         if name != origin:
             suggestion = suggest_merged(engine, config, split, population)
         elif origin in promoted:
-            suggestion = suggest(engine, config, promoted[origin], population, promoted=True, describe=False)
+            in_memory = PopulationInMemory.fetch(engine, config, population)
+            suggestion = suggest(promoted[origin], in_memory, promoted=True, describe=False)
         else:
             continue
         if suggestion is not None and suggestion.promoted:
-            suggested.append(Suggested(suggestion, attribute, root, None, closely=False))
+            codes = promoted[origin].codes if name == origin else None
+            suggested.append(Suggested(suggestion, attribute, root, codes, closely=False))
     confirmed = confirm(populations, suggested, around=None, seed_no=seed_no, of=len(promoted) + len(declared))
     return {one.trial.split: one.trial.verdict for one in confirmed}

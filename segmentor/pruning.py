@@ -1,4 +1,4 @@
-"""The tree that discovery grew and what confirmation said of it -> the tree that stands."""
+"""The tree that discovery grew and what confirmation said of it -> the tree that stands, and what it explains."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segmentor.confirmation import Confirmed
-from segmentor.result import TreeNode, Trial
+from segmentor.result import EVERYBODY, TreeNode, Trial
 from segmentor.segments import Branch
 from segmentor.tree import ROOT, Grown, Populations
 
@@ -66,6 +66,38 @@ def prune(
         ended = None if stands else "not confirmed" if above else "above was not confirmed"
         nodes.append(_node(grown, one, trial, ended=ended))
     return Pruned(tuple(branches.values()), tuple(nodes))
+
+
+def explain(
+    trials: Sequence[Trial], grown: Sequence[Grown], branches: Sequence[Branch], *, level: float
+) -> list[Trial]:
+    """The trials, each with the tree's split of all customers where that one explains it.
+
+    Groups that are made of different shares of the tree's groups differ as these do, and say nothing else. Such a split is significant
+    among all customers, whether the difference is shown to matter or not, and was promoted in no node directly below the root; of an
+    attribute, neither was one of its values. Where a node has too few customers to try it, or all of them in one group, nothing of it is
+    left there.
+
+    Args:
+        trials: Of all splits.
+        grown: The nodes, the root first.
+        branches: The nodes whose splits hold.
+        level: Of the tests.
+    """
+    root = next((one.split for one in branches if one.segment == EVERYBODY), None)
+    below = [one.screened for one in grown if one.node.parent == ROOT and one.screened]
+    if root is None or not below:
+        return list(trials)
+    promoted = [one for screened in below for one in screened if one.p_adjusted <= level]
+    left = {name for one in promoted for name in (one.split.name, one.attribute.name)}
+
+    def is_explained(trial: Trial) -> bool:
+        origin = trial.merged_from or trial.split
+        itself = {trial.split, origin} & {root.name, root.merged_from}
+        significant = trial.p_adjusted is not None and trial.p_adjusted <= level and trial.verdict != "equivalent"
+        return trial.segment == EVERYBODY and significant and not itself and origin not in left
+
+    return [replace(trial, explained_by=root.name) if is_explained(trial) else trial for trial in trials]
 
 
 def _node(grown: Sequence[Grown], one: Grown, trial: Trial | None = None, *, ended: str | None) -> TreeNode:

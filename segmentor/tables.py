@@ -44,6 +44,7 @@ TRIAL_COLUMNS = (
     "customers_needed",
     "attribute",
     "aliases",
+    "explained_by",
     "rule_stability",
     "rule_coverage",
     "rule_precision",
@@ -147,6 +148,7 @@ def _trial_row(trial: Trial) -> dict[str, Cells]:
         "customers_needed": trial.customers_needed,
         "attribute": trial.attribute,
         "aliases": trial.aliases or None,
+        "explained_by": trial.explained_by,
         **_rule_cells(trial.cluster),
     }
 

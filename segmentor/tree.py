@@ -12,16 +12,15 @@ from segmentor.cycles import TimeZero
 from segmentor.discovery import (
     Candidate,
     Suggestion,
-    effects_in,
     group_sizes,
     merge_groups,
     merged_codes,
-    resampled_choices,
     screen,
     smallest_group,
     suggest,
 )
 from segmentor.echo import echo_p_value
+from segmentor.evidence import PopulationInMemory
 from segmentor.labelling import MembersInMemory, known_in_time, label_customers
 from segmentor.populations import Population, half_of, later, node_of, prepare_population
 from segmentor.result import EVERYBODY, Chosen
@@ -93,7 +92,7 @@ class Node:
         parent: Number of the node above; ``None`` at the root.
         depth: Splits above it.
         known: When all labels above it are known; ``None`` at the root.
-        inside: Who is in it by ``customer_no``, of both halves, bool.
+        inside: Who is in it by ``customer_no``, of both halves, bool; nobody who never made the purchase that cycles are of.
     """
 
     number: int
@@ -111,7 +110,7 @@ class Grown:
     Attributes:
         node: The node.
         tried: Candidates that were screened in it.
-        screened: The candidates themselves, below the root.
+        screened: The candidates themselves.
         choice: The candidate that was applied; ``None`` where none was.
         suggestion: It as confirmation takes it, its groups merged where they could not be told apart.
         codes: Numbers of its groups by ``customer_no``.
@@ -153,9 +152,11 @@ def grow(
     Returns:
         The nodes, each before those below it.
     """
-    halves = populations.engine.arrays("select half_0 from everyone order by customer_no")["half_0"]
-    discovery = halves == 0
-    waiting = [Node(ROOT, EVERYBODY, None, 0, None, np.ones(len(halves), dtype=bool))]
+    everyone = populations.engine.arrays(
+        "select half_0, customer in (select _customer from _occasions) as bought from everyone order by customer_no"
+    )
+    discovery = everyone["half_0"] == 0
+    waiting = [Node(ROOT, EVERYBODY, None, 0, None, everyone["bought"].astype(bool))]
     grown: list[Grown] = []
     while waiting:
         node = waiting.pop(0)
@@ -191,7 +192,8 @@ def _grow_one(
         return Grown(node, 0, ended="too few customers")
     progress(f"search in {node.segment}")
     families = families_of(populations, node, attributes)
-    screened = screen(engine, config, families)
+    screening = screen(engine, config, families)
+    screened = screening.candidates
     passed = (one for one in screened if one.p_adjusted <= config.trial.level or one.split.name in sure)
     promoted = sorted(passed, key=lambda one: one.strength)
     if not promoted:
@@ -203,7 +205,7 @@ def _grow_one(
         applied = _applied(engine, config, candidate, population, discovery)
         if applied is not None:
             suggestion, codes = applied
-            again = resampled_choices(engine, config, population, dict(families)[population])
+            again = screening.chosen_again(config, population)
             return Grown(node, len(screened), screened, candidate, suggestion, codes, again)
     return Grown(node, len(screened), screened, ended="too few customers")
 
@@ -259,7 +261,8 @@ def _applied(
     engine: Engine, config: ExperimentConfig, candidate: Candidate, population: Population, discovery: np.ndarray
 ) -> tuple[Suggestion, Codes] | None:
     """The candidate with groups large enough that differ; ``None`` where there are no two such."""
-    suggestion = suggest(engine, config, candidate, population, promoted=True, describe=True)
+    in_memory = PopulationInMemory.fetch(engine, config, population)
+    suggestion = suggest(candidate, in_memory, promoted=True, describe=True)
     codes, split = candidate.codes, candidate.split
     sizes = group_sizes(codes, discovery)
     least = smallest_group(config)
@@ -269,7 +272,8 @@ def _applied(
         if parts is not None:
             split = split.merged([[split.groups[number] for number in part] for part in parts])
             codes = merged_codes(codes, parts)
-            suggestion = replace(suggestion, split=split, effects=effects_in(engine, config, split, population))
+            effects = in_memory.measure(split, codes, detail="direction").effects
+            suggestion = replace(suggestion, split=split, effects=effects)
             sizes = group_sizes(codes, discovery)
     large_enough = sizes[sizes > 0] >= least
     return (suggestion, codes) if len(large_enough) > 1 and large_enough.all() else None

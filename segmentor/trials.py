@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from segmentor.beside import Surroundings
 from segmentor.confirmation import Confirmed, Suggested, confirm, holm_of, judge_rest
-from segmentor.cycles import Columns, day_number
+from segmentor.cycles import Columns, TimeZero, day_number
 from segmentor.discovery import (
     Candidate,
-    check_numbers,
     declared_codes,
     declared_numbers,
     smallest_group,
@@ -21,12 +20,12 @@ from segmentor.discovery import (
     tenths,
     without_aliases,
 )
-from segmentor.evidence import Evidence, gather
+from segmentor.evidence import Evidence, PopulationInMemory, gather
 from segmentor.habits import adjust_habits
 from segmentor.labelling import label_customers
 from segmentor.ledger import Tested, ledger_entries
 from segmentor.other_halves import under_other_halves
-from segmentor.pruning import prune
+from segmentor.pruning import explain, prune
 from segmentor.result import GroupEffect, LedgerEntry, LeftOut, TreeNode, Trial
 from segmentor.segments import Branch
 from segmentor.splits import Attribute, Split
@@ -114,8 +113,9 @@ def run_trials(
     judged = judge_rest(populations, rest, grown[ROOT].node, progress=progress)
     uncut |= _without_threshold(config, cuts, told)
     pruned = prune(populations, grown, {one.split.name: one.trial for one in declared}, confirmed)
+    trials = adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular])
     return Tried(
-        trials=adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular]),
+        trials=tuple(explain(trials, grown, pruned.branches, level=config.trial.level)),
         branches=pruned.branches,
         nodes=pruned.nodes,
         untried=_untried(config, found, screened),
@@ -136,7 +136,7 @@ def gather_sizes(
     for split in splits:
         progress(f"groups of {split.name}")
         if split.to_cut:
-            obstacle = check_numbers(engine, config, split, populations.whole(split.time_zero))
+            obstacle = _made_of_purchases(populations, declared_numbers(engine, config, split))
             yield split, (), split.untestable or obstacle
         else:
             labelled = label_customers(engine, config, split, populations.whole(split.time_zero))
@@ -177,9 +177,10 @@ def _numbers_to_cut(populations: Populations, splits: Sequence[Split]) -> tuple[
     numbers: list[Attribute] = []
     uncut: dict[str, Trial] = {}
     for split in splits:
-        obstacle = split.untestable or check_numbers(engine, config, split, populations.whole(split.time_zero))
+        own = declared_numbers(engine, config, split)
+        obstacle = split.untestable or _made_of_purchases(populations, own)
         if obstacle is None:
-            numbers.append(declared_numbers(engine, config, split))
+            numbers.append(own)
         else:
             uncut[split.name] = judge_declared(Evidence(split, obstacle=obstacle), config, p_adjusted=None)
     return numbers, uncut
@@ -209,18 +210,27 @@ def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> 
     kept: list[Attribute] = []
     circular: list[Trial] = []
     for one in attributes:
-        split, zero = one.splits[0], one.time_zero
-        if split.is_of_a_snapshot:
-            codes = tenths(one.numbers) if one.numbers is not None else one.codes
-            assert codes is not None
-            labelled = populations.members(zero).label(config, split, populations.whole(zero), codes)
-            if labelled.obstacle is not None and labelled.obstacle[0] == "circular":
-                evidence = Evidence(split, groups=labelled.groups, obstacle=labelled.obstacle)
-                trial = judge_declared(evidence, config, p_adjusted=None)
-                circular.append(replace(trial, source=one.source, attribute=one.name))
-                continue
-        kept.append(one)
+        obstacle = _made_of_purchases(populations, one)
+        if obstacle is None:
+            kept.append(one)
+            continue
+        evidence = Evidence(one.splits[0], obstacle=obstacle)
+        if one.codes is not None and one.whole is not None:
+            population, members = populations.whole(one.time_zero), populations.members(one.time_zero)
+            evidence = replace(evidence, groups=members.label(config, one.whole, population, one.codes).groups)
+        trial = judge_declared(evidence, config, p_adjusted=None)
+        circular.append(replace(trial, source=one.source, attribute=one.name))
     return kept, circular
+
+
+def _made_of_purchases(populations: Populations, attribute: Attribute) -> tuple[str, str] | None:
+    """Reason code for an attribute of the customers' table that is made of the purchases after time zero, and what to do."""
+    split = attribute.splits[0]
+    if not split.is_of_a_snapshot:
+        return None
+    codes = tenths(attribute.numbers) if attribute.numbers is not None else attribute.codes
+    assert codes is not None
+    return populations.members(attribute.time_zero).made_of_purchases(split, codes)
 
 
 def _known_groups(populations: Populations, declared: Sequence[_Declared]) -> list[Attribute]:
@@ -240,15 +250,17 @@ def _suggested(
     engine, config = populations.engine, populations.config
     root, chosen = grown[ROOT], grown[ROOT].suggestion
     found: list[Suggested] = []
+    halves: dict[TimeZero, PopulationInMemory] = {}
     for one in root.screened:
         asked, promoted = one.attribute in cuts, one.p_adjusted <= config.trial.level
         if (asked or one.attribute.source != "declared") and (asked or promoted):
             if one is root.choice and chosen is not None and chosen.split.merged_from is None:
                 suggestion = chosen
             else:
-                population = populations.half(one.attribute.time_zero, 0, 0)
-                closely = asked or one is root.choice
-                suggestion = suggest(engine, config, one, population, promoted=promoted, describe=closely)
+                zero, closely = one.attribute.time_zero, asked or one is root.choice
+                if zero not in halves:
+                    halves[zero] = PopulationInMemory.fetch(engine, config, populations.half(zero, 0, 0))
+                suggestion = suggest(one, halves[zero], promoted=promoted, describe=closely)
             found.append(Suggested(suggestion, one.attribute, root.node, one.codes, asked or one is root.choice))
     if chosen is not None and root.choice is not None and chosen.split.merged_from is not None:
         found.append(Suggested(chosen, root.choice.attribute, root.node, root.codes, closely=True))

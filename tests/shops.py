@@ -5,9 +5,12 @@ from __future__ import annotations
 import datetime
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import duckdb
 import numpy as np
 
 from segmentor.config import ExperimentConfig, load_config
@@ -32,6 +35,9 @@ data:
 
 Line = tuple[str, str, datetime.datetime, str, float | None, float | None]
 
+Tables = Mapping[str, tuple[Sequence[str], Sequence[Sequence[object]]]]
+"""Other tables by name: columns and rows."""
+
 
 def day(number: int, hour: int = 12) -> datetime.datetime:
     """Noon, or another hour, of the day that many days after 2024-01-01."""
@@ -45,10 +51,25 @@ def read_config(folder: Path, text: str) -> ExperimentConfig:
     return load_config(path)
 
 
+def replayed(engine: ModuleType, sql: str, lines: Sequence[Line], tables: Tables) -> list[tuple[Any, ...]]:
+    """Rows of a statement over the shop's own tables in ``duckdb``, with types, or in ``sqlite3``, without and with times as ISO text."""
+    typed = engine is duckdb
+    kinds = ("varchar", "varchar", "timestamp", "varchar", "double", "double") if typed else ("",) * 6
+    heads = ", ".join(f"{name} {kind}" for name, kind in zip(TRANSACTIONS, kinds, strict=True))
+    rows = [line if typed else (*line[:2], line[2].isoformat(sep=" "), *line[3:]) for line in lines]
+    with closing(engine.connect(":memory:")) as connection:
+        connection.execute(f"create table transactions ({heads})")
+        connection.executemany("insert into transactions values (?, ?, ?, ?, ?, ?)", rows)
+        for name, (columns, several) in tables.items():
+            own = ", ".join(f"{column}{' varchar' if typed else ''}" for column in columns)
+            connection.execute(f"create table {name} ({own})")
+            connection.executemany(f"insert into {name} values ({', '.join('?' * len(columns))})", several)
+        found: list[tuple[Any, ...]] = connection.execute(sql).fetchall()
+    return found
+
+
 @contextmanager
-def engine_with(
-    lines: Sequence[Line], tables: Mapping[str, tuple[Sequence[str], Sequence[Sequence[object]]]] | None = None
-) -> Iterator[Engine]:
+def engine_with(lines: Sequence[Line], tables: Tables | None = None) -> Iterator[Engine]:
     """An engine with ``transactions`` as intake would leave them, and text tables by name: columns and rows."""
     given = {
         "transactions": (

@@ -146,6 +146,17 @@ def test_a_date_to_come_is_a_reason_of_its_own(definitions: Path) -> None:
     }
 
 
+def test_a_group_of_several_values_that_a_run_found_is_read_again(definitions: Path) -> None:
+    """A split that the search wrote may have the group `mixed`, which no config may declare."""
+    text = definitions.read_text(encoding="utf-8")
+    definitions.write_text(text.replace('"elsewhere"', '"mixed"'), encoding="utf-8")
+    folder = definitions.parent
+    config = load_config(write_lines(folder, [("x", f"2024-03-0{day}", "small", "store", 5) for day in (1, 2)]))
+    assign(definitions, config, as_of=None, out=folder / "out.csv", progress=lambda _: None)
+    (row,) = list(csv.reader((folder / "out.csv").read_text(encoding="utf-8").splitlines()))[1:]
+    assert row[:2] == ["x", "small / mixed"]
+
+
 def test_purchases_after_the_date_above_them_come_too_late(tmp_path: Path) -> None:
     """Below a split of a date, a second purchase after that date leaves the customer not known, with the date as its reason."""
     lines = [*LINES, ("early", "2024-07-01T00:00:00Z", "large", "web", 5)]

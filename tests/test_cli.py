@@ -153,6 +153,16 @@ def test_set_replaces_a_value_of_the_config(shop: Path, at: Path, capsys: Printe
     assert "seed" in capsys.readouterr().err
 
 
+def test_a_run_may_leave_out_the_list_of_customers(shop: Path, at: Path, capsys: Printed) -> None:
+    """With `privacy.assigned=false` the folder has no `assigned.csv`, and all other files as before."""
+    assert main(["run", str(shop), "--out", "with"]) == 0
+    assert main(["run", str(shop), "--out", "without", "--set", "privacy.assigned=false"]) == 0
+    capsys.readouterr()
+    names = [{path.name for path in (at / folder).iterdir()} for folder in ("with", "without")]
+    assert names[0] - names[1] == {"assigned.csv"}
+    assert not names[1] - names[0]
+
+
 def test_check_counts_rows_and_customers(shop: Path, at: Path, capsys: Printed) -> None:
     """`check --json` has the rows of each input, customers and occasions, and writes nothing."""
     before = sorted(at.iterdir())
@@ -181,6 +191,43 @@ def test_check_tells_what_can_be_tested(shop: Path, capsys: Printed) -> None:
     printed = capsys.readouterr().out
     assert "60 customers, 120 purchase occasions and 60 cycles" in printed
     assert re.search(r"^first tea +first_purchase +black 30, green 30", printed, re.MULTILINE)
+
+
+SEARCH = """
+  enumerated: {known: first_purchase}
+  clustered: {known: {until: 2024-07-01}, methods: [kmeans, gmm], features: [category, weekday], max_clusters: 4}
+trial: {min_group: 10}
+"""
+
+
+def test_check_tells_what_would_be_searched(shop: Path, at: Path, capsys: Printed) -> None:
+    """`check` lists the attributes that a search would try with their candidates, what it leaves out and why, and the features of clusters."""
+    header, *lines = (at / "transactions.csv").read_text().splitlines()
+    rows = [f"{line},{'abc'[int(line[:3]) // 20]},slip {number},{number % 7 / 2}" for number, line in enumerate(lines)]
+    (at / "transactions.csv").write_text("\n".join([f"{header},shelf,slip,weight", *rows]) + "\n")
+    shop.write_text(shop.read_text().rstrip() + SEARCH)
+    assert main(["check", str(shop)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^shelf +entry +4 *$", printed, re.MULTILINE)
+    assert re.search(r"^weight +first_purchase +1 +a threshold", printed, re.MULTILINE)
+    assert re.search(r"^clusters by kmeans, gmm +until: 2024-07-01 +8 +rules of 7 features", printed, re.MULTILINE)
+    assert "features of clusters: weekday: Sunday, weekday: Monday," in printed
+    assert "left out: slip: is a key: 60 values for 60 customers" in printed
+    candidates = re.findall(r"^.+ (?:first_purchase|entry|until: \S+) +(\d+)(?: .*)?$", printed, re.MULTILINE)
+    (told,) = re.findall(r"up to (\d+) candidates", printed)
+    assert sum(map(int, candidates)) == int(told)
+
+
+def test_check_refuses_a_search_that_a_run_would_refuse(shop: Path, capsys: Printed) -> None:
+    """Features that the data do not have are told before a run, and so is a search that cannot be validated."""
+    text = shop.read_text().rstrip()
+    for search, message in (
+        ("clustered: {known: {until: 2024-07-01}, features: [brand]}", "the data have none of brand; name others"),
+        ("enumerated: {known: lifetime}", "a label over the lifetime is never validated; write first_purchase"),
+    ):
+        shop.write_text(f"{text}\n  {search}\n")
+        assert main(["check", str(shop)]) == 2
+        assert message in capsys.readouterr().err
 
 
 def test_report_is_drawn_again_from_results(shop: Path, at: Path) -> None:

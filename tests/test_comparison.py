@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from segmentor import console
 from segmentor.cli import main
 from segmentor.comparison import NOT_IN_IT, compare
 from segmentor.result import (
@@ -167,7 +168,7 @@ def test_a_run_without_its_customers_has_no_table(tmp_path: Path, capsys: pytest
     assert main(["compare", *map(str, runs)]) == 0
     printed = capsys.readouterr().out
     assert "no table of migration" in printed
-    assert re.search("^all +size +separates +separates", printed, re.MULTILINE)
+    assert re.search("^size +before +separates", printed, re.MULTILINE)
 
 
 def test_terminal_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -178,7 +179,8 @@ def test_terminal_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFi
     ]
     assert main(["compare", *map(str, runs)]) == 0
     printed = capsys.readouterr().out
-    assert "1.00 (0.90 to 1.10)  1.30 (1.20 to 1.40)" in printed
+    assert re.search(r"^size +before +inconclusive +b / a +1.00 \(0.90 to 1.10\)", printed, re.MULTILINE)
+    assert re.search(r"^ +after +separates +1.30 \(1.20 to 1.40\)", printed, re.MULTILINE)
     assert "moved: size in all: the intervals of the cycle ratio do not overlap" in printed
     assert re.search("^z +came", printed, re.MULTILINE)
     assert re.search("^y +went", printed, re.MULTILINE)
@@ -205,3 +207,20 @@ def test_what_is_no_run_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[s
     (old / "results.json").write_text(json.dumps({**json.loads(text), "format": 1}), encoding="utf-8")
     assert main(["compare", str(old), str(good)]) == 2
     assert f"{old}: results.json: format 1 is not one that this version reads" in capsys.readouterr().err
+
+
+def test_a_long_comparison_tells_what_changed_on_lines_that_fit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many splits those that changed or separate have rows, the others are counted; no line is wider than where it is printed."""
+    monkeypatch.setattr(console, "PLAIN_WIDTH", 120)
+    long = "with price_tier: tier 1 and category: shower gel and size: sample"
+    before = [trial_of(f"{long} {number}", "equivalent", (1.0, 0.9, 1.1)) for number in range(40)]
+    after = [*before[1:], trial_of(f"{long} 0", "separates", (1.3, 1.2, 1.4), segment="all")]
+    runs = [write_run(tmp_path / name, trials, places(x=50)) for name, trials in (("a", before), ("b", after))]
+    assert main(["compare", *map(str, runs)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if not line.startswith("moved: ")) <= 120
+    rows = [line for line in lines if " before " in line and "customers" not in line]
+    assert ["equivalent" in row for row in rows] == [True]
+    assert any(line.startswith("… and 39 more, with the same verdict in both") for line in lines)

@@ -87,7 +87,7 @@ trial: {minimum_effect: 0.2, minimum_share: 0.1, level: 0.01, confirm_share: 0.4
         advanced: {screening: benjamini_yekutieli}}
 segments: {max_depth: 2}
 cross_sell: {level: [category, brand], min_customers: 5, within_days: 9, max_items: 2, bundle_discount: 0, margin: 1}
-privacy: {min_cell: 5}
+privacy: {min_cell: 5, assigned: false}
 """
 """A config that sets every key."""
 
@@ -139,7 +139,8 @@ def test_left_out_keys_have_their_defaults(load: Load) -> None:
         "month",
     )
     assert (config.trial.minimum_effect, config.trial.level, config.trial.min_group) == (0.10, 0.05, 100)
-    assert (config.trial.return_days, config.segments.max_depth, config.privacy.min_cell) == ((30, 60, 90), 3, 10)
+    assert (config.trial.return_days, config.segments.max_depth) == ((30, 60, 90), 3)
+    assert (config.privacy.min_cell, config.privacy.assigned) == (10, True)
 
 
 def test_every_key_says_what_it_says(load: Load) -> None:
@@ -276,7 +277,7 @@ def test_absolute_path_of_windows_is_shown_by_its_name(load: Load, path: str) ->
         # unknown and repeated keys
         ("trial: {levle: 0.1}", "6: trial.levle: is no key of this section; did you mean level?"),
         ("Seed: 3", "6: Seed: is no key of this section; did you mean seed?"),
-        ("privacy: {zzz: 1}", "6: privacy.zzz: is no key of this section; write min_cell"),
+        ("privacy: {zzz: 1}", "6: privacy.zzz: is no key of this section; write min_cell or assigned"),
         ("seed: 1\nlanguage: en\nseed: 2", "8: seed: stands here again, after line 6; keep one of the two"),
         ("experiment: x", "6: experiment: stands here again, after line 1; keep one of the two"),
         # types

@@ -8,6 +8,7 @@ import pytest
 
 from segmentor import console
 from segmentor.result import (
+    ClusterRule,
     Cutpoint,
     CycleSummary,
     GroupEffect,
@@ -145,7 +146,7 @@ def test_the_tree_is_a_list_in_which_groups_stand_under_their_parent(capsys: pyt
     quality = Quality({}, CycleSummary(120, 300, 180, 120, 0, "2017-01-01", "2017-12-31", 20))
     console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, TREE))
     assert capsys.readouterr().out.splitlines() == [
-        "all  1,410 customers, by size",
+        "all  1,410 customers, 120 of them with a purchase that counts, by size",
         "  small  612 customers (by basket: not confirmed)",
         "  large  498 customers, by channel",
         "    store  140 customers",
@@ -160,3 +161,54 @@ def test_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> 
     lines = shown(capsys, replace(BASKET, split=wild, merged_from=wild, groups=groups, restated=wild))
     assert not [line for line in lines if set(line) & {"\x1b", "\x07"}]
     assert sum(line.startswith("found: ") for line in lines) == 1
+
+
+def test_a_split_that_could_not_be_tested_is_not_said_to_be_refuted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the other half was too small to test a split, the tree says so, and not that it was not confirmed."""
+    quality = Quality({}, CycleSummary(1_410, 3_000, 1_800, 1_410, 0, "2017-01-01", "2017-12-31", 20))
+    root = TreeNode("all", None, 1_410, 212, "size", ("small", "large"), 0.001, None, ended="not confirmed")
+    console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, (root,)))
+    assert capsys.readouterr().out == "all  1,410 customers (by size: too few to be tested)\n"
+
+
+def test_splits_that_repeat_the_tree_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """What separates only because it repeats a split of the tree has no row; a declared one keeps its own."""
+    found = replace(BASKET, source="enumerated", split="with samples", p_discovery_adjusted=0.001)
+    repeating = [replace(found, split=f"with sample {number}", explained_by="size") for number in range(12)]
+    declared = replace(BASKET, explained_by="size")
+    lines = shown(capsys, declared, found, *repeating)
+    assert [line.split()[1] for line in lines if line.startswith("separates")] == ["first", "with"]
+    assert "12 more differ only because they repeat 'size'" in lines
+    assert not [line for line in lines if "see trials.csv" in line]
+
+
+def test_a_cluster_is_named_with_its_rule(capsys: pytest.CaptureFixture[str]) -> None:
+    """The number of a cluster says nothing: its rule stands beside it, in words of the config."""
+    cluster = replace(
+        BASKET,
+        source="clustered",
+        split="kmeans cluster 2 of 3",
+        definition=(("kmeans cluster 2 of 3", '"size: sample" > 0.5'), ("not kmeans cluster 2 of 3", "true")),
+        cluster=ClusterRule("kmeans", 2, 3, 60, 0.9, 0.9, 0.9),
+    )
+    lines = shown(capsys, cluster)
+    start, end = (lines[1].index(title) for title in ("split", "customers"))
+    said = " ".join(line[start:end].strip() for line in lines[2:5])
+    assert said.startswith("kmeans cluster 2 of 3: share of size: sample > 0.5")
+
+
+def test_a_narrow_terminal_loses_columns_and_no_number(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the line is short the least needed columns go first; names are broken, intervals are not."""
+    name = "with price_tier: tier 1 and category: shower gel and size: sample"
+    groups = (GroupEffect(name, 70, 90), GroupEffect(f"without{name[4:]}", 50, 80))
+    pair = replace(BASKET.pairs[0], first=groups[0].name, second=groups[1].name)
+    lost = []
+    for width in (140, 110, 90):
+        monkeypatch.setattr(console, "PLAIN_WIDTH", width)
+        lines = shown(capsys, replace(BASKET, split=name, groups=groups, pairs=(pair,)))
+        assert max(map(len, lines)) <= width
+        assert "0.84 (0.75 to 0.95)" in lines[2]
+        lost.append(["customers" not in lines[1], "without / with" not in lines[2]])
+    assert lost == [[False, False], [True, False], [True, True]]

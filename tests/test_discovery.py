@@ -52,7 +52,7 @@ def test_a_planted_threshold_is_found_and_confirmed(tmp_path: Path) -> None:
     assert 22 <= cut.threshold <= 28
     assert cut.low <= cut.threshold <= cut.high
     assert cut.low <= 25 <= cut.high
-    assert [group.name for group in trial.groups] == [f"<= {cut.threshold}", f"> {cut.threshold}"]
+    assert [group.name for group in trial.groups] == [f"<= {cut.threshold:.0f}", f"> {cut.threshold:.0f}"]
     assert trial.p_discovery_adjusted is not None
     assert trial.p_discovery_adjusted < 0.05
     assert trial.p_adjusted is not None
@@ -137,6 +137,26 @@ def test_the_value_of_an_order_is_not_fixed_at_entry(tmp_path: Path) -> None:
     """``order_amount`` of what is known at entry is told like any column that there is not, with its key."""
     with pytest.raises(ConfigError, match=r"splits\.declared\.0\.by: there is no column 'order_amount'; there are "):
         tried(tmp_path, shop(120), BASKET.replace("first_purchase", "entry"))
+
+
+@pytest.mark.parametrize(
+    ("threshold", "short", "exact"),
+    [
+        (32.0, "32", "32"),
+        (0.0, "0", "0"),
+        (0.25, "0.25", "0.25"),
+        (1 / 6, "0.166667", repr(1 / 6)),
+        (2e9, "2000000000", "2000000000"),
+    ],
+)
+def test_a_cut_is_named_as_people_write_numbers(threshold: float, short: str, exact: str) -> None:
+    """Names of groups are rounded to the millionth, and the conditions cut where the label does."""
+    split = Split("x", "entry", TimeZero(), (("by", "x"),), (), "x", "_attributes", by="x", to_cut=True)
+    cut = split.cut_at(threshold)
+    assert cut.groups == (f"<= {short}", f"> {short}")
+    assert cut.definition == ((f"<= {short}", f"x <= {exact}"), (f"> {short}", f"x > {exact}"))
+    assert float(exact) == threshold
+    assert cut.label.startswith(f"case when x <= {threshold!r} then")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from segmentor.cli import main
-from segmentor.example import stage_config
 
 pytestmark = [
     pytest.mark.slow,
@@ -52,11 +51,9 @@ def told() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def journey(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example's folder, with the config that lets the data suggest."""
+    """The example's folder."""
     folder = tmp_path_factory.mktemp("journey")
     assert main(["example", "complete-journey", "--out", str(folder)]) == 0
-    if not (folder / "laundry-discovery.yaml").exists():
-        stage_config("laundry-discovery.yaml", folder, data_prefix="data/complete_journey/")
     return folder
 
 

@@ -16,7 +16,7 @@ from segmentor import gap_sums
 from segmentor.config import ExperimentConfig
 from segmentor.cycles import TimeZero, build_cycles, day_number
 from segmentor.engine.duckdb import Engine
-from segmentor.evidence import NO_VARIANCE, Evidence, gather, gather_many
+from segmentor.evidence import NO_VARIANCE, Evidence, PopulationInMemory, gather
 from segmentor.example import config_folder
 from segmentor.gap_sums import fetch_gaps, gaps_in_engine
 from segmentor.labelling import MembersInMemory, label_by_codes, label_customers
@@ -116,7 +116,8 @@ def many(
     world: World, population: Population, splits: list[tuple[Split, Codes]], *, detail: Any = "intervals"
 ) -> list[Evidence]:
     """The evidence of the splits, gathered at once."""
-    return list(gather_many(world.engine, world.config, population, splits, detail=detail, progress=lambda _: None))
+    in_memory = PopulationInMemory.fetch(world.engine, world.config, population)
+    return [in_memory.measure(split, codes, detail=detail) for split, codes in splits]
 
 
 def leaves(record: object) -> Iterator[object]:
@@ -153,6 +154,18 @@ def test_evidence_of_many_is_that_of_each_alone(world: World, name: str) -> None
     assert alone.effects is not None
     assert found.test is None
     assert_alike(found, dataclasses.replace(alone, test=None))
+
+
+@pytest.mark.parametrize("name", TESTABLE)
+def test_the_test_is_that_of_the_split_labelled_by_its_conditions(world: World, name: str) -> None:
+    """Groups that are known by number have the same test and the same intervals as those that the engine reads off the lines."""
+    split, codes = world.coded(name)
+    population = world.confirmation(split.time_zero)
+    alone = gather(world.engine, world.config, split, population, halves=False, detail="intervals")
+    found = PopulationInMemory.fetch(world.engine, world.config, population).gather(split, codes)
+    assert alone.test is not None
+    assert found.test == alone.test
+    assert_alike(found, alone)
 
 
 @pytest.mark.parametrize("name", ["status", "month", "key", "one", "rare"])
@@ -318,16 +331,3 @@ def test_the_order_of_gaps_and_splits_does_not_matter(world: World) -> None:
     world.engine.execute(f"create or replace view gaps_{population.suffix} as select * from turned")
     for one, other in zip(many(world, population, splits[::-1])[::-1], first, strict=True):
         assert list(leaves(one)) == list(leaves(other))
-
-
-def test_progress_is_told(world: World) -> None:
-    """Not for every split, but for the first of every hundred."""
-    told: list[str] = []
-    splits = [world.coded("one")] * 101
-    list(gather_many(world.engine, world.config, world.whole(TimeZero()), splits, progress=told.append))
-    assert told == ["effects of split 1 of 101", "effects of split 101 of 101"]
-
-
-def test_no_splits_have_no_evidence(world: World) -> None:
-    """Nothing is asked of nobody."""
-    assert many(world, world.whole(TimeZero()), []) == []

@@ -13,6 +13,7 @@ import duckdb
 import pytest
 
 from segmentor.cli import main
+from segmentor.config import load_config
 from segmentor.tables import CROSS_SELL_COLUMNS, TRIAL_COLUMNS
 
 FILES = {
@@ -61,6 +62,13 @@ def test_a_run_writes_every_file_with_its_columns(results: Path) -> None:
     assert (results / "quarantine" / "transactions.csv").read_text(encoding="utf-8") == "file,line,reason,row\n"
     for name in ("results.json", "segments.json", "quality.json", "manifest.json"):
         assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 3
+
+
+@pytest.mark.parametrize("name", ["results.json", "manifest.json"])
+def test_the_config_of_a_run_is_that_of_the_file_in_its_order(results: Path, shop: Path, name: str) -> None:
+    """Whoever runs the written config again has the groups of each split in the order in which they decide."""
+    written = json.loads((results / name).read_text(encoding="utf-8"))["config"]
+    assert json.dumps(written) == json.dumps(load_config(shop).resolved())
 
 
 def test_the_planted_split_is_found_and_the_idle_ones_are_not(results: Path) -> None:

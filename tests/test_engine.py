@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -184,6 +186,18 @@ def test_environment_gives_threads_and_memory(scratch: Path, monkeypatch: pytest
         assert opened.rows(settings) == [(3, "200.0 MiB")]
     with open_engine(scratch=scratch, inputs=[], threads=2, memory_limit="100MiB") as opened:
         assert opened.rows(settings) == [(2, "100.0 MiB")]
+
+
+def test_nothing_is_drawn_on_standard_output(scratch: Path) -> None:
+    """A session that counts as interactive shows no progress bar of its own, which would spoil results that are printed."""
+    script = (
+        "import sys, pathlib\n"
+        "from segmentor.engine.duckdb import open_engine\n"
+        "with open_engine(scratch=pathlib.Path(sys.argv[1]), inputs=[]) as engine:\n"
+        """    print(engine.scalar("select current_setting('enable_progress_bar')"))\n"""
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(scratch)], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_names_and_texts_are_quoted(engine: Engine) -> None:

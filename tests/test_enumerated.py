@@ -18,7 +18,7 @@ from segmentor.engine.duckdb import Engine
 from segmentor.errors import ConfigError
 from segmentor.result import LeftOut
 from segmentor.splits import Attribute, compiled, enumerate_attributes, replay_queries
-from segmentor.splits.candidates import group_names
+from segmentor.splits.candidates import Writer, group_names
 from segmentor.synthetic import FragranceWorld, simulate_fragrance, write_fragrance
 
 SHOP = (
@@ -117,7 +117,7 @@ def test_the_codes_of_every_candidate_are_the_labels_of_its_own_sql(tmp_path: Pa
 
 
 def test_a_found_split_is_read_again_and_replays_in_sqlite(tmp_path: Path) -> None:
-    """The words of every candidate, written as JSON and read again, give each customer the same group from the shop's raw tables."""
+    """The words of every candidate with its cut, written as JSON and read again, give each customer the same group from the raw tables."""
     lines, tables = shop(2)
     with engine_with(lines, tables) as engine:
         found, _, config, columns = enumerated(engine, tmp_path, "{known: first_purchase, pairs: true}")
@@ -135,6 +135,7 @@ def test_a_found_split_is_read_again_and_replays_in_sqlite(tmp_path: Path) -> No
         assert split.declared is not None
         again = DeclaredSplit.found(json.loads(json.dumps(split.declared.model_dump(mode="json", exclude_none=True))))
         same = compiled(config, columns, again, key="again")
+        same = same if split.threshold is None else same.cut_at(split.threshold)
         assert same == split
         queries = [*replay_queries(config, columns, (same,)), ("_labelled", same.labels)]
         sql = f"{common_table_expressions(queries)}\nselect customer, segment_group from _labelled"
@@ -251,6 +252,55 @@ def test_the_same_partition_under_another_name_is_tried_once(tmp_path: Path) -> 
         if split and one.codes is not None
     ]
     assert len(set(partitions)) == len(partitions)
+
+
+@pytest.mark.parametrize("known", ["first_purchase", "{first_purchases: 2}"])
+def test_what_single_lines_say_is_asked_once(tmp_path: Path, known: str) -> None:
+    """Of purchases of one line each, who bought a value is who bought nothing else, and a share is none or all: one split each."""
+    products = [(f"p{n}", ["red", "blue", None][n % 3], "0" if n < 4 else "1.50") for n in range(6)]
+    generator = np.random.default_rng(10)
+    lines: list[Line] = []
+    for n in range(240):
+        product = f"p{generator.integers(6)}"
+        lines += [(f"c{n:03d}", f"{n}-{order}", day(n % 40 + 30 * order), product, 1, 1) for order in range(2)]
+    text = CONFIG + "  products: {path: p.csv, columns: {product: product_id}}\ntrial: {min_group: 10}\n"
+    with engine_with(lines, {"products": (("product_id", "brand", "discount"), products)}) as engine:
+        found, left_out, _, _ = enumerated(engine, tmp_path, f"{{known: {known}}}", text)
+    names = {split.name for one in found for split in one.splits}
+    aliases = {name: set(others) for one in found for name, others in one.aliases.items()}
+    assert aliases["brand: red"] == {"with brand: red"}
+    assert aliases["brand: blue"] == {"with brand: blue"}
+    assert {"discount_share", "discount"} <= aliases["with discount"]
+    assert not {"with brand: red", "with brand: blue", "discount_share", "discount"} & names
+    assert LeftOut("discount_share", "makes the same groups as with discount") in left_out
+
+
+def test_a_number_of_two_values_is_its_two_groups(tmp_path: Path) -> None:
+    """Baskets of one or two products are two groups with nothing to search for; a number of more values is still to be cut."""
+    lines: list[Line] = []
+    for n in range(120):
+        lines += [(f"c{n:03d}", f"o{n}", day(n % 50), f"p{product}", 1, n % 7) for product in range(1 + n % 3 // 2)]
+    with engine_with(lines) as engine:
+        found, _, _, _ = enumerated(engine, tmp_path, "{known: first_purchase}", CONFIG + "trial: {min_group: 8}\n")
+        attributes = {one.name: one for one in found}
+        size, amount = attributes["basket_size"], attributes["order_amount"]
+        assert size.whole is not None
+        labels = labels_of(engine, size.whole.labels)
+    assert (size.numbers, size.whole.to_cut, size.whole.groups) == (None, False, ("<= 1", "> 1"))
+    assert labels == {f"c{n:03d}": "> 1" if n % 3 == 2 else "<= 1" for n in range(120)}
+    assert np.bincount(size.codes).tolist() == [80, 40]  # type: ignore[arg-type]
+    assert size.aliases["basket_size"] == ("basket_products",)
+    assert amount.codes is None
+    assert amount.whole is not None
+    assert amount.whole.to_cut
+
+
+def test_long_names_keep_what_tells_them_apart(tmp_path: Path) -> None:
+    """Names that begin alike for longer than a name may be end each in its own way."""
+    writer = Writer(read_config(tmp_path, CONFIG), Columns((), (), (), {}))
+    names = [writer.named(f"with {150 * 'a'} and {150 * 'b'} and {end}") for end in ("soap", "cream", "cream")]
+    assert [name.rpartition(" and ")[2] for name in names] == ["soap", "cream", "cream (2)"]
+    assert all(len(name) <= 200 for name in names)
 
 
 def test_an_itemset_is_what_was_bought_first(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import sqlite3
 from collections import Counter
 from itertools import pairwise
@@ -13,13 +14,13 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
-from shops import CONFIG, Line, day, engine_with, read_config
+from shops import CONFIG, Line, day, engine_with, read_config, replayed
 
 from segmentor.config import ExperimentConfig
 from segmentor.cycles import TimeZero, build_cycles, common_table_expressions, day_number, window_queries
 from segmentor.engine.duckdb import Engine, quote
 from segmentor.errors import ConfigError
-from segmentor.features import FEATURES, feature_names, feature_queries, find_feature, meaning_of
+from segmentor.features import FEATURES, PURCHASES, SEVERAL, feature_names, feature_queries, find_feature, meaning_of
 from segmentor.splits import declared_splits, make_label_sources, replay_queries
 
 PRODUCTS = "  products: {path: products.csv, columns: {product: product_id, category: kind}}\n"
@@ -241,27 +242,55 @@ def test_a_split_of_features_replays_to_the_same_label_for_every_customer(
         queries = [*replay_queries(config, columns, (found,)), ("_labelled", found.labels)]
     sql = f"{common_table_expressions(queries)}\nselect customer, segment_group from _labelled"
     assert len({name for name in expected.values() if name is not None}) >= 2
-    assert replayed(duckdb.connect(), sql, lines, tables) == expected
-    assert replayed(sqlite3.connect(":memory:"), sql, lines, tables) == expected
+    assert dict(replayed(duckdb, sql, lines, tables)) == expected
+    assert dict(replayed(sqlite3, sql, lines, tables)) == expected
 
 
-def replayed(connection: Any, sql: str, lines: list[Line], tables: dict[str, Any]) -> dict[str, str]:
-    """What the statement gives over raw tables: typed in DuckDB, times as ISO text in SQLite."""
-    typed = isinstance(connection, duckdb.DuckDBPyConnection)
-    types = ("varchar", "varchar", "timestamp", "varchar", "double", "double") if typed else ("",) * 6
-    names = ("customer_id", "order_id", "ordered_at", "product_id", "quantity", "amount")
-    try:
-        heads = ", ".join(f"{name} {kind}" for name, kind in zip(names, types, strict=True))
-        connection.execute(f"create table transactions ({heads})")
-        rows = [line if typed else (*line[:2], line[2].isoformat(sep=" "), *line[3:]) for line in lines]
-        connection.executemany("insert into transactions values (?, ?, ?, ?, ?, ?)", rows)
-        for name, (columns, several) in tables.items():
-            heads = ", ".join(f"{column}{' varchar' if typed else ''}" for column in columns)
-            connection.execute(f"create table {name} ({heads})")
-            connection.executemany(f"insert into {name} values ({', '.join('?' * len(columns))})", several)
-        return dict(connection.execute(sql).fetchall())
-    finally:
-        connection.close()
+MONTH_ENDS = [day(number, hour) for number in (-1, 30, 58, 59, 60, 90, 120, 365) for hour in (0, 23)]
+"""First and last hour of last days of months and of two years, of 28 and 29 February 2024, and of 1 March."""
+
+INSTANCES = {
+    "weekday: <value>": "weekday: Wednesday",
+    "hour: <value>": "hour: night",
+    "<column>: <value>": 'category: it\'s "odd"',
+    "<column>_entropy": "kind_entropy",
+}
+"""A feature for each name that has a column or a value in it."""
+
+
+@pytest.mark.parametrize(
+    "known",
+    ["first_purchase", "{first_purchases: 2}", "{until: 2024-02-29}", "{until: 2024-03-01}", "{until: 2024-05-01}"],
+)
+def test_every_feature_replays_to_the_same_number_for_every_customer(tmp_path: Path, known: str) -> None:
+    """Run, DuckDB and SQLite agree to the last bit on NULLs, the ends of months and the leap day, as lines and as the date."""
+    generator = np.random.default_rng(7)
+    lines, tables = shop(7)
+    moments = [MONTH_ENDS[at] for at in generator.integers(len(MONTH_ENDS), size=len(lines))]
+    lines = [(*line[:2], moment, *line[3:]) for line, moment in zip(lines, moments, strict=True)]
+    discounts = ["0", "1.5", None, "no", "SUMMER"]
+    products = [(key, kind, discount) for (key, kind), discount in zip(KINDS.items(), discounts, strict=True)]
+    tables["products"] = (("product_id", "kind", "discount"), products)
+    probe = f"{{name: probe, known: {known}, groups: {{a: 'true', b: 'false'}}}}"
+    config = read_config(tmp_path, SHOP + f"splits: {{declared: [{probe}]}}\n")
+    kind = config.splits.declared[0].known.kind
+    named = {INSTANCES.get(feature.name, feature.name): feature for feature in FEATURES if kind in feature.known}
+    with engine_with(lines, tables) as engine:
+        columns, _ = build_cycles(engine, config, progress=lambda _: None)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        queries = list(feature_queries(config, columns, splits[0].time_zero, list(named)))
+        found = [find_feature(config, columns, name, kind=kind) for name in named]
+        values = ", ".join(quote(one.column) for one in found if one is not None)
+        select = f"select _customer, {values} from {queries[-1][0]}"
+        expected = sorted(engine.rows(f"{common_table_expressions(queries)}\n{select}"))
+        sql = f"{common_table_expressions([*replay_queries(config, columns, splits), *queries])}\n{select}"
+    assert len(expected) > 20
+    _, *numbers = zip(*expected, strict=True)
+    constant = {name for name, column in zip(named, numbers, strict=True) if len(set(column)) < 2}
+    assert constant == ({"frequency", "regularity"} if kind == "first_purchases" else set())
+    assert sorted(replayed(duckdb, sql, lines, tables)) == expected
+    assert sorted(replayed(sqlite3, sql, lines, tables)) == expected
 
 
 def test_a_column_wins_over_a_feature_of_its_name(tmp_path: Path) -> None:
@@ -348,8 +377,11 @@ def test_every_feature_has_a_meaning_and_a_family(tmp_path: Path) -> None:
     assert money.feature.timing
 
 
-def test_the_readme_lists_every_feature() -> None:
-    """Names and meanings stand in the documentation as the package has them."""
+def test_the_readme_lists_the_features_as_they_are() -> None:
+    """The table of the documentation is that of the package: names, meanings, units, when they are known, and no row more."""
     readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-    missing = [one.name for one in FEATURES if f"| `{one.name}` | {one.meaning} | {one.unit} |" not in readme]
-    assert not missing
+    several, until = "several purchases, until a date", "until a date"
+    known = {("until",): until, SEVERAL: several, PURCHASES: f"any purchases, {until}"}
+    assert [line for line in readme.splitlines() if re.match(r"\| `[^`]+` \| .* \| (?:.*purchases|until)", line)] == [
+        f"| `{one.name}` | {one.meaning} | {one.unit} | {known[one.known]} |" for one in FEATURES
+    ]

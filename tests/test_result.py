@@ -68,6 +68,7 @@ def result() -> RunResult:
         merged_from="sizes",
         attribute="size",
         aliases=("with size: small",),
+        explained_by="channel",
         cluster=ClusterRule("kmeans", 1, 3, 40, 0.9, 0.8, 0.85, 0.3),
         cutpoint=Cutpoint("size", 1.0, 12, 3.4, 0.5, 1.5, 0.4),
         no_follow_up=1,
@@ -111,7 +112,7 @@ def result() -> RunResult:
         title="标题",
         language="en",
         seed=7,
-        config={"a": [1, 0.1, None, True, {"b": "c"}]},
+        config={"z": [1, 0.1, None, True, {"b": "c"}], "groups": {"small": "size <= 1", "large": "true", "b": "false"}},
         quality=Quality(
             inputs={"transactions": InputQuality(5, 2, 1, 2, {"missing customer": 2}, "f0")},
             cycle=CycleSummary(1, 2, 1, 1, 0, "2017-01-01", "2017-12-31", 0),
@@ -153,10 +154,18 @@ def test_a_result_without_rules_is_read_back_equal(result: RunResult) -> None:
     assert from_json(to_json(replace(result, rules=()))).rules == ()
 
 
-def test_the_text_has_sorted_keys_and_line_feeds(result: RunResult) -> None:
-    """Keys are sorted at every depth, text stays readable, and the file ends with a line feed."""
+def test_the_config_keeps_the_order_of_its_file(result: RunResult) -> None:
+    """Of a split's groups the first that holds decides, so that the text and what is read from it have them in order."""
     text = to_json(result)
-    assert json.dumps(json.loads(text), ensure_ascii=False, indent=1, sort_keys=True) + "\n" == text
+    assert list(json.loads(text)["config"]) == list(from_json(text).config) == ["z", "groups"]
+    assert list(json.loads(text)["config"]["groups"]) == ["small", "large", "b"]
+
+
+def test_the_text_is_the_same_when_written_again_and_readable(result: RunResult) -> None:
+    """What is read and written again has the same bytes, text stays readable, and the file ends with a line feed."""
+    text = to_json(result)
+    assert to_json(from_json(text)) == text
+    assert text.endswith("}\n")
     assert "标题" in text
     assert "0.30000000000000004" in text
     assert "\r" not in text

@@ -18,7 +18,7 @@ import pytest
 import sqlglot
 from hypothesis import given
 from hypothesis import strategies as st
-from shops import CONFIG, Line, day, engine_with, read_config
+from shops import CONFIG, Line, day, engine_with, read_config, replayed
 from sqlglot import exp
 
 from segmentor.assignment import assign_all
@@ -159,39 +159,6 @@ def branch_of(fork: Fork, **effects: GroupEffect) -> Branch:
     return Branch(fork.segment, fork.split, trial, fork.split.time_zero)
 
 
-def replayed_in_duckdb(sql: str, lines: list[Line], tables: dict) -> dict[str, str]:
-    """The statement over typed raw tables."""
-    with duckdb.connect() as connection:
-        connection.execute(
-            "create table transactions (customer_id varchar, order_id varchar, ordered_at timestamp, product_id varchar, quantity double, amount double)"
-        )
-        connection.executemany("insert into transactions values (?, ?, ?, ?, ?, ?)", lines)
-        for name, (columns, rows) in tables.items():
-            connection.execute(f"create table {name} (" + ", ".join(f"{column} varchar" for column in columns) + ")")
-            connection.executemany(f"insert into {name} values ({', '.join('?' * len(columns))})", rows)
-        return dict(connection.execute(sql).fetchall())
-
-
-def replayed_in_sqlite(sql: str, lines: list[Line], tables: dict) -> dict[str, str]:
-    """The statement over tables of text and numbers, times as ISO text."""
-    connection = sqlite3.connect(":memory:")
-    try:
-        connection.execute(
-            "create table transactions (customer_id, order_id, ordered_at, product_id, quantity, amount)"
-        )
-        rows = [
-            tuple(value.isoformat(sep=" ") if hasattr(value, "isoformat") else value for value in line)
-            for line in lines
-        ]
-        connection.executemany("insert into transactions values (?, ?, ?, ?, ?, ?)", rows)
-        for name, (columns, several) in tables.items():
-            connection.execute(f"create table {name} ({', '.join(columns)})")
-            connection.executemany(f"insert into {name} values ({', '.join('?' * len(columns))})", several)
-        return dict(connection.execute(sql).fetchall())
-    finally:
-        connection.close()
-
-
 @pytest.mark.parametrize("merge", [1, 5])
 @pytest.mark.parametrize("split", SPLITS.values(), ids=SPLITS)
 def test_the_sql_replays_to_the_same_label_for_every_customer(tmp_path: Path, split: str, merge: int) -> None:
@@ -203,8 +170,8 @@ def test_the_sql_replays_to_the_same_label_for_every_customer(tmp_path: Path, sp
         sql = segments_sql(of.config, of.columns, forks)
     assert set(expected) == {line[0] for line in lines}
     assert len(set(expected.values())) >= 3
-    assert replayed_in_duckdb(sql, lines, tables) == expected
-    assert replayed_in_sqlite(sql, lines, tables) == expected
+    assert dict(replayed(duckdb, sql, lines, tables)) == expected
+    assert dict(replayed(sqlite3, sql, lines, tables)) == expected
 
 
 OUNCES = "{name: ounces, known: first_purchase, groups: {small: ounces <= 24, large: ounces > 24}}"
@@ -267,11 +234,11 @@ def test_each_customer_is_in_one_leaf_of_the_tree_everywhere(
         name: list(places.values()).count(name) for name in (*(leaf.name for leaf in leaves_of(forks)), NOT_YET_KNOWN)
     }
     assert {customer: (segment, since) for customer, segment, since in rows[1:]} == expected
-    assert replayed_in_duckdb(sql, lines, tables) == places
-    assert replayed_in_sqlite(sql, lines, tables) == places
+    assert dict(replayed(duckdb, sql, lines, tables)) == places
+    assert dict(replayed(sqlite3, sql, lines, tables)) == places
     for name, text in translations(sql).items():
         (back,) = sqlglot.transpile(text, read=name.split(".")[1], write="duckdb", comments=False)
-        assert replayed_in_duckdb(back, lines, tables) == places, name
+        assert dict(replayed(duckdb, back, lines, tables)) == places, name
 
 
 @pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
@@ -321,7 +288,7 @@ def test_what_a_system_cannot_say_is_said_instead_of_wrong_sql(
     tables["products"] = (tables["products"][0], [row for row in tables["products"][1] if row[2] is not None])
     with opened(tmp_path, [OUNCES], lines, tables, products=products) as of:
         sql = segments_sql(of.config, of.columns, [of.fork("all", of.splits[0])])
-    expected = replayed_in_duckdb(sql, lines, tables)
+    expected = dict(replayed(duckdb, sql, lines, tables))
     for name, text in translations(sql).items():
         dialect = name.split(".")[1]
         parsed = sqlglot.parse(text, read=dialect)
@@ -331,7 +298,42 @@ def test_what_a_system_cannot_say_is_said_instead_of_wrong_sql(
             assert re.search("size", text, re.IGNORECASE)
         else:
             (back,) = sqlglot.transpile(text, read=dialect, write="duckdb", comments=False)
-            assert replayed_in_duckdb(back, lines, tables) == expected
+            assert dict(replayed(duckdb, back, lines, tables)) == expected
+
+
+IDLE = "try_cast(regexp_extract(size, '([0-9]+)', 1) as integer)"
+READING = {
+    "a condition": ("ounces <= 24", "true"),
+    "a value's share": ('"ounces: 24.0" = 1', "true"),
+    "a role": ("kind = 'b'", "true"),
+    "the purchase": ("size = '24'", "ounces < 30"),
+}
+
+
+@pytest.mark.parametrize(("condition", "purchase"), READING.values(), ids=READING)
+def test_derived_columns_that_nothing_reads_are_not_replayed(tmp_path: Path, condition: str, purchase: str) -> None:
+    """The statement derives what the label or the purchase reads, by any name, and nothing that would keep a system from it."""
+    lines, tables = shop(6)
+    tables["products"] = (tables["products"][0], [row for row in tables["products"][1] if row[2] is not None])
+    split = f"{{name: s, known: first_purchase, groups: {{yes: {condition!r}, no: 'true'}}}}".replace("\\'", "''")
+    text = (
+        f"{CONFIG}  products: {{path: products.csv, columns: {{product: product_id, category: kind}}, derive: "
+        f'{{loads: "{IDLE}", ounces: "cast(size as double)", idle: "{IDLE}"}}}}\n'
+        f"cycle: {{purchase: {purchase!r}}}\nsplits: {{declared: [{split}]}}\n"
+    )
+    config = read_config(tmp_path, text)
+    with engine_with(lines, tables) as engine:
+        columns, _ = build_cycles(engine, config, progress=lambda _: None)
+        splits = declared_splits(config, columns)
+        make_label_sources(engine, config, columns, splits)
+        forks = [Fork("all", splits[0], ("yes", "no"))]
+        expected = {customer: segment for customer, (segment, _) in expected_places(engine, forks).items()}
+        sql = segments_sql(config, columns, forks)
+    assert "idle" not in sql
+    assert "TRY_CAST" not in sql.upper()
+    assert dict(replayed(duckdb, sql, lines, tables)) == expected
+    assert dict(replayed(sqlite3, sql, lines, tables)) == expected
+    assert all("Segments cannot be told" not in text for text in translations(sql).values())
 
 
 def test_a_leaf_has_the_estimates_of_its_own_splits_trial(tmp_path: Path) -> None:
@@ -408,8 +410,36 @@ def test_words_of_merged_groups_say_each(tmp_path: Path) -> None:
     with opened(tmp_path, [split], lines, tables) as of:
         merged = of.splits[0].merged([["a", "c"], ["b"]])
         first, second, _ = find_segments(of.engine, [branch_of(of.fork("all", merged))])
-    assert first.words == "first purchase: (a line with ounces at most 8) or (not a, not b)"
-    assert second.words == "first purchase: a line with ounces at most 24, not a"
+    assert first.words == "first purchase: a line with ounces at most 8 or neither a nor b"
+    assert second.words == "first purchase: a line with ounces at most 24, but not a"
+
+
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        (
+            ("'\"colour: red\" = 1'", "'\"colour: blue\" = 1'"),
+            ("all lines with colour red", "all lines with colour blue"),
+        ),
+        (
+            ("'\"colour: red\" > 0'", "'\"colour: blue\" > 0.25'"),
+            ("some lines with colour red", "above 25 % of lines with colour blue, but not a"),
+        ),
+        (
+            ("'\"weekday: Sunday\" >= 0.5 and frequency > 1'", "'true'"),
+            ("at least 50 % of purchases with weekday Sunday and frequency above 1", "not a"),
+        ),
+    ],
+)
+def test_words_of_shares_speak_of_lines_and_bar_only_what_could_hold_too(
+    tmp_path: Path, groups: tuple[str, str], words: tuple[str, str]
+) -> None:
+    """A share of the lines is said as so many lines; a group before it is barred unless nobody can be in both."""
+    split = f"{{name: s, known: {{until: 2024-03-04}}, groups: {{a: {groups[0]}, b: {groups[1]}}}}}"
+    lines, tables = shop(5)
+    with opened(tmp_path, [split], lines, tables) as of:
+        first, second, _ = find_segments(of.engine, [branch_of(of.fork("all", of.splits[0]))])
+    assert (first.words, second.words) == tuple(f"before 2024-03-04: {each}" for each in words)
 
 
 def test_nothing_separates_leaves_everybody_in_one_segment(tmp_path: Path) -> None:
@@ -422,8 +452,8 @@ def test_nothing_separates_leaves_everybody_in_one_segment(tmp_path: Path) -> No
         sql = segments_sql(config, columns, [])
         assigned = assign_all(engine, [])
     assert [(one.name, one.customers, one.words) for one in segments] == [("all", 3, "every customer")]
-    assert replayed_in_duckdb(sql, lines, {}) == dict.fromkeys("abc", "all")
-    assert replayed_in_sqlite(sql, lines, {}) == dict.fromkeys("abc", "all")
+    assert dict(replayed(duckdb, sql, lines, {})) == dict.fromkeys("abc", "all")
+    assert dict(replayed(sqlite3, sql, lines, {})) == dict.fromkeys("abc", "all")
     assert assigned == "customer,segment,known_since\na,all,\nb,all,\nc,all,\n"
     assert json.loads(segments_json(segments, config, []))["splits"] == []
 
@@ -480,5 +510,5 @@ def test_the_sql_leaves_out_the_customers_that_a_run_leaves_out(tmp_path: Path) 
         expected = {customer: segment for customer, (segment, _) in expected_places(engine, forks).items()}
         sql = segments_sql(config, columns, forks)
     assert set(expected.values()) == {"north", NOT_YET_KNOWN}
-    assert replayed_in_duckdb(sql, lines, tables) == expected
-    assert replayed_in_sqlite(sql, lines, tables) == expected
+    assert dict(replayed(duckdb, sql, lines, tables)) == expected
+    assert dict(replayed(sqlite3, sql, lines, tables)) == expected

@@ -91,7 +91,7 @@ def test_trials_have_the_columns_of_the_contract() -> None:
     assert trials_csv(result()) == (
         "segment,split,source,known,groups,customers,customers_by_group,verdict,reason,verdict_groups,ratio,ratio_ci_low,"
         "ratio_ci_high,difference_days,mean_cycle_days_by_group,share_back_by_group,share_difference,share_difference_ci_low,"
-        "share_difference_ci_high,horizon_days,p_value,p_discovery_adjusted,p_confirmation_adjusted,customers_needed,attribute,aliases,rule_stability,"
+        "share_difference_ci_high,horizon_days,p_value,p_discovery_adjusted,p_confirmation_adjusted,customers_needed,attribute,aliases,explained_by,rule_stability,"
         "rule_coverage,rule_precision,echo_p_value\n"
     )
 
@@ -100,17 +100,26 @@ def test_a_trial_is_one_row_with_the_effects_of_its_verdict_pair() -> None:
     """Groups are joined in order, effects are of the pair that carries the verdict, floats are in full."""
     assert trials_csv(result(TESTED)).splitlines()[1] == (
         'all,size,declared,first_purchases: 2,small|large|huge,129,70|50|9,separates,"significant; large enough",small|large,'
-        "1.18,1.05,1.33,8.0,46.5||,0.6|0.5|,-0.1,-0.2,-0.01,120,1e-05,,0.30000000000000004,,,,,,,"
+        "1.18,1.05,1.33,8.0,46.5||,0.6|0.5|,-0.1,-0.2,-0.01,120,1e-05,,0.30000000000000004,,,,,,,,"
     )
 
 
 def test_a_clustered_trial_has_the_figures_of_its_rule_and_its_other_names() -> None:
-    """What the groups are values of, aliases with ``|`` between, and the rule's figures stand in the last columns."""
+    """What the groups are values of, aliases with ``|`` between, what explains it, and the rule's figures stand in the last columns."""
     rule = ClusterRule("kmeans", 2, 4, 150, 0.71, 0.84, 0.79, 0.61)
     found = replace(TESTED, source="clustered", attribute="kmeans 2", aliases=("form: POWDER", "=1"), cluster=rule)
+    found = replace(found, explained_by="size")
     row, declared = rows(trials_csv(result(found, TESTED)))
-    names = ("attribute", "aliases", "rule_stability", "rule_coverage", "rule_precision", "echo_p_value")
-    assert [row[name] for name in names] == ["kmeans 2", "form: POWDER|'=1", "0.71", "0.84", "0.79", "0.61"]
+    names = (
+        "attribute",
+        "aliases",
+        "explained_by",
+        "rule_stability",
+        "rule_coverage",
+        "rule_precision",
+        "echo_p_value",
+    )
+    assert [row[name] for name in names] == ["kmeans 2", "form: POWDER|'=1", "size", "0.71", "0.84", "0.79", "0.61"]
     assert not any(declared[name] for name in names)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,14 @@ import pytest
 from shops import CONFIG, Line, day, engine_with, read_config
 
 from segmentor.cycles import TimeZero, build_cycles
-from segmentor.discovery import merged_codes, tenths, without_aliases
+from segmentor.discovery import Candidate, merged_codes, tenths, without_aliases
 from segmentor.echo import conditional_p
 from segmentor.populations import later
-from segmentor.segments import find_segments
+from segmentor.pruning import explain
+from segmentor.result import Trial, Verdict
+from segmentor.segments import Branch, find_segments
 from segmentor.splits import Attribute, Split, declared_splits, make_label_sources
+from segmentor.tree import Grown, Node
 from segmentor.trials import Tried, run_trials
 
 UNTIL = 500
@@ -43,11 +47,13 @@ def shop(customers: int, *, product: float = 1.0, basket_within_p: float = 1.0, 
 
 
 def grown(
-    folder: Path, lines: list[Line], splits: str = PRODUCT + BASKET, *, more: str = ""
+    folder: Path, lines: list[Line], splits: str = PRODUCT + BASKET, *, more: str = "", purchase: str = ""
 ) -> tuple[Tried, list[str]]:
     """What was tried of the declared splits, and the names of the segments."""
     last = datetime.date(2024, 1, 1) + datetime.timedelta(days=UNTIL)
-    config = read_config(folder, f"{CONFIG}cycle: {{observed_until: {last}}}\nsplits:\n  declared:\n{splits}{more}")
+    config = read_config(
+        folder, f"{CONFIG}cycle: {{observed_until: {last}{purchase}}}\nsplits:\n  declared:\n{splits}{more}"
+    )
     with engine_with(lines) as engine:
         columns, summary = build_cycles(engine, config, progress=lambda _: None)
         declared = declared_splits(config, columns)
@@ -78,6 +84,96 @@ def test_where_nothing_separates_the_root_stands_alone(tmp_path: Path) -> None:
     assert segments == ["all"]
     assert tried.branches == ()
     assert [(node.segment, node.split, node.ended) for node in tried.nodes] == [("all", None, "nothing passed")]
+
+
+def test_what_only_repeats_the_split_of_the_tree_is_explained_by_it(tmp_path: Path) -> None:
+    """Baskets that are larger where the first product is q separate customers as the products do, and within p and q no longer."""
+    lines = [(*line[:5], (line[5] or 0) + 9 * (line[3] == "q")) for line in shop(2500, product=1.8)]
+    tried, _ = grown(tmp_path, lines)
+    product, basket = tried.trials
+    assert (product.verdict, basket.verdict) == ("separates", "separates")
+    assert (product.explained_by, basket.explained_by) == (None, "product")
+
+
+def test_customers_who_never_bought_what_is_looked_at_are_in_no_node(tmp_path: Path) -> None:
+    """Of customers with other purchases alone the root counts none: its groups are all that it has."""
+    others: list[Line] = [(f"x{number}", f"x{number}", day(number), "other", 1, 1.0) for number in range(300)]
+    lines = shop(800, product=2.0) + others
+    tried, _ = grown(tmp_path, lines, PRODUCT, purchase=", purchase: \"product_id <> 'other'\"")
+    assert {node.segment: node.customers for node in tried.nodes}["all"] == 800
+    assert sum(node.customers for node in tried.nodes if node.parent == "all") == 800
+
+
+def screened(segment: str, parent: int | None, promoted: dict[str, str], others: dict[str, str]) -> Grown:
+    """A node in which some splits passed and others did not: name of the split to that of its attribute."""
+    node = Node(0, segment, parent, 0, None, np.ones(3, dtype=bool))
+    found = [
+        Candidate(
+            attribute(of, [0, 1, 1]), attribute(name, [0, 1, 1]).splits[0], np.zeros(3, dtype=np.int16), 0.1, -2.3, p
+        )
+        for several, p in ((promoted, 0.05), (others, 0.06))
+        for name, of in several.items()
+    ]
+    return Grown(node, len(found), tuple(found))
+
+
+def test_what_is_left_below_the_root_is_not_explained() -> None:
+    """Of trials at the root those that are significant, and of which neither they nor a value passed in any node below, are explained."""
+    brand, other = "brand", "brand: x"
+    size = attribute("size, merged", [0, 1, 1]).splits[0]
+    root = Branch("all", replace(size, merged_from="size"), trial_of("size, merged", merged_from="size"), TimeZero())
+    nodes = [
+        screened("all", None, {name: name for name in ("size", "brand", "form", "region")}, {}),
+        screened("a", 0, {"brand: y": "brand"}, {"form": "form", "region": "region"}),
+        screened("b", 0, {"region": "region"}, {"form": "form", other: brand}),
+        screened("c", 0, {}, {}),
+        screened("a / x", 1, {"form": "form"}, {}),
+    ]
+    trials = [
+        trial_of("size"),
+        trial_of("size, merged", merged_from="size"),
+        trial_of("size: small"),
+        trial_of(brand),
+        trial_of(other),
+        trial_of("form"),
+        trial_of("form, merged", merged_from="form"),
+        trial_of("region"),
+        trial_of("not shown to matter", verdict="inconclusive"),
+        trial_of("shown not to matter", verdict="equivalent"),
+        trial_of("not significant", verdict="inconclusive", p_adjusted=0.2),
+        trial_of("not tested", verdict="inconclusive", p_adjusted=None),
+        trial_of("form", segment="a / x"),
+    ]
+    explained = [trial.explained_by for trial in explain(trials, nodes, [root], level=0.05)]
+    by = "size, merged"
+    assert explained == [None, None, by, None, by, by, by, None, by, None, None, None, None]
+    assert explain(trials, nodes, [], level=0.05) == trials
+    assert explain(trials, nodes[:1], [root], level=0.05) == trials
+
+
+def trial_of(
+    split: str,
+    *,
+    segment: str = "all",
+    verdict: Verdict = "separates",
+    merged_from: str | None = None,
+    p_adjusted: float | None = 0.001,
+) -> Trial:
+    """A trial of which only names, verdict and p matter."""
+    return Trial(
+        segment,
+        split,
+        "enumerated",
+        "entry",
+        (),
+        (),
+        0,
+        verdict,
+        (),
+        "",
+        merged_from=merged_from,
+        p_adjusted=p_adjusted,
+    )
 
 
 def test_depth_ends_the_tree(tmp_path: Path) -> None:

@@ -146,6 +146,7 @@ def with_customers(
     folder: Path, lines: list[Line], splits: str, column: str, values: dict[str, str | None]
 ) -> tuple[Trial, ...]:
     """The trials of a shop with a customers' table of one column."""
+    from segmentor.candidates import find_candidates  # noqa: PLC0415
     from segmentor.splits import declared_splits, make_label_sources  # noqa: PLC0415
     from segmentor.trials import run_trials  # noqa: PLC0415
 
@@ -157,9 +158,16 @@ def with_customers(
     with engine_with(lines, tables) as engine:
         columns, summary = build_cycles(engine, config, progress=lambda _: None)
         declared = declared_splits(config, columns)
-        make_label_sources(engine, config, columns, declared)
+        found = find_candidates(engine, config, columns, progress=lambda _: None)
+        make_label_sources(engine, config, columns, (*declared, *found.splits))
         return run_trials(
-            engine, config, columns, declared, observed_until=summary.observed_until, progress=lambda _: None
+            engine,
+            config,
+            columns,
+            declared,
+            attributes=found.attributes,
+            observed_until=summary.observed_until,
+            progress=lambda _: None,
         ).trials
 
 
@@ -243,6 +251,20 @@ def test_a_total_of_today_is_no_number_of_the_past(tmp_path: Path) -> None:
     assert (tier.verdict, tier.reasons) == ("untestable", ("circular",))
     assert tier.restate is not None
     assert "after 2024-07-15" in tier.restate
+
+
+@pytest.mark.parametrize("known", ["entry", "{until: 2024-07-15}"])
+def test_a_total_of_today_that_nobody_declared_is_refused_too(tmp_path: Path, known: str) -> None:
+    """A column of the customers' table that follows later purchases is found as a number and is circular; one that does not is tried."""
+    lines = shop(600)
+    counts = {name: sum(line[0] == name for line in lines) for name in {line[0] for line in lines}}
+    found = f"    []\n  enumerated: {{known: {known}, columns: [total]}}\n"
+    (total,) = with_customers(
+        tmp_path, lines, found, "total", {name: str(10 * count) for name, count in counts.items()}
+    )
+    assert (total.verdict, total.reasons, total.attribute) == ("untestable", ("circular",), "total")
+    (other,) = with_customers(tmp_path, lines, found, "total", {name: name[-1] for name in counts})
+    assert other.test is not None or other.p_discovery_adjusted is not None
 
 
 def test_a_label_that_separates_no_more_than_a_dealt_one_is_not_decided() -> None:

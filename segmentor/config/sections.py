@@ -438,6 +438,10 @@ class Privacy(Section):
     """What may not be shown."""
 
     min_cell: Count = Field(10, description="Counts of customers below this are not shown.")
+    assigned: bool = Field(
+        default=True,
+        description="Whether assigned.csv, the segment of each customer by id, is written; compare counts moves from it.",
+    )
 
 
 class ExperimentConfig(Section):

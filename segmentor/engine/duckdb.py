@@ -163,6 +163,7 @@ def _harden(engine: Engine, inputs: Sequence[Path], threads: int | str | None, m
         f"temp_directory = {literal(str(engine.scratch))}",
         f"allowed_paths = [{allowed}]",
         "python_enable_replacements = false",
+        "enable_progress_bar = false",
         "autoinstall_known_extensions = false",
         "autoload_known_extensions = false",
         "allow_community_extensions = false",

@@ -2,11 +2,11 @@
 
 ``render_report`` goes through these stages:
 
-1. ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers, ``names`` makes text from the data
-   harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes sentences of them; ``beside`` makes sentences and tables
-   of what stands beside a verdict: comparability, habits, crossover, robustness, and how a split was found. ``ledger``
-   lists the tests of the run and tells which splits have a card, ``candidates`` makes rows of the others and of the search, and
-   ``tree`` lays out the tree of segments.
+1. ``clusters`` calls each cluster by its rule. ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers by
+   what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
+   sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
+   comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
+   have a card, ``candidates`` makes rows of the others and of the search, and ``tree`` lays out the tree of segments.
 2. ``figures`` draws return curves and intervals as SVG without colours.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
    split's card, and knows nothing of the others.
@@ -23,7 +23,9 @@ import hashlib
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from segmentor.report import beside, candidates, figures, ledger, names, numbers, small_cells, tree, vocabulary, words
+from segmentor.report import answer, beside, candidates, figures, ledger, names, numbers, tree, vocabulary, words
+from segmentor.report.clusters import called_by_rule
+from segmentor.report.lines import counts_in, counts_of
 from segmentor.result import RunResult
 
 
@@ -39,13 +41,16 @@ def render_report(result: RunResult) -> str:
     )
     source, _, _ = PackageLoader(__name__, "").get_source(pages, "style.css")
     digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    told = called_by_rule(result)
     return pages.get_template("template.html.j2").render(
-        result=result,
+        result=told,
+        counts=counts_of(told),
+        counts_in=counts_in,
         names=names,
         numbers=numbers,
-        small_cells=small_cells,
         vocabulary=vocabulary,
         words=words,
+        answer=answer,
         beside=beside,
         ledger=ledger,
         candidates=candidates,

@@ -33,9 +33,9 @@ from segmentor.report.numbers import (
     quantity,
     span,
 )
-from segmentor.report.small_cells import is_exact, shown_count, shown_counts, shown_table
+from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import PARTS
-from segmentor.report.words import excludes, few, level, since, trial_counts, verdict_pair
+from segmentor.report.words import excludes, few, level, since, verdict_pair
 from segmentor.result import (
     Comparability,
     Crossover,
@@ -177,7 +177,7 @@ def separates_by_itself(found: DealtLabels, result: RunResult) -> bool:
     return found.significant > max(1.0, 4 * level(result) * found.deals)
 
 
-def comparable(trial: Trial, min_cell: int) -> str:
+def comparable(trial: Trial, counts: Counts) -> str:
     """How many customers can be compared with others who began when they did."""
     found = trial.comparability
     if found is None:
@@ -186,9 +186,9 @@ def comparable(trial: Trial, min_cell: int) -> str:
         return f"All are followed from {start} on"
     labelled = sum(group.customers for group in trial.groups)
     share = quantity(found.share, PERCENT) + " of the customers"
-    if 0 < labelled * (1 - found.share) < min_cell:
+    if 0 < labelled * (1 - found.share) < counts.min_cell:
         share = "All but a few customers"
-    elif 0 < labelled * found.share < min_cell:
+    elif 0 < labelled * found.share < counts.min_cell:
         share = "Only a few customers"
     shared = [cohort for cohort in found.cohorts if _holds_two(cohort.customers)]
     of_them = f", in {len(shared)} of {count(len(found.cohorts), _period(found))}" if len(found.cohorts) > 1 else ""
@@ -216,31 +216,27 @@ def columns(trial: Trial) -> list[int]:
     return sorted(largest)
 
 
-def cohort_rows(trial: Trial, min_cell: int) -> list[CohortRow]:
-    """Customers by cohort and group, small counts hidden; their totals are known from elsewhere."""
-    if trial.comparability is None or not trial.comparability.cohorts:
-        return []
-    cohorts = trial.comparability.cohorts
-    # A group's size that is said roughly must not be had as the total of its column.
-    rough = [0 if is_exact(text) else 1 for text in trial_counts(trial, min_cell)[: len(trial.groups)]]
-    shown = shown_table([*(cohort.customers for cohort in cohorts), rough], min_cell)
+def cohort_rows(trial: Trial, counts: Counts) -> list[CohortRow]:
+    """Customers by cohort and group."""
+    cohorts = () if trial.comparability is None else trial.comparability.cohorts
     return [
         CohortRow(
             "everybody" if len(cohorts) == 1 else cohort.name,
-            [cells[place] for place in columns(trial)],
+            [counts(cohort.customers[place]) for place in columns(trial)],
             _holds_two(cohort.customers),
         )
-        for cohort, cells in zip(cohorts, shown, strict=False)
+        for cohort in cohorts
     ]
 
 
-def follow_up(trial: Trial, min_cell: int) -> list[str]:
+def follow_up(trial: Trial, counts: Counts) -> list[str]:
     """Median follow-up of each group that has a column; empty where it is not known."""
     if trial.comparability is None or not trial.comparability.follow_up_days:
         return []
     days = trial.comparability.follow_up_days
     return [
-        quantity(days[place] if trial.groups[place].customers >= min_cell else None, DAYS) for place in columns(trial)
+        quantity(days[place] if trial.groups[place].customers >= counts.min_cell else None, DAYS)
+        for place in columns(trial)
     ]
 
 
@@ -293,12 +289,19 @@ def habit_rows(trial: Trial, result: RunResult) -> list[HabitRow]:
     return rows
 
 
-def crossover_rows(trial: Trial, min_cell: int) -> list[tuple[str, list[CrossoverShown]]]:
-    """Next labels of the customers with each label, for groups that have a column; small counts hidden.
+def crossover_table(trial: Trial) -> list[list[int]]:
+    """Customers by first and next label in the order of the groups, and last those without a next label."""
+    found = _cells(trial.crossover)
+    rows = [
+        [cell.customers if (cell := found.get((first.name, second.name))) else 0 for second in trial.groups]
+        for first in trial.groups
+    ]
+    return [[*row, max(first.customers - sum(row), 0)] for first, row in zip(trial.groups, rows, strict=True)]
 
-    Customers without a next label count as a column that is not shown: how many they are can be had from the group's size.
-    """
-    shown, cells = _crossover_counts(trial, min_cell), _cells(trial.crossover)
+
+def crossover_rows(trial: Trial, counts: Counts) -> list[tuple[str, list[CrossoverShown]]]:
+    """Next labels of the customers with each label, for groups that have a column."""
+    table, cells = crossover_table(trial), _cells(trial.crossover)
     rows = []
     for i in columns(trial):
         first = trial.groups[i].name
@@ -306,11 +309,11 @@ def crossover_rows(trial: Trial, min_cell: int) -> list[tuple[str, list[Crossove
         for j in columns(trial):
             second = trial.groups[j].name
             cell = cells.get((first, second))
-            visible = cell if cell is not None and is_exact(shown[i][j]) else None
+            visible = cell if counts.exact(table[i][j]) else None
             row.append(
                 CrossoverShown(
                     second,
-                    shown[i][j],
+                    counts(table[i][j]),
                     estimate(visible.share if visible else None, PERCENT),
                     quantity(visible.lift, TIMES) if visible and visible.lift is not None else "",
                     i == j,
@@ -320,14 +323,14 @@ def crossover_rows(trial: Trial, min_cell: int) -> list[tuple[str, list[Crossove
     return rows
 
 
-def crossover_answer(trial: Trial, min_cell: int) -> Markup:
+def crossover_answer(trial: Trial, counts: Counts) -> Markup:
     """Whether buyers of one come back for the other: the change of label that is made most often, and against chance."""
-    shown, cells = _crossover_counts(trial, min_cell), _cells(trial.crossover)
+    table, cells = crossover_table(trial), _cells(trial.crossover)
     changes = [
         cell
         for i, first in enumerate(trial.groups)
         for j, second in enumerate(trial.groups)
-        if i != j and is_exact(shown[i][j]) and (cell := cells.get((first.name, second.name))) is not None
+        if i != j and counts.exact(table[i][j]) and (cell := cells.get((first.name, second.name))) is not None
     ]
     told = [cell for cell in changes if cell.share.estimate is not None]
     if trial.crossover is None or not told:
@@ -348,10 +351,10 @@ def crossover_answer(trial: Trial, min_cell: int) -> Markup:
     )
 
 
-def stickiness(trial: Trial, min_cell: int) -> str:
+def stickiness(trial: Trial, counts: Counts) -> str:
     """How much of the label stays, in numbers; empty where a count that is hidden could be had from them."""
     found = trial.crossover
-    if found is None or not all(is_exact(text) for row in _crossover_counts(trial, min_cell) for text in row):
+    if found is None or not all(counts.exact(number) for row in crossover_table(trial) for number in row):
         return ""
     kept = found.stickiness
     bounds = span(kept, RATIO)
@@ -366,32 +369,22 @@ def stickiness(trial: Trial, min_cell: int) -> str:
     )
 
 
-def parts(trial: Trial, min_cell: int) -> list[tuple[Markup, list[Part]]]:
+def parts(trial: Trial, counts: Counts) -> list[tuple[Markup, list[Part]]]:
     """The effect in parts of the customers and of the time, by kind of part; of small parts nothing is shown."""
-    labelled = sum(group.customers for group in trial.groups)
-    rough = 0 if _labelled_are_exact(trial, min_cell) else 1
-    found = []
-    for kind, of_kind in groupby(trial.robustness, key=lambda subset: subset.kind):
-        subsets = list(of_kind)
-        sizes = [subset.customers for subset in subsets]
-        shown = shown_counts([*sizes, max(labelled - sum(sizes), 0), rough], min_cell)
-        rows = [
-            _part(trial, subset if subset.customers >= min_cell else _veiled(subset), customers, min_cell=min_cell)
-            for subset, customers in zip(subsets, shown, strict=False)
-        ]
-        found.append((escape(PARTS[kind]) if kind in PARTS else name(kind), rows))
-    return found
+    return [
+        (escape(PARTS[kind]) if kind in PARTS else name(kind), [_part(trial, subset, counts) for subset in subsets])
+        for kind, subsets in groupby(trial.robustness, key=lambda subset: subset.kind)
+    ]
 
 
-def whole(trial: Trial, min_cell: int) -> Part | None:
+def whole(trial: Trial, counts: Counts) -> Part | None:
     """The effect among all customers, to be compared with its parts."""
     pair = verdict_pair(trial)
     if pair is None:
         return None
     customers = sum(group.customers for group in trial.groups)
     everybody = Subset("", "All customers", customers, pair.ratio, pair.share_difference, None, agrees=None)
-    shown = shown_counts([customers, 0 if _labelled_are_exact(trial, min_cell) else 1], min_cell)[0]
-    return replace(_part(trial, everybody, shown, min_cell=min_cell), says="")
+    return replace(_part(trial, everybody, counts), says="")
 
 
 def parts_answer(trial: Trial, result: RunResult) -> Markup:
@@ -454,9 +447,9 @@ def _veiled_means(trial: Trial, place: int, min_cell: int) -> dict[str, str]:
         counts = [number for _, number in known]
         rest = max(customers - sum(counts), 0)
         whole_known = rest < min_cell
-        shown = shown_counts([*counts, rest], min_cell) if whole_known else [shown_count(n, min_cell) for n in counts]
-        for (habit, number), text in zip(known, shown, strict=False):
-            if not is_exact(text):
+        told = Counts.of([[*counts, rest]] if whole_known else (), min_cell)
+        for habit, number in known:
+            if not told.exact(number):
                 veiled[habit] = _roughly(number, customers, min_cell)
     return veiled
 
@@ -487,18 +480,6 @@ def _cells(found: Crossover | None) -> dict[tuple[str, str], CrossoverCell]:
     return {} if found is None else {(cell.first, cell.second): cell for cell in found.cells}
 
 
-def _crossover_counts(trial: Trial, min_cell: int) -> list[list[str]]:
-    """Customers by first and next label as they are shown, and last those without a next label."""
-    cells = _cells(trial.crossover)
-    rows = []
-    for first in trial.groups:
-        row = [
-            cells[place].customers if (place := (first.name, second.name)) in cells else 0 for second in trial.groups
-        ]
-        rows.append([*row, max(first.customers - sum(row), 0)])
-    return shown_table(rows, min_cell, diagonal=True)
-
-
 def sticks(found: Crossover) -> str:
     """How much of the label stays, in words."""
     kept = found.stickiness
@@ -512,16 +493,18 @@ def sticks(found: Crossover) -> str:
     return "The label sticks in part" if value < 0.6 else "The label sticks"
 
 
-def _part(trial: Trial, subset: Subset, customers: str, *, min_cell: int) -> Part:
+def _part(trial: Trial, subset: Subset, counts: Counts) -> Part:
     by_share = trial.carried_by == "share back"
+    if subset.customers < counts.min_cell:
+        subset = replace(subset, ratio=None, share_difference=None, p_value=None, agrees=None)
     return Part(
         subset.name,
-        customers,
+        counts(subset.customers),
         estimate(subset.ratio, RATIO),
         estimate(subset.share_difference, SIGNED_POINTS),
         interval_mark(
             subset.share_difference if by_share else subset.ratio,
-            extent=_extent(trial, min_cell, by_share=by_share),
+            extent=_extent(trial, counts.min_cell, by_share=by_share),
             ratio=not by_share,
         ),
         _said(subset),
@@ -533,16 +516,6 @@ def _said(subset: Subset) -> str:
     if subset.agrees is None and subset.ratio is None and subset.p_value is not None:
         return f"test: {probability(subset.p_value, 'p')}"
     return _AGREES[subset.agrees]
-
-
-def _labelled_are_exact(trial: Trial, min_cell: int) -> bool:
-    """Whether the customers of all groups may be told, so that the total of parts of them may be too."""
-    return all(is_exact(text) for text in trial_counts(trial, min_cell)[: len(trial.groups)])
-
-
-def _veiled(subset: Subset) -> Subset:
-    """A part of which nothing but its name is shown."""
-    return replace(subset, ratio=None, share_difference=None, p_value=None, agrees=None)
 
 
 def _extent(trial: Trial, min_cell: int, *, by_share: bool) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, log
 from statistics import NormalDist, median
@@ -11,8 +11,10 @@ from statistics import NormalDist, median
 from markupsafe import Markup, escape
 
 from segmentor.report.ledger import carded
+from segmentor.report.lines import counts_in
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import (
+    DAYS,
     NO_BREAK,
     NOTHING,
     PERCENT,
@@ -25,16 +27,34 @@ from segmentor.report.numbers import (
     quantity,
     span,
 )
-from segmentor.report.small_cells import is_exact, shown_count
+from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import METHODS, REASONS, SOURCES
-from segmentor.report.words import few, in_order, is_echo, level, reason, titled, trial_counts, verdict_pair
-from segmentor.result import EVERYBODY, Clustering, Interval, LeftOut, PairEffect, RunResult, Trial, Verdict
+from segmentor.report.words import (
+    but_see,
+    column,
+    few,
+    in_order,
+    is_echo,
+    level,
+    reason,
+    repeats,
+    seen_elsewhere,
+    short_group,
+    titled,
+    verdict_pair,
+)
+from segmentor.result import EVERYBODY, Clustering, Interval, PairEffect, RunResult, Trial, Verdict
 
 MOST_CANDIDATES = 1_000
 """Rows of candidates on the page."""
 
 MOST_GROUPS = 4
 """Groups of a candidate that are named in its row."""
+
+MOST_LEFT_OUT = 30
+"""Columns that are named for a reason why they made no candidate."""
+
+_SAME_AS = "makes the same groups as "
 
 _SEEN = 0.8
 """Share of the cases in which a difference of the size told would have been found."""
@@ -52,8 +72,9 @@ class CandidateRow:
         against: The pair that the effects are of; empty for two groups.
         ratio: Of that pair.
         share_difference: Of the same pair.
+        horizon: By when both are read, where that is not when those of most splits are; else empty.
         verdict: What the trial says.
-        why: Why, for the splits that were not simply screened out.
+        why: Why, for the splits that were not simply screened out, and what would decide it.
     """
 
     split: Markup
@@ -63,6 +84,7 @@ class CandidateRow:
     against: Markup
     ratio: Markup
     share_difference: Markup
+    horizon: str
     verdict: Verdict
     why: Markup
 
@@ -105,10 +127,22 @@ class RuleRow:
     echo: Markup
 
 
-def rows(result: RunResult) -> list[CandidateRow]:
-    """Every split without a card: those that separate first, then as tried."""
+def rows(result: RunResult, counts: Counts) -> list[CandidateRow]:
+    """Every split that has neither a card nor a place among those that repeat another: by verdict, the surest first."""
     with_card = {id(trial) for trial in carded(result)}
-    return [_row(trial, result.min_cell) for trial in in_order(result.trials) if id(trial) not in with_card]
+    others = [trial for trial in result.trials if id(trial) not in with_card and not repeats(trial, result)]
+    usual, elsewhere = _usual_horizon(result), seen_elsewhere(result)
+    return [_row(trial, counts, usual, elsewhere) for trial in in_order(sorted(others, key=_sureness))]
+
+
+def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[CandidateRow]]]:
+    """Splits that differ only because they repeat one of the tree, the surest first, by the name of that one."""
+    found: dict[str, list[Trial]] = {}
+    for trial in sorted(result.trials, key=_sureness):
+        if trial.explained_by is not None and repeats(trial, result):
+            found.setdefault(trial.explained_by, []).append(trial)
+    usual = _usual_horizon(result)
+    return [(name(repeated), [_row(trial, counts, usual, {}) for trial in own]) for repeated, own in found.items()]
 
 
 def judged_by(result: RunResult) -> str:
@@ -116,17 +150,18 @@ def judged_by(result: RunResult) -> str:
     return f"{100 * (1 - 2 * level(result)):g}\N{NO-BREAK SPACE}%"
 
 
-def alike(result: RunResult) -> list[AlikeRow]:
-    """Splits that were shown not to matter: the declared first, then those of most customers."""
-    found = [trial for trial in result.trials if trial.verdict == "equivalent"]
+def alike(result: RunResult, counts: Counts) -> list[AlikeRow]:
+    """Splits that were shown not to matter and whose column separates nowhere else: the declared first, then those of most customers."""
+    elsewhere = seen_elsewhere(result)
+    found = [trial for trial in result.trials if trial.verdict == "equivalent" and column(trial) not in elsewhere]
     found.sort(key=lambda trial: (trial.source != "declared", -sum(group.customers for group in trial.groups)))
     return [
         AlikeRow(
             titled(trial),
-            _groups(trial, result.min_cell),
+            _groups(trial, counts),
             aliases(trial),
-            _widest([pair.ratio for pair in _visible(trial, result.min_cell)], ratio=True),
-            _widest([pair.share_difference for pair in _visible(trial, result.min_cell)], ratio=False),
+            _widest([pair.ratio for pair in _visible(trial, counts)], ratio=True),
+            _widest([pair.share_difference for pair in _visible(trial, counts)], ratio=False),
         )
         for trial in found
     ]
@@ -154,19 +189,42 @@ def tried(result: RunResult) -> Markup:
 
 
 def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
-    """Columns that made no candidate, and why."""
-    columns: Sequence[LeftOut] = () if result.search is None else result.search.left_out
-    return [(name(column.name), reason(column.reason)) for column in columns]
+    """What made no candidate, and why: columns by reason, then for each reason how many sets of products bought together."""
+    itemsets: Counter[str] = Counter()
+    columns: dict[str, list[Markup]] = {}
+    for each in () if result.search is None else result.search.left_out:
+        same, _, other = each.reason.partition(_SAME_AS)
+        why = each.reason if same else f"{_SAME_AS}another candidate"
+        if each.name.startswith("with "):
+            itemsets[why] += 1
+        else:
+            shown = name(each.name) if same else Markup("{} (as {})").format(name(each.name), name(other))
+            columns.setdefault(why, []).append(shown)
+    return [
+        *((listed(few(names, most=MOST_LEFT_OUT)), reason(why)) for why, names in columns.items()),
+        *(
+            (escape(count(number, "set of products", "sets of products")), reason(why))
+            for why, number in itemsets.items()
+        ),
+    ]
 
 
-def clusterings(result: RunResult) -> list[ClusteringRow]:
+def how_many_left_out(result: RunResult) -> str:
+    """How many columns, and how many sets of products, made no candidate."""
+    names = [each.name for each in result.search.left_out] if result.search else []
+    itemsets = sum(each.startswith("with ") for each in names)
+    said = [count(len(names) - itemsets, "column")]
+    return " and ".join([*said, count(itemsets, "set of products", "sets of products")] if itemsets else said)
+
+
+def clusterings(result: RunResult, counts: Counts) -> list[ClusteringRow]:
     """Ways of clustering, with their indices."""
     found: Sequence[Clustering] = () if result.search is None else result.search.clusterings
     return [
         ClusteringRow(
             method(one.method),
             listed(few([name(feature) for feature in one.features])),
-            shown_count(one.customers, result.min_cell),
+            counts(one.customers),
             count(one.clusters) if one.clusters else "none was stable",
             quantity(one.noise_share, PERCENT),
             quantity(one.stability, RATIO),
@@ -176,13 +234,13 @@ def clusterings(result: RunResult) -> list[ClusteringRow]:
     ]
 
 
-def rules(result: RunResult) -> list[RuleRow]:
+def rules(result: RunResult, counts: Counts) -> list[RuleRow]:
     """Clusters said as rules, those first whose rule separates."""
     return [
         RuleRow(
-            Markup("{} <code>{}</code>").format(titled(trial), trial.definition[0][1]),
+            titled(trial, length=200),
             Markup("{} {} of {}").format(method(trial.cluster.method), trial.cluster.cluster, trial.cluster.clusters),
-            shown_count(trial.cluster.customers, result.min_cell),
+            counts(trial.cluster.customers),
             quantity(trial.cluster.stability, RATIO),
             *_fidelity(trial, result.min_cell),
             trial.verdict,
@@ -193,12 +251,12 @@ def rules(result: RunResult) -> list[RuleRow]:
     ]
 
 
-def cluster(trial: Trial, result: RunResult) -> Markup:
+def cluster(trial: Trial, counts: Counts) -> Markup:
     """Which cluster the rule of a split says, and how well; empty for a split that is no such rule."""
     found = trial.cluster
     if found is None:
         return Markup("")
-    coverage, precision = _fidelity(trial, result.min_cell)
+    coverage, precision = _fidelity(trial, counts.min_cell)
     fidelity = ""
     if coverage != NOTHING:
         fidelity = f"; the rule takes {coverage} of them, and {precision} of those whom it takes are in the cluster"
@@ -209,7 +267,7 @@ def cluster(trial: Trial, result: RunResult) -> Markup:
         found.cluster,
         found.clusters,
         method(found.method),
-        shown_count(found.customers, result.min_cell),
+        counts(found.customers),
         fidelity,
         quantity(found.stability, PERCENT),
     )
@@ -283,40 +341,63 @@ def _detectable(trials: Sequence[Trial], tests: int, result: RunResult, *, ratio
     return (asked + NormalDist().inv_cdf(_SEEN)) * median(errors)
 
 
-def _row(trial: Trial, min_cell: int) -> CandidateRow:
+def _row(trial: Trial, counts: Counts, usual_horizon: int | None, elsewhere: Mapping[str, Trial]) -> CandidateRow:
     pair = verdict_pair(trial)
-    visible = pair if pair in _visible(trial, min_cell) else None
-    screened_out = trial.reasons[:1] == ("not promoted",)
+    visible = pair if pair in _visible(trial, counts) else None
     return CandidateRow(
-        titled(trial),
+        titled(trial, length=120),
         escape(SOURCES[trial.source]) if trial.source in SOURCES else name(trial.source),
-        _groups(trial, min_cell),
+        _groups(trial, counts),
         aliases(trial),
         Markup("{} against {}").format(name(visible.second), name(visible.first))
         if visible and len(trial.groups) > 2
         else Markup(""),
         estimate(visible.ratio if visible else None, RATIO),
         estimate(visible.share_difference if visible else None, SIGNED_POINTS),
+        "" if trial.horizon_days in (None, usual_horizon) else f"within {quantity(trial.horizon_days, DAYS)}",
         trial.verdict,
-        Markup("")
-        if screened_out or not trial.reasons or trial.reasons[0] not in REASONS
-        else reason(trial.reasons[0]),
+        Markup(" ").join(_why(trial, elsewhere)),
     )
 
 
-def _groups(trial: Trial, min_cell: int) -> list[tuple[Markup, str]]:
+def _why(trial: Trial, elsewhere: Mapping[str, Trial]) -> Iterator[Markup]:
+    """The reason of a split that was not simply screened out, what would decide it, and where its column separates all the same."""
+    if trial.reasons[:1] != ("not promoted",) and trial.reasons and trial.reasons[0] in REASONS:
+        yield reason(trial.reasons[0])
+    if trial.verdict == "inconclusive" and trial.customers_needed is not None:
+        yield Markup("About {} in all would decide it.").format(count(trial.customers_needed, "customer"))
+    if trial.verdict == "equivalent" and column(trial) in elsewhere:
+        yield Markup("But {}.").format(but_see(elsewhere[column(trial)]))
+
+
+def _sureness(trial: Trial) -> tuple[float, ...]:
+    """Smallest adjusted p of the screening first, then of the confirmation."""
+    return tuple(1.0 if p is None else p for p in (trial.p_discovery_adjusted, trial.p_adjusted))
+
+
+def usual_horizon(result: RunResult) -> str:
+    """By when the effects of most splits are read; empty where there are none."""
+    days = _usual_horizon(result)
+    return "" if days is None else f"They are read at day {days}, where no other is told."
+
+
+def _usual_horizon(result: RunResult) -> int | None:
+    """The day at which the effects of most splits are read."""
+    days = Counter(trial.horizon_days for trial in result.trials if trial.horizon_days is not None)
+    return days.most_common(1)[0][0] if days else None
+
+
+def _groups(trial: Trial, counts: Counts) -> list[tuple[Markup, str]]:
     """Groups with their customers; of many, how many there are and who is in them."""
-    counts = trial_counts(trial, min_cell)[: len(trial.groups)]
-    if len(counts) <= MOST_GROUPS:
-        return [(name(group.name), customers) for group, customers in zip(trial.groups, counts, strict=True)]
+    if len(trial.groups) <= MOST_GROUPS:
+        return [(name(short_group(trial.split, group.name)), counts(group.customers)) for group in trial.groups]
     total = sum(group.customers for group in trial.groups)
-    told = count(total) if all(map(is_exact, counts)) else f"about {count(round(total, -2))}"
-    return [(Markup("{} groups").format(len(counts)), told)]
+    return [(Markup("{} groups").format(len(trial.groups)), counts_in(trial, counts)(total))]
 
 
-def _visible(trial: Trial, min_cell: int) -> list[PairEffect]:
+def _visible(trial: Trial, counts: Counts) -> list[PairEffect]:
     """Pairs of groups of which estimates may be shown."""
-    visible = {group.name for group in trial.groups if group.customers >= min_cell}
+    visible = {group.name for group in trial.groups if group.customers >= counts.min_cell}
     return [pair for pair in trial.pairs if pair.first in visible and pair.second in visible]
 
 

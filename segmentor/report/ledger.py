@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import count
 from segmentor.report.vocabulary import STAGES, VERDICTS
-from segmentor.report.words import in_order, was_asked
+from segmentor.report.words import in_order, of_tree, repeats, was_asked
 from segmentor.result import EVERYBODY, LedgerEntry, RunResult, Trial
 
 MOST_CARDS = 60
@@ -47,19 +47,24 @@ def stages(result: RunResult) -> list[Stage]:
 def carded(result: RunResult) -> list[Trial]:
     """Splits that have a card of their own, as they are shown: the declared, those of the tree, and those tested in confirmation.
 
-    Of many that were tested, those that separate come first, then the surest.
+    Those that differ only because they repeat a split of the tree have none. Of many that were tested, those that separate come
+    first, then the surest.
     """
-    of_tree = {(node.segment, node.split) for node in result.tree}
+    tried_in_tree = {(node.segment, node.split) for node in result.tree}
     order = list(VERDICTS)
     kept, found = [], []
     for place, trial in enumerate(result.trials):
-        if trial.source == "declared" or (trial.segment, trial.split) in of_tree:
+        if trial.source == "declared" or (trial.segment, trial.split) in tried_in_tree:
             kept.append(place)
-        elif was_asked(trial) or trial.verdict == "separates":
+        elif (was_asked(trial) or trial.verdict == "separates") and not repeats(trial, result):
             sure = 1.0 if trial.p_adjusted is None else trial.p_adjusted
             found.append((order.index(trial.verdict), sure, trial.split, place))
     kept += [place for *_, place in sorted(found)[: max(MOST_CARDS - len(kept), 0)]]
-    return in_order(result.trials[place] for place in sorted(kept))
+    held = of_tree(result)
+    tree_first = sorted(
+        kept, key=lambda place: ((result.trials[place].segment, result.trials[place].split) not in held, place)
+    )
+    return in_order(result.trials[place] for place in tree_first)
 
 
 def places(result: RunResult) -> dict[tuple[str, str], str]:

@@ -9,10 +9,16 @@ from unicodedata import east_asian_width
 
 from markupsafe import Markup
 
+from segmentor.report.numbers import plain
 
-def name(text: str, *, length: int = 60) -> Markup:
-    """A name from the data: escaped, kept from turning the text around it, cut to length."""
-    return Markup("<bdi>{}</bdi>").format(cut(text, length))
+
+def name(text: str, *, length: int = 80) -> Markup:
+    """A name from the data: escaped, kept from turning the text around it, cut to length and whole where one points at it."""
+    whole = cut(_rounded(text), 1000)
+    shown = cut(whole, length)
+    if shown == whole:
+        return Markup("<bdi>{}</bdi>").format(shown)
+    return Markup('<bdi title="{}">{}</bdi>').format(whole, shown)
 
 
 def names(texts: Sequence[str]) -> Markup:
@@ -40,18 +46,38 @@ def code(text: str) -> Markup:
 def cut(text: str, length: int, *, wide: bool = False) -> str:
     """Text of at most so many characters, without those that are invisible or turn the direction of text.
 
+    What is too long loses its middle, since names that are alike mostly begin alike.
+
     Args:
         text: Any text.
         length: The most characters that are kept.
         wide: Count characters that are as wide as two (Chinese, emoji) twice.
     """
-    harmless = _UNWANTED.sub("\N{REPLACEMENT CHARACTER}", text[: length + 1])
-    widths = [2 if wide and east_asian_width(character) in "WF" else 1 for character in harmless]
-    if sum(widths) <= length:
-        return harmless
-    kept = sum(end < length for end in accumulate(widths))
-    return harmless[:kept] + "…"
+    if len(text) <= length and _widths(text, wide=wide)[-1:] <= [length]:
+        return _harmless(text)
+    head, tail = text[:length], text[-length:][::-1]
+    end = sum(width <= length // 2 for width in _widths(head, wide=wide))
+    room = length - 1 - sum(_widths(head[:end], wide=wide)[-1:])
+    start = sum(width <= room for width in _widths(tail, wide=wide))
+    return _harmless(head[:end]) + "…" + _harmless(tail[:start][::-1])
 
+
+def _widths(text: str, *, wide: bool) -> list[int]:
+    """Room that the text takes up to each of its characters."""
+    return list(accumulate(2 if wide and east_asian_width(character) in "WF" else 1 for character in text))
+
+
+def _harmless(text: str) -> str:
+    return _UNWANTED.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _rounded(text: str) -> str:
+    """A name with the bounds in it as people write them: ``<= 32.0`` is ``<= 32``."""
+    return _BOUND.sub(lambda found: found[1] + plain(float(found[2])), text)
+
+
+_BOUND = re.compile(r"(?<![^ ])((?:<=|>) )(-?\d{1,15}\.\d+)(?![^ ])")
+"""A number with a point behind the sign of a group that a cut makes."""
 
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 """Control characters, those that turn the direction of text, halves of characters, and no characters."""

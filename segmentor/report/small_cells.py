@@ -1,76 +1,59 @@
-"""Tables of customers -> what of them may be shown: no small count, and none that could be had from totals.
+"""Counts of customers -> what of them may be shown: no small count, and none that could be had from others.
 
-A count is hidden where it is small, and said roughly where it would give a hidden one away. A line is a set of counts whose total
-may be known: a row, a column, the diagonal, a part of the tree with those below it.
+A count is hidden where it is small, and said roughly where it would give a hidden one away. What gives away is told by lines: a line
+is a set of counts of which one is the sum of the others, or whose total may be known: a row, a column, the groups of a split, a part of
+the tree with those below it. One rule holds for all tables of a page: the size of a group that is said roughly in one is said so in
+every other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from segmentor.report.numbers import count
 
 
-def shown_count(number: int, min_cell: int) -> str:
-    """A count of customers, or that it is below ``min_cell``."""
-    return f"fewer than {min_cell}" if 0 < number < min_cell else count(number)
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How counts of customers are shown: ``612``, ``about 600`` or ``fewer than 10``.
 
-
-def shown_counts(counts: Sequence[int], min_cell: int) -> list[str]:
-    """Counts of customers that add up to a known total, small ones hidden.
-
-    A single small count could be had as the total less the others; so the smallest of the others is rounded too.
-
-    Args:
-        counts: Customers by part.
+    Attributes:
         min_cell: Counts from 1 to below it are hidden.
+        rough: Counts that are said roughly wherever they stand.
     """
-    return shown_table([counts], min_cell)[0]
 
+    min_cell: int
+    rough: frozenset[int]
 
-def shown_table(rows: Sequence[Sequence[int]], min_cell: int, *, diagonal: bool = False) -> list[list[str]]:
-    """Counts of customers by row and column, whose totals may be known, small ones hidden.
+    @classmethod
+    def of(cls, lines: Iterable[Sequence[int]], min_cell: int, *, rough: Collection[int] = ()) -> Self:
+        """The rule for counts that stand in these lines.
 
-    Args:
-        rows: Customers by row and column, all rows as long.
-        min_cell: Counts from 1 to below it are hidden.
-        diagonal: Whether the total of the diagonal may be known too.
+        No line has exactly one count that is not exact, unless the others in it are zero: the smallest of the others is then said
+        roughly too, here and in all lines that hold it.
 
-    Returns:
-        Of each count ``612``, ``about 600`` or ``fewer than 10``.
-    """
-    width = len(rows[0]) if rows else 0
-    places = [range(i * width, (i + 1) * width) for i in range(len(rows))]
-    lines = [*places, *zip(*places, strict=True)]
-    if diagonal:
-        lines.append([places[i][i] for i in range(min(len(rows), width))])
-    shown = shown_lines([number for row in rows for number in row], lines, min_cell)
-    return [[shown[place] for place in row] for row in places]
+        Args:
+            lines: Counts that add up.
+            min_cell: Counts from 1 to below it are hidden.
+            rough: Counts that are said roughly elsewhere.
+        """
+        distinct = {tuple(sorted(number for number in line if number > 0)) for line in lines}
+        veiled = set(rough)
+        while more := {number for line in distinct if (number := _to_veil(line, veiled, min_cell)) is not None}:
+            veiled |= more
+        return cls(min_cell, frozenset(veiled))
 
+    def __call__(self, number: int) -> str:
+        """A count as it may be shown."""
+        if 0 < number < self.min_cell:
+            return f"fewer than {self.min_cell}"
+        return count(number) if self.exact(number) else _about(number, self.min_cell)
 
-def shown_lines(
-    counts: Sequence[int], lines: Sequence[Sequence[int]], min_cell: int, *, rough: Collection[int] = ()
-) -> list[str]:
-    """Counts of customers of which some add up to known totals, small ones hidden.
-
-    No line has exactly one count that is not exact, unless the others in it are zero.
-
-    Args:
-        counts: Customers.
-        lines: Places of the counts whose total may be known, or of which one is the total of the others.
-        min_cell: Counts from 1 to below it are hidden.
-        rough: Places of counts that are said roughly elsewhere.
-
-    Returns:
-        Of each count ``612``, ``about 600`` or ``fewer than 10``.
-    """
-    veiled = {place for place, number in enumerate(counts) if 0 < number < min_cell} | set(rough)
-    while more := {place for line in lines if (place := _to_veil(line, counts, veiled)) is not None}:
-        veiled |= more
-    return [
-        _about(number, min_cell) if place in veiled and number >= min_cell else shown_count(number, min_cell)
-        for place, number in enumerate(counts)
-    ]
+    def exact(self, number: int) -> bool:
+        """Whether the count itself is shown."""
+        return number == 0 or (number >= self.min_cell and number not in self.rough)
 
 
 def is_exact(shown: str) -> bool:
@@ -84,9 +67,7 @@ def _about(number: int, min_cell: int) -> str:
     return f"about {count(max(round(number / step), 1) * step)}"
 
 
-def _to_veil(line: Sequence[int], counts: Sequence[int], veiled: Collection[int]) -> int | None:
+def _to_veil(line: Sequence[int], rough: Collection[int], min_cell: int) -> int | None:
     """The count that has to be said roughly, so that the one in the line that is not exact cannot be had from the total."""
-    exact = [(counts[place], place) for place in line if counts[place] > 0 and place not in veiled]
-    if sum(place in veiled for place in line) != 1 or not exact:
-        return None
-    return min(exact)[1]
+    exact = [number for number in line if number >= min_cell and number not in rough]
+    return min(exact) if exact and len(line) - len(exact) == 1 else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,12 +10,13 @@ from markupsafe import Markup, escape
 from segmentor.report.beside import crossover_answer, sticks
 from segmentor.report.figures import share_bar
 from segmentor.report.ledger import places
+from segmentor.report.lines import counts_in, group_at, without_group
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import DAYS, PERCENT, RATIO, SIGNED_POINTS, count, probability, quantity
-from segmentor.report.small_cells import is_exact, shown_lines
-from segmentor.report.vocabulary import ENDED
-from segmentor.report.words import few, heading, trial_counts, verdict_pair
-from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Chosen, RunResult, Segment, TreeNode, Trial
+from segmentor.report.small_cells import Counts
+from segmentor.report.vocabulary import ENDED, NOT_TESTED, REASONS
+from segmentor.report.words import few, heading, short_group, verdict_pair
+from segmentor.result import Chosen, RunResult, TreeNode, Trial
 from segmentor.result.standing import standing
 
 MOST_CHOSEN = 5
@@ -59,6 +59,7 @@ class Branch:
         again: Splits that resamples choose here.
         pruned: The split that was not confirmed; ``None`` for any other node.
         unknown: Whether it holds the customers to whom no group applies (yet).
+        others: Of the root, who else is in the data: customers without a purchase that counts.
         below: The nodes below.
     """
 
@@ -75,6 +76,7 @@ class Branch:
     again: tuple[Again, ...] = ()
     pruned: Pruned | None = None
     unknown: bool = False
+    others: str = ""
     below: tuple[Branch, ...] = ()
 
 
@@ -83,42 +85,46 @@ class _Drawn:
     """What all nodes are drawn from.
 
     Attributes:
+        result: The run.
+        counts: How counts of customers are shown.
         nodes: Nodes that stand: the root and those whose parent's split held.
-        below: Of each node, by its place, the places of those below it.
-        unknown: Of each node with a split that held, customers in none of its groups.
-        sizes: Customers as may be shown: of each node by its place, of a node's unknown by ``(place,)``, of a segment by its id.
+        without_group: Of each node with a split that held, customers in none of its groups.
         trials: By segment and split.
-        leaves: Segments by name.
         targets: Where the cards of splits are.
     """
 
+    result: RunResult
+    counts: Counts
     nodes: Sequence[TreeNode]
-    below: Mapping[int, Sequence[int]]
-    unknown: Mapping[int, int]
-    sizes: Mapping[object, str]
+    without_group: Mapping[str, int]
     trials: Mapping[tuple[str, str], Trial]
-    leaves: Mapping[str, Segment]
     targets: Mapping[tuple[str, str], str]
 
 
-def root(result: RunResult) -> Branch | None:
+def root(result: RunResult, counts: Counts) -> Branch | None:
     """The tree from its root; ``None`` for a run without one."""
-    drawn = _drawn(result)
-    return _branch(0, Markup(""), drawn, result) if drawn.nodes else None
+    nodes = standing(result)
+    if not nodes:
+        return None
+    trials = {(trial.segment, trial.split): trial for trial in result.trials}
+    return _branch(nodes[0], Markup(""), _Drawn(result, counts, nodes, without_group(nodes), trials, places(result)))
 
 
 def summary(result: RunResult) -> Markup:
     """How many splits make how many segments, and how many were dropped."""
     held = [node for node in result.tree if node.held]
-    pruned = [node for node in result.tree if node.ended == "not confirmed"]
-    made = Markup("{} {} {}.").format(
-        count(len(held), "split"), "makes" if len(held) == 1 else "make", count(len(result.segments), "segment")
-    )
-    if not pruned:
-        return made
-    return made + Markup(
-        " {} that one half of the customers suggested {} not borne out by the other, and {} grey."
-    ).format(count(len(pruned), "split"), "was" if len(pruned) == 1 else "were", "is" if len(pruned) == 1 else "are")
+    dropped = [node for node in result.tree if node.ended == "not confirmed"]
+    untested = sum(map(was_too_small, dropped))
+    said = [
+        f"{count(len(held), 'split')} {'makes' if len(held) == 1 else 'make'} {count(len(result.segments), 'segment')}."
+    ]
+    for number, came_of in ((len(dropped) - untested, "not borne out by"), (untested, "too small to be tested in")):
+        if number:
+            verb, is_grey = ("was", "is") if number == 1 else ("were", "are")
+            said.append(
+                f"{count(number, 'split')} that one half of the customers suggested {verb} {came_of} the other, and {is_grey} grey."
+            )
+    return escape(" ".join(said))
 
 
 def splits_nothing(result: RunResult) -> bool:
@@ -174,100 +180,29 @@ def nearest(result: RunResult) -> Markup:
     return Markup(" ").join(said)
 
 
-def segment_counts(result: RunResult) -> list[str]:
-    """Customers of each segment as they may be shown, in agreement with the tree."""
-    sizes = _drawn(result).sizes
-    return [sizes["segment", place] for place in range(len(result.segments))]
+def was_too_small(node: TreeNode) -> bool:
+    """Whether a node's split fell because the other half could not test it, and not because it was refuted there."""
+    return node.ended == "not confirmed" and node.p_adjusted is None
 
 
-def _drawn(result: RunResult) -> _Drawn:
-    nodes = standing(result)
-    at = {node.segment: place for place, node in enumerate(nodes)}
-    below: dict[int, list[int]] = {}
-    for place, node in enumerate(nodes):
-        if node.parent is not None:
-            below.setdefault(at[node.parent], []).append(place)
-    trials = {(trial.segment, trial.split): trial for trial in result.trials}
-    unknown = {
-        place: max(nodes[place].customers - sum(nodes[each].customers for each in children), 0)
-        for place, children in below.items()
-    }
-    return _Drawn(
-        nodes,
-        below,
-        unknown,
-        _sizes(nodes, below, unknown, trials, result),
-        trials,
-        {segment.name: segment for segment in result.segments},
-        places(result),
-    )
-
-
-def _sizes(
-    nodes: Sequence[TreeNode],
-    below: Mapping[int, Sequence[int]],
-    unknown: Mapping[int, int],
-    trials: Mapping[tuple[str, str], Trial],
-    result: RunResult,
-) -> dict[object, str]:
-    """Customers as they may be shown, so that none that is hidden can be had from those above and below it."""
-    counts: list[int] = []
-    keys: list[object] = []
-
-    def add(key: object, customers: int) -> int:
-        keys.append(key)
-        counts.append(customers)
-        return len(counts) - 1
-
-    at = [add(place, node.customers) for place, node in enumerate(nodes)]
-    rest = {place: add(("unknown", place), customers) for place, customers in unknown.items()}
-    # How many there are in all is known anyway, so that the root is no place to say roughly.
-    lines = [[*([at[place]] if place else []), *(at[each] for each in below[place]), rest[place]] for place in below]
-    of_path = {node.segment: place for place, node in enumerate(nodes) if place not in below}
-    segments = []
-    for place, segment in enumerate(result.segments):
-        leaf = of_path.get(segment.name)
-        same = (
-            at[leaf] if leaf is not None else rest[0] if list(rest) == [0] and segment.name == NOT_YET_KNOWN else None
-        )
-        if same is None or counts[same] != segment.customers:
-            same = add(("segment", place), segment.customers)
-            lines.append([same, *(rest.values() if segment.name == NOT_YET_KNOWN else ())])
-        segments.append(same)
-    lines.append(segments)
-    rough = set()
-    for place, children in below.items():
-        trial = trials.get((nodes[place].segment, nodes[place].split or ""))
-        if trial is not None:
-            told = dict(zip((group.name for group in trial.groups), trial_counts(trial, result.min_cell), strict=False))
-            rough |= {at[each] for each in children if not is_exact(told.get(_last(nodes[each]), "0"))}
-    shown = shown_lines(counts, lines, result.min_cell, rough=rough)
-    return {
-        **dict(zip(keys, shown, strict=True)),
-        **{("segment", place): shown[same] for place, same in enumerate(segments)},
-    }
-
-
-def _branch(place: int, by: Markup, drawn: _Drawn, result: RunResult) -> Branch:
-    node = drawn.nodes[place]
-    customers = drawn.sizes[place]
+def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
+    result, counts = drawn.result, drawn.counts
+    everyone = drawn.nodes[0].customers
+    bought = min(result.quality.cycle.customers, everyone)
     trial = drawn.trials.get((node.segment, node.split or ""))
-    split = heading(node.split) if node.held and node.split is not None else Markup("")
-    segment = drawn.leaves.get(node.segment)
+    segment = next((each for each in result.segments if each.name == node.segment), None)
     leaf = segment if segment is not None and not node.held else None
-    seen = leaf is not None and leaf.share_back is not None and leaf.customers >= result.min_cell
-    below = [_branch(each, name(node.split or ""), drawn, result) for each in drawn.below.get(place, ())]
-    if drawn.unknown.get(place):
-        below.append(
-            Branch(escape("Not yet known"), name(node.split or ""), drawn.sizes["unknown", place], unknown=True)
-        )
+    seen = leaf is not None and leaf.share_back is not None and leaf.customers >= counts.min_cell
+    split = heading(node.split) if node.held and node.split is not None else Markup("")
+    made_by = name(node.split or "")
+    below = [_branch(each, made_by, drawn) for each in drawn.nodes if each.parent == node.segment]
+    if rest := drawn.without_group.get(node.segment):
+        below.append(Branch(escape("Not yet known"), made_by, counts(rest), unknown=True))
     return Branch(
-        escape("All customers") if node.parent is None else heading(_last(node)),
+        escape("All customers") if node.parent is None else heading(group_at(node)),
         by,
-        customers,
-        share_bar(node.customers / drawn.nodes[0].customers)
-        if is_exact(customers) and drawn.nodes[0].customers
-        else "",
+        counts(bought if node.parent is None else node.customers),
+        share_bar(node.customers / everyone) if counts.exact(node.customers) and everyone else "",
         split,
         f"{quantity(leaf.share_back, PERCENT)} back within {quantity(leaf.horizon_days, DAYS)}"
         if leaf and seen
@@ -277,14 +212,17 @@ def _branch(place: int, by: Markup, drawn: _Drawn, result: RunResult) -> Branch:
         else "",
         f"segment-{result.segments.index(leaf) + 1}" if leaf is not None else "",
         drawn.targets.get((node.segment, node.split or ""), ""),
-        tuple(_facts(node, trial, result)),
+        tuple(_facts(node, trial, counts)),
         tuple(_again(chosen) for chosen in node.chosen_again[:MOST_CHOSEN]),
-        _pruned(node, result),
+        _pruned(node, trial, result),
+        others=f"with a purchase that counts, of {counts(everyone)} in the data"
+        if node.parent is None and bought < everyone
+        else "",
         below=tuple(below),
     )
 
 
-def _facts(node: TreeNode, trial: Trial | None, result: RunResult) -> list[Markup]:
+def _facts(node: TreeNode, trial: Trial | None, counts: Counts) -> list[Markup]:
     """What was tried at a node, what came of it in each half, and who comes back for what."""
     said = [
         Markup("{} tried here.").format(count(node.tried, "candidate"))
@@ -311,8 +249,8 @@ def _facts(node: TreeNode, trial: Trial | None, result: RunResult) -> list[Marku
     elif node.ended is not None:
         ended = escape(ENDED[node.ended]) if node.ended in ENDED else name(node.ended)
         said.append(Markup("It ends here: {}.").format(ended))
-    if trial is not None and trial.crossover is not None and trial.crossover.customers >= result.min_cell:
-        said.append(Markup("{} {}.").format(crossover_answer(trial, result.min_cell), sticks(trial.crossover)))
+    if trial is not None and trial.crossover is not None and trial.crossover.customers >= counts.min_cell:
+        said.append(Markup("{} {}.").format(crossover_answer(trial, counts_in(trial, counts)), sticks(trial.crossover)))
     return said
 
 
@@ -333,21 +271,18 @@ def _again(chosen: Chosen) -> Again:
     return Again(name(chosen.split), quantity(chosen.share, PERCENT), share_bar(chosen.share))
 
 
-def _pruned(node: TreeNode, result: RunResult) -> Pruned | None:
+def _pruned(node: TreeNode, trial: Trial | None, result: RunResult) -> Pruned | None:
     if node.split is None or node.held:
         return None
     lost = [each for each in result.tree if each.segment.startswith(f"{node.segment} / ") or node.parent is None]
     deeper = sum(each.split is not None for each in lost if each is not node)
     why = escape(ENDED[node.ended]) if node.ended in ENDED else name(node.ended or "not confirmed")
+    if was_too_small(node):
+        why = escape(NOT_TESTED)
+        if trial is not None and trial.reasons and trial.reasons[0] in REASONS:
+            why = Markup("{} ({})").format(why, trial.reasons[0])
     if deeper:
         why += Markup(", and with it {} further down").format(count(deeper, "split"))
-    return Pruned(heading(node.split), listed(few([name(group) for group in node.groups])), why)
-
-
-def _last(node: TreeNode) -> str:
-    """The group that a node is: a stroke that stands alone in its name is doubled in that of the segment."""
-    above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
-    return _DOUBLED.sub(r"\1", node.segment.removeprefix(above))
-
-
-_DOUBLED = re.compile(r"(?<![^ ])/(/+)(?![^ ])")
+    return Pruned(
+        heading(node.split), listed(few([name(short_group(node.split, group)) for group in node.groups])), why
+    )

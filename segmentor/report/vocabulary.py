@@ -59,6 +59,9 @@ ENDED = {
 }
 """Why a tree ends at a node, as part of a sentence; another reason is shown as it is."""
 
+NOT_TESTED = "it could not be tested in the other half"
+"""Why a split was dropped that nothing speaks against, as part of a sentence."""
+
 SOURCES = {"declared": "declared", "enumerated": "gone through", "clustered": "from clusters"}
 """Where a candidate comes from, in a table; another source is shown as it is."""
 

@@ -20,13 +20,12 @@ from segmentor.report.numbers import (
     probability,
     quantity,
 )
-from segmentor.report.small_cells import shown_count, shown_counts
+from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import (
     ECHO,
     HOW_DECIDED,
     HOW_ESTIMATED,
     HOW_TESTED,
-    NOTHING_SEPARATES,
     REASONS,
     TAILS,
     VERDICTS,
@@ -34,17 +33,16 @@ from segmentor.report.vocabulary import (
 )
 from segmentor.result import (
     EVERYBODY,
+    NOT_YET_KNOWN,
     CrossSellRule,
     GroupEffect,
     InputQuality,
     Interval,
     PairEffect,
     RunResult,
-    Search,
     Segment,
     SplitTest,
     Trial,
-    Verdict,
 )
 
 
@@ -84,28 +82,28 @@ def purchases_asked(result: RunResult) -> Markup:
     return code(str(condition)) if condition else Markup("All purchases")
 
 
-def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
-    """The answer in three sentences: what separates, what does not, and what cannot be told.
+def of_tree(result: RunResult) -> set[tuple[str, str | None]]:
+    """Splits that make the tree, by where they were tried and their names."""
+    return {(node.segment, node.split) for node in result.tree if node.held}
 
-    Returns:
-        Each with the verdict that it is about, or ``None`` where no split has it.
-    """
-    by_verdict: dict[Verdict, list[Trial]] = {verdict: [] for verdict in VERDICTS}
-    of_tree = {(node.segment, node.split) for node in result.tree if node.held}
-    for trial in sorted(
-        result.trials, key=lambda trial: ((trial.segment, trial.split) not in of_tree, trial.source != "declared")
-    ):
-        by_verdict[trial.verdict].append(trial)
-    separating, alike = by_verdict["separates"], by_verdict["equivalent"]
-    still_open = [trial for trial in by_verdict["inconclusive"] + by_verdict["untestable"] if was_asked(trial)]
-    return [
-        (
-            "separates" if separating else None,
-            _what_separates(separating, tested=len(result.trials) > len(by_verdict["untestable"])),
-        ),
-        ("equivalent" if alike else None, _what_does_not(alike, result)),
-        (still_open[0].verdict if still_open else None, _what_is_open(still_open, result)),
-    ]
+
+def repeats(trial: Trial, result: RunResult) -> bool:
+    """Whether groups differ only as those of the tree's split do: within these nothing of it is left."""
+    return trial.explained_by is not None and (trial.segment, trial.split) not in of_tree(result)
+
+
+def seen_elsewhere(result: RunResult) -> dict[str, Trial]:
+    """By column, a split that separates: no value of such a column may be called one that does not matter."""
+    found: dict[str, Trial] = {}
+    for trial in tree_first(result):
+        if trial.verdict == "separates":
+            found.setdefault(column(trial), trial)
+    return found
+
+
+def column(trial: Trial) -> str:
+    """What the groups of a split are values of."""
+    return trial.attribute or trial.split
 
 
 def was_asked(trial: Trial) -> bool:
@@ -118,9 +116,16 @@ def is_echo(trial: Trial) -> bool:
     return ECHO in trial.reasons
 
 
-def titled(trial: Trial) -> Markup:
+def titled(trial: Trial, *, length: int = 80) -> Markup:
     """A split's name at the head of a line, with the segment where it was tried unless that is all customers."""
-    return _within(heading(trial.split), trial)
+    return within_segment(heading(trial.split, length=length), trial)
+
+
+def short_group(split: str, group: str) -> str:
+    """A group's name beside that of its split, which it need not say again: ``with`` and ``without`` the same products."""
+    if split.startswith("with ") and group in (split, f"without{split.removeprefix('with')}"):
+        return "with" if group == split else "without"
+    return group
 
 
 def few(parts: Sequence[Markup], *, most: int = 6) -> list[Markup]:
@@ -143,7 +148,7 @@ def level(result: RunResult) -> float:
     return stated if isinstance(stated, float) else 0.05
 
 
-def heading(text: str, *, length: int = 60) -> Markup:
+def heading(text: str, *, length: int = 80) -> Markup:
     """A name that opens a line: with a capital."""
     return name(text[:1].upper() + text[1:], length=length)
 
@@ -227,14 +232,14 @@ def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
     if trial.verdict == "separates" and pair is not None and not excludes(pair.share_difference, 0.0):
         sooner = pair.first if (pair.ratio.estimate or 1.0) > 1 else pair.second
         seen = Markup("The curve of {} rises sooner").format(name(sooner))
-    ranked = sorted(shown, key=_share, reverse=True)
+    ranked = sorted(shown, key=share_back, reverse=True)
     ends = Markup("")
     if len(ranked) > 1:
         ends = Markup(": by day {}, {} of customers are back in {} and {} in {}").format(
             trial.horizon_days,
-            quantity(_share(ranked[0]), PERCENT),
+            quantity(share_back(ranked[0]), PERCENT),
             name(ranked[0].name),
-            quantity(_share(ranked[-1]), PERCENT),
+            quantity(share_back(ranked[-1]), PERCENT),
             name(ranked[-1].name),
         )
     start = since(trial)
@@ -260,11 +265,23 @@ def rule(segment: Segment) -> Markup:
     """The definition of a segment in words."""
     if not segment.rule:
         return escape("Every customer" if segment.parent is None else "Customers to whom no group applies (yet)")
-    parts = [
-        Markup("{} is {}, {}").format(name(condition.split), name(condition.group), known(condition.known))
-        for condition in segment.rule
-    ]
-    return Markup("Customers whose {}").format(listed(parts, "and whose"))
+    return heading(segment.words, length=600)
+
+
+def evidence(segment: Segment, result: RunResult) -> Markup:
+    """Why a segment stands; of a split with several groups, that it speaks of two of them."""
+    if not segment.evidence or segment.name == NOT_YET_KNOWN:
+        return Markup("")
+    last = segment.rule[-1].split if segment.rule else ""
+    made_by = next((each for each in result.trials if (each.segment, each.split) == (segment.parent, last)), None)
+    return prose(segment.evidence) + ("" if made_by is None else of_pairs(made_by))
+
+
+def of_pairs(trial: Trial) -> str:
+    """That the sentence of a split with several groups is about two of them; empty where there are only two."""
+    if verdict_pair(trial) is None or len(trial.groups) < 3:
+        return ""
+    return f" That is one pair of its {len(trial.groups)} groups, the one that carries the verdict."
 
 
 def contact(contact_days: tuple[int, int]) -> str:
@@ -273,24 +290,20 @@ def contact(contact_days: tuple[int, int]) -> str:
     return f"Write between day {first} and day {last} after a purchase: the middle half of returns falls there."
 
 
-def shown_groups(trial: Trial, min_cell: int) -> list[GroupEffect]:
+def shown_groups(trial: Trial, counts: Counts) -> list[GroupEffect]:
     """Groups whose estimates may be shown: those of few customers would tell of single ones."""
-    return [group for group in trial.groups if group.customers >= min_cell and group.share_back is not None]
+    return [group for group in trial.groups if group.customers >= counts.min_cell and group.share_back is not None]
 
 
-def trial_counts(trial: Trial, min_cell: int) -> list[str]:
-    """Customers of each group, then without a group, then without follow-up; small ones hidden."""
-    parts = [*(group.customers for group in trial.groups), trial.not_known, trial.no_follow_up]
-    return shown_counts(parts, min_cell)
-
-
-def left_out(trial: Trial, counts: Sequence[str]) -> str:
+def left_out(trial: Trial, counts: Counts) -> str:
     """Who is in no group and who could not be followed."""
     parts = []
     if trial.not_known:
-        parts.append(f"No group applies to {counts[-2]} customers.")
+        parts.append(f"No group applies to {counts(trial.not_known)} customers.")
     if trial.no_follow_up:
-        parts.append(f"Left out, because nothing was observed after their purchase: {counts[-1]} customers.")
+        parts.append(
+            f"Left out, because nothing was observed after their purchase: {counts(trial.no_follow_up)} customers."
+        )
     return " ".join(parts)
 
 
@@ -371,13 +384,13 @@ def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
     return sorted(result.quality.inputs.items(), key=lambda each: (each[0] != "transactions", each[0]))
 
 
-def cycles(result: RunResult) -> str:
+def cycles(result: RunResult, counts: Counts) -> str:
     """What the cycles were made of."""
     made = result.quality.cycle
     return (
-        f"{shown_count(made.customers, result.min_cell)} customers bought on {count(made.occasions, 'occasion')}. That makes "
-        f"{count(made.cycles, 'cycle')} that ended in a return; {shown_count(made.censored, result.min_cell)} were still open at "
-        f"the end of the period, and {shown_count(made.customers_once, result.min_cell)} customers bought once only. "
+        f"{counts(made.customers)} customers bought on {count(made.occasions, 'occasion')}. That makes "
+        f"{count(made.cycles, 'cycle')} that ended in a return; {counts(made.censored)} were still open at "
+        f"the end of the period, and {counts(made.customers_once)} customers bought once only. "
         f"{count(made.returns, 'line')} were returns, each set against its own order."
     )
 
@@ -402,128 +415,38 @@ def _for_many(trial: Trial, result: RunResult) -> str:
     return ""
 
 
-def _what_separates(trials: Sequence[Trial], *, tested: bool) -> Markup:
-    if not trials:
-        return escape(NOTHING_SEPARATES if tested else "Nothing is known to separate, for nothing could be tested.")
-    effects = [_effect(trial) for trial in trials[:2]]
-    if len(trials) == 1:
-        return Markup("{} tells {}: {}.").format(_splits(trials), _tells(trials[0]), effects[0])
-    of_each = [
-        Markup("by {}, {}").format(_within(name(trial.split), trial), effect)
-        for trial, effect in zip(trials, effects, strict=False)
-    ]
-    return Markup("{} tell who comes back, or how soon: {}.").format(_splits(trials), Markup("; ").join(of_each))
+def but_see(trial: Trial) -> Markup:
+    """Where the column of a split that does not matter separates all the same."""
+    return Markup("see {}").format(within_segment(name(trial.split), trial))
 
 
-def _tells(trial: Trial) -> str:
-    """Which of the two effects the split shows."""
-    pair = verdict_pair(trial)
-    sooner = pair is not None and excludes(pair.ratio, 1.0)
-    more = pair is not None and excludes(pair.share_difference, 0.0)
-    if sooner and not more:
-        return "how soon customers come back"
-    return "how many customers come back" if more and not sooner else "who comes back, and how soon"
+def confirming(trials: Sequence[Trial]) -> list[Trial]:
+    """Splits that the data suggested and that had their one test in the other half."""
+    return [trial for trial in trials if trial.source != "declared" and trial.p_adjusted is not None]
 
 
-def _what_does_not(trials: Sequence[Trial], result: RunResult) -> Markup:
-    if not trials:
-        return Markup("No split was shown not to matter.")
-    one = len(trials) == 1
-    return Markup("{} {} not matter: customers of {} groups come back alike{}. Do not segment on {}.").format(
-        _splits(trials),
-        "does" if one else "do",
-        "its" if one else "their",
-        _margins(result),
-        "it" if one else "them",
+def below_the_root(trials: Sequence[Trial]) -> str:
+    """How many were tried within a segment, to stand behind how many there are; empty for none."""
+    number = sum(trial.segment != EVERYBODY for trial in trials)
+    return f", {count(number)} of them below the root" if number else ""
+
+
+def tree_first(result: RunResult) -> list[Trial]:
+    """Trials of the tree first, then the declared."""
+    held = of_tree(result)
+    return sorted(
+        result.trials, key=lambda trial: ((trial.segment, trial.split) not in held, trial.source != "declared")
     )
 
 
-def _what_is_open(trials: Sequence[Trial], result: RunResult) -> Markup:
-    sentences = []
-    if not trials:
-        sentences.append(Markup("No question was left open."))
-    unknown = [trial for trial in trials if trial.verdict == "inconclusive" and not is_echo(trial)]
-    if unknown:
-        found = [
-            Markup("<strong>{}</strong> matters{}").format(_within(name(trial.split), trial), _needed(trial))
-            for trial in unknown
-        ]
-        sentences.append(Markup("It cannot be told yet whether {}.").format(listed(few(found), "or whether")))
-    untested = [trial for trial in trials if trial.verdict == "untestable"]
-    if untested:
-        sentences.append(Markup("{} could not be tested; see below how to ask again.").format(_splits(untested)))
-    echoes = [trial for trial in trials if is_echo(trial)]
-    if echoes:
-        sentences.append(
-            Markup("{} {} how often and how recently customers had bought before, and nothing more.").format(
-                _splits(echoes), "repeats" if len(echoes) == 1 else "repeat"
-            )
-        )
-    if result.search is not None:
-        sentences.append(_searched(result.search))
-    return Markup(" ").join(sentences)
-
-
-def _searched(search: Search) -> Markup:
-    tried = count(search.tried, "candidate")
-    if not search.promoted:
-        return Markup("None of {} that the data suggested stood out enough for a confirming test.").format(tried)
-    holds = "none separates"
-    if search.confirmed:
-        holds = f"{count(search.confirmed)} separate{'s' * (search.confirmed == 1)}"
-    return Markup("Of {} that the data suggested, {} had a confirming test, and {} there.").format(
-        tried, count(search.promoted), holds
-    )
-
-
-def _splits(trials: Sequence[Trial]) -> Markup:
-    first, *others = trials
-    named = [titled(first), *(_within(name(other.split), other) for other in others)]
-    return listed(few([Markup("<strong>{}</strong>").format(each) for each in named]))
-
-
-def _within(split: Markup, trial: Trial) -> Markup:
+def within_segment(split: Markup, trial: Trial) -> Markup:
+    """A split's name with the segment where it was tried, below the root."""
     """A split and, where it was tried among some customers only, which."""
     return split if trial.segment == EVERYBODY else Markup("{} within {}").format(split, name(trial.segment))
 
 
-def _effect(trial: Trial) -> Markup:
-    pair = verdict_pair(trial)
-    if pair is None or trial.horizon_days is None:
-        return Markup("its groups differ")
-    groups = [group for group in trial.groups if group.name in (pair.first, pair.second)]
-    first, second = (
-        Markup("{} of {}{}{}").format(quantity(_share(group), PERCENT), name(group.name), verb, _after(group, trial))
-        for group, verb in zip(groups, (" are back", ""), strict=True)
-    )
-    start = since(trial)
-    return Markup("within {}{}, {}, and {}").format(
-        quantity(trial.horizon_days, DAYS), f" of {start}" if start else "", first, second
-    )
-
-
-def _after(group: GroupEffect, trial: Trial) -> str:
-    if group.mean_cycle_days is None or group.mean_cycle_days.estimate is None:
-        return ""
-    days = f"{quantity(group.mean_cycle_days.estimate, DAYS)} on average"
-    return f", with cycles of {days} since" if since(trial) else f", after {days}"
-
-
-def _needed(trial: Trial) -> str:
-    if trial.customers_needed is None:
-        return ""
-    months = f", about {count(trial.months_needed, 'month')} more" if trial.months_needed is not None else ""
-    return f" (about {count(trial.customers_needed, 'customer')} in all{months} would decide it)"
-
-
-def _margins(result: RunResult) -> str:
-    effect, share = setting(result, "trial", "minimum_effect"), setting(result, "trial", "minimum_share")
-    if not isinstance(effect, float) or not isinstance(share, float):
-        return ""
-    return f", to within {quantity(effect, PERCENT)} of the cycle and {quantity(share, POINTS)} of the share back"
-
-
-def _share(group: GroupEffect) -> float:
+def share_back(group: GroupEffect) -> float:
+    """Share back of a group, to sort by and to say; 0 where it cannot be told."""
     return 0.0 if group.share_back is None or group.share_back.estimate is None else group.share_back.estimate
 
 

@@ -20,7 +20,7 @@ class TreeNode:
     Attributes:
         segment: Where it is: ``all`` at the root, else the names of the groups above it, `` / `` between.
         parent: Segment of the node above; ``None`` at the root.
-        customers: Customers in it, of both halves.
+        customers: Customers in it who ever made the purchase that cycles are of, of both halves.
         tried: Candidate splits that were tried here.
         split: The split that discovery chose; ``None`` where nothing passed.
         groups: Names of its groups; the segments below are named for them.

@@ -386,8 +386,8 @@ class Trial:
         merged_from: Name of the split whose indistinguishable groups were merged; ``None`` for any other.
         attribute: What the groups of a found split are values of; ``None`` for a declared one.
         aliases: Other splits that make the same groups, and were not tried again.
-        explained_by: The tree's split of the same customers, where this one separates too and nothing of it was left in the groups of
-            that one; ``None`` for any other.
+        explained_by: The tree's split of the same customers, where this one is significant too and nothing of it was left in the groups
+            of that one; ``None`` for any other.
         cluster: Where the rule of a clustered split came from; ``None`` for any other.
         cutpoint: The threshold that the data chose; ``None`` for groups that were named.
         horizon_days: Day at which effects are read; ``None`` where there is none.

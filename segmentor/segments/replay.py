@@ -22,11 +22,34 @@ SYSTEMS = {"spark": "Apache Spark", "postgres": "PostgreSQL", "bigquery": "BigQu
 
 def segments_sql(config: ExperimentConfig, columns: Columns, forks: Sequence[Fork]) -> str:
     """One statement over ``transactions``, ``products`` and ``customers`` that returns ``customer`` and ``segment``."""
-    config = of_the_tree(config, forks)
+    config, columns = _without_idle(of_the_tree(config, forks), columns, forks)
     queries = replay_queries(config, columns, _distinct(forks))
     labels, segment, customers = placed(forks)
     body = f"select e.customer as customer, {segment} as segment\nfrom {customers}\norder by customer"
     return f"{_ABOUT}{_RUNS}{common_table_expressions([*queries, *labels])}\n{body};\n"
+
+
+def _without_idle(
+    config: ExperimentConfig, columns: Columns, forks: Sequence[Fork]
+) -> tuple[ExperimentConfig, Columns]:
+    """Both without the derived columns that neither a label of the tree nor the purchase reads: a system may have no words for one."""
+    texts = [split.labels for split in _distinct(forks)]
+    if config.cycle.purchase is not None:
+        texts.append(columns.line_condition(config.cycle.purchase, key="cycle.purchase"))
+    trees = [sqlglot.parse_one(text, read="duckdb") for text in texts]
+    read = {column.name.lower() for tree in trees for column in tree.find_all(exp.Column)}
+    tables, kept = {}, {}
+    for name in ("transactions", "products", "customers"):
+        table = getattr(config.data, name)
+        derived = {} if table is None else table.derive
+        idle = {column for column in derived if column.lower() not in read}
+        kept[name] = tuple(column for column in getattr(columns, name) if column not in idle)
+        if idle:
+            needed = {column: text for column, text in derived.items() if column not in idle}
+            tables[name] = table.model_copy(update={"derive": needed})
+    data = config.data.model_copy(update=tables)
+    trimmed = Columns(kept["transactions"], kept["products"], kept["customers"], columns.roles)
+    return config.model_copy(update={"data": data}), trimmed
 
 
 _ABOUT = (

@@ -8,7 +8,7 @@ from segmentor.config.values import MIXED
 from segmentor.splits.attribute import NOT_KNOWN, Attribute, Codes, against_the_rest, codes_of, partition
 from segmentor.splits.candidates import without_twins
 from segmentor.splits.categories import MISSING, OTHER
-from segmentor.splits.clustered import cluster_attributes
+from segmentor.splits.clustered import cluster_attributes, clustering_features
 from segmentor.splits.enumerated import enumerate_attributes
 from segmentor.splits.split import (
     MAX_GROUPS,
@@ -34,6 +34,7 @@ __all__ = [
     "Split",
     "against_the_rest",
     "cluster_attributes",
+    "clustering_features",
     "codes_of",
     "compiled",
     "condition_text",

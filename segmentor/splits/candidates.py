@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.cycles import Columns
 
+LONGEST = MAX_NAME - 20
+"""Characters of a name, which leaves some for what follows it."""
+
 REST = "true"
 """Condition of the customers who are in none of the groups before."""
 
@@ -33,8 +36,10 @@ class Writer:
         self._taken = {declared.name.lower() for declared in config.splits.declared}
 
     def named(self, wanted: str) -> str:
-        """A name that no other split has: the one wanted where it is free."""
-        plain = clean(wanted)[: MAX_NAME - 20]
+        """A name that no other split has: the one wanted where it is free; of a long one both ends, since many begin alike."""
+        plain = clean(wanted)
+        if len(plain) > LONGEST:
+            plain = f"{plain[: LONGEST // 2]} … {plain[-(LONGEST // 2) :]}"
         name, number = plain, 1
         while name.lower() in self._taken:
             number += 1

@@ -51,27 +51,13 @@ def cluster_attributes(
         An attribute of two groups for each rule; the clusterings; clusters that made no candidate, with the reason.
 
     Raises:
-        ConfigError: ``known`` is no date and no number of purchases, or the shop has none of the features.
+        ConfigError: As ``clustering_features`` does.
     """
     asked = config.splits.clustered
     assert asked is not None
-    if asked.known.kind in ("entry", "lifetime"):
-        raise ConfigError(
-            [
-                f"{config.source}: splits.clustered.known: {asked.known} has no purchases to cluster by; write {{until: DATE}}"
-            ]
-        )
     zero = TimeZero.of(asked.known)
     writer = Writer(config, columns)
-    probe = writer.groups("probe", asked.known, {"anybody": "true", "nobody": "false"})
-    make_label_sources(engine, config, columns, (probe,))
-    names = _feature_names(engine, config, columns)
-    if not names:
-        raise ConfigError(
-            [
-                f"{config.source}: splits.clustered.features: the data have none of {', '.join(asked.features)}; name others"
-            ]
-        )
+    names = clustering_features(engine, config, columns)
     matrix = _features(engine, config, columns, asked.known, names)
     attributes: list[Attribute] = []
     clusterings: list[Clustering] = []
@@ -115,14 +101,24 @@ def _told(progress: Callable[[str], None], method: str) -> Callable[[str], None]
     return lambda stage: progress(f"clusters by {method}: {stage}")
 
 
-def _feature_names(
-    engine: Engine,
-    config: ExperimentConfig,
-    columns: Columns,
-) -> tuple[str, ...]:
-    """Names of the features that the config's words stand for, as far as the shop has them."""
+def clustering_features(engine: Engine, config: ExperimentConfig, columns: Columns) -> tuple[str, ...]:
+    """Names of the features that the words of ``splits.clustered`` stand for, as far as the shop has them.
+
+    Makes the table of the lines that they are made of.
+
+    Raises:
+        ConfigError: ``known`` is no date and no number of purchases, or the shop has none of the features.
+    """
     asked = config.splits.clustered
     assert asked is not None
+    if asked.known.kind in ("entry", "lifetime"):
+        raise ConfigError(
+            [
+                f"{config.source}: splits.clustered.known: {asked.known} has no purchases to cluster by; write {{until: DATE}}"
+            ]
+        )
+    probe = Writer(config, columns).groups("probe", asked.known, {"anybody": "true", "nobody": "false"})
+    make_label_sources(engine, config, columns, (probe,))
     known, words, zero = asked.known, asked.features, TimeZero.of(asked.known)
     families = [family for word in words for family in (COMPOSITION if word == "composition" else (word,))]
     names: list[str] = []
@@ -136,6 +132,10 @@ def _feature_names(
         else:
             several = [family]
         names += [name for name in several if find_feature(config, columns, name, kind=known.kind) is not None]
+    if not names:
+        raise ConfigError(
+            [f"{config.source}: splits.clustered.features: the data have none of {', '.join(words)}; name others"]
+        )
     return tuple(names)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
@@ -112,7 +112,8 @@ def enumerate_attributes(
 ) -> tuple[tuple[Attribute, ...], tuple[LeftOut, ...]]:
     """Goes through everything that is known of customers, as ``splits.enumerated`` says.
 
-    Makes the tables that the labels of all these splits read.
+    Makes the tables that the labels of all these splits read. Customers are counted in both halves: what is large enough to be tried
+    depends on labels alone and on no gap, so that it says nothing of what is tested.
 
     Args:
         engine: Holds the tables of ``cycles``.
@@ -421,14 +422,16 @@ class _Search:
         for at, split in enumerate(splits):
             numbers = np.full(self._customers, np.nan)
             numbers[fetched["customer_no"]] = np.ma.filled(fetched[f"n{at}"].astype(np.float64), np.nan)
-            if len(np.unique(numbers[~np.isnan(numbers)])) < 2:
+            different = np.unique(numbers[~np.isnan(numbers)])
+            if len(different) < 2:
                 self._left_out.append(LeftOut(str(split.by), "has one value"))
                 continue
             feature = None if at < len(own) else found[at - len(own)]
             timing = feature is not None and feature.feature.timing and source.zero.until is not None
-            yield Attribute(
+            attribute = Attribute(
                 split.name, "enumerated", source.zero, codes=None, numbers=numbers, whole=split, timing=timing
             )
+            yield attribute if len(different) > 2 else _in_two(attribute, low=float(different[0]))
 
     def _features(self, source: _Source) -> list[str]:
         """Features to cut: those listed, or all that exist and echo nothing."""
@@ -454,6 +457,14 @@ class _Search:
             and (not one.feature.timing or (source.zero.until is None and name in FIRST_BASKET))
             and name.lower() not in {column.lower() for column in self._columns.histories}
         ]
+
+
+def _in_two(attribute: Attribute, *, low: float) -> Attribute:
+    """A number of two values, ``low`` the smaller one, as its two groups: there is no threshold to search for."""
+    assert attribute.numbers is not None
+    assert attribute.whole is not None
+    codes = np.where(np.isnan(attribute.numbers), NOT_KNOWN, attribute.numbers > low).astype(np.int16)
+    return replace(attribute, codes=codes, numbers=None, whole=attribute.whole.cut_at(low))
 
 
 def _kind(data_type: str) -> str:

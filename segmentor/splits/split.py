@@ -113,10 +113,13 @@ class Split:
         )
 
     def cut_at(self, threshold: float) -> Split:
-        """The split of a number at a threshold: up to it, and above."""
-        low, high = f"<= {threshold!r}", f"> {threshold!r}"
+        """The split of a number at a threshold: up to it, and above. Names of groups are rounded, conditions exact."""
+        short = _decimal(threshold)
+        exact = short if float(short) == threshold else repr(threshold)
+        signs = ("<=", ">")
+        low, high = (f"{sign} {short}" for sign in signs)
         label = f"case when {self.label} <= {threshold!r} then {literal(low)} when {self.label} > {threshold!r} then {literal(high)} end"
-        definition = tuple((name, f"{self.by} {name}") for name in (low, high))
+        definition = tuple((name, f"{self.by} {sign} {exact}") for name, sign in zip((low, high), signs, strict=True))
         return replace(self, definition=definition, groups=(low, high), label=label, to_cut=False, threshold=threshold)
 
     def merged(self, groups: Sequence[Sequence[str]]) -> Split:
@@ -145,6 +148,11 @@ class Split:
             merged_from=self.name,
             parts=tuple(tuple(several) for several in groups),
         )
+
+
+def _decimal(number: float) -> str:
+    """A number as people write it, to the millionth, of which numbers are sums: ``32``, ``0.166667``."""
+    return f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 def _joined(groups: Sequence[Sequence[str]]) -> list[str]:

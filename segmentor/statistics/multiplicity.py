@@ -44,38 +44,6 @@ def benjamini_yekutieli(p_values: FloatArray) -> FloatArray:
     return adjusted
 
 
-def min_p_step_down(seen: FloatArray, drawn: FloatArray) -> FloatArray:
-    """Single and step-down adjusted p-values of statistics that need not have a law in common.
-
-    A statistic's p-value is its rank among those of all relabellings, the labels seen being one of them; the smallest
-    p-value over the hypotheses not yet rejected is judged by its own law over the same relabellings.
-
-    Args:
-        seen: Statistics, larger ones against their hypothesis, shape (n,).
-        drawn: The same under relabelling, shape (resamples, n).
-
-    Returns:
-        Single p-values, then adjusted ones, shape (2, n).
-
-    References:
-        Westfall & Young (1993), Resampling-Based Multiple Testing, Wiley.
-    """
-    pool = np.concatenate([seen[None], drawn])
-    ascending = np.sort(pool, axis=0)
-    p_values = np.stack(
-        [
-            (len(pool) - np.searchsorted(column, own, side="left")) / len(pool)
-            for column, own in zip(ascending.T, pool.T, strict=True)
-        ],
-        axis=1,
-    )
-    order = np.argsort(p_values[0], kind="stable")
-    smallest = -_largest_of_the_rest(-p_values, order)
-    adjusted = np.empty(len(seen))
-    adjusted[order] = np.maximum.accumulate((smallest <= p_values[0, order]).mean(axis=0))
-    return np.stack([p_values[0], adjusted])
-
-
 def max_step_down(seen: FloatArray, drawn: Iterable[FloatArray]) -> FloatArray:
     """Single, single-step and step-down adjusted p-values of statistics whose laws are alike, as two-group |z| are.
 

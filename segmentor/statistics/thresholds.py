@@ -10,7 +10,6 @@ from scipy.special import log_ndtr, ndtr
 
 from segmentor.statistics.arrays import FloatArray, IntArray, sums_by
 from segmentor.statistics.linear import centre
-from segmentor.statistics.multiplicity import min_p_step_down
 
 _TIE = 1e-9
 """Standardised statistics this close are equal."""
@@ -42,27 +41,6 @@ class ThresholdScan:
         """Place of the threshold with the largest statistic of any score, the lowest of equal ones."""
         largest = np.abs(self.standardised).max(axis=0)
         return int(np.argmax(largest >= largest.max() - _TIE))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class ThresholdScreen:
-    """The best threshold of each of several attributes, and how often chance finds one as good.
-
-    An attribute without a threshold to try has `nan` and takes no part.
-
-    Attributes:
-        thresholds: The best ones, shape (n_attributes,).
-        statistics: Largest absolute standardised sum over scores and thresholds, same shape.
-        tried: Number of thresholds, same shape.
-        p_values: Share of relabellings, the labels seen among them, with as large a statistic, same shape.
-        adjusted: The same over all attributes: min-P, step-down.
-    """
-
-    thresholds: FloatArray
-    statistics: FloatArray
-    tried: IntArray
-    p_values: FloatArray
-    adjusted: FloatArray
 
 
 def threshold_scan(scores: FloatArray, x: FloatArray, cohorts: IntArray) -> ThresholdScan:
@@ -138,48 +116,6 @@ def log_search_price(statistics: FloatArray, steps: FloatArray) -> FloatArray:
     return np.asarray(np.log1p(ups * ratio), dtype=np.float64)
 
 
-def threshold_screen(
-    scores: FloatArray, attributes: FloatArray, cohorts: IntArray, *, resamples: int = 2_000, seed: int
-) -> ThresholdScreen:
-    """Best threshold of every attribute with its p-value, and that adjusted over the attributes.
-
-    All attributes see the same relabellings of customers within cohorts. Where an attribute is not known of some, the
-    others are relabelled by following the relabelling until it comes back to one of them, which makes every order
-    among them equally likely. The order of the customers does not matter.
-
-    Args:
-        scores: Shape (n_scores, n_customers).
-        attributes: Shape (n_attributes, n_customers), `nan` where not known.
-        cohorts: Number of the customer's cohort, shape (n_customers,).
-        resamples: Number of relabellings B; a p-value is (b + 1) / (B + 1).
-        seed: Of the relabellings.
-
-    References:
-        Westfall & Young (1993), Resampling-Based Multiple Testing, Wiley.
-    """
-    order = np.lexsort([*attributes, *scores, cohorts])
-    scores, attributes, cohorts = scores[:, order], attributes[:, order], cohorts[order]
-    tracks = [_Track.of(scores, x, cohorts) for x in attributes]
-    usable = [number for number, track in enumerate(tracks) if track.scan.thresholds.size]
-    found = np.full((4, len(tracks)), np.nan)
-    for number in usable:
-        scan = tracks[number].scan
-        found[:2, number] = scan.thresholds[scan.best], np.abs(scan.standardised).max()
-    if usable:
-        generator = np.random.default_rng(seed)
-        drawn = np.empty((resamples, len(usable)))
-        for row, places in enumerate(shuffles(cohorts, resamples, generator)):
-            drawn[row] = [tracks[number].largest(places) for number in usable]
-        found[2:, usable] = min_p_step_down(found[1, usable], drawn + _TIE)
-    return ThresholdScreen(
-        thresholds=found[0],
-        statistics=found[1],
-        tried=np.array([track.scan.thresholds.size for track in tracks], dtype=np.int64),
-        p_values=found[2],
-        adjusted=found[3],
-    )
-
-
 def cutpoint_stability(
     scores: FloatArray, x: FloatArray, cohorts: IntArray, *, resamples: int = 200, seed: int
 ) -> FloatArray:
@@ -238,58 +174,6 @@ def returned(places: IntArray, known: np.ndarray, members: IntArray) -> IntArray
 
 def _density(z: FloatArray) -> FloatArray:
     return np.asarray(np.exp(-np.square(z) / 2) / np.sqrt(2 * np.pi), dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Track:
-    """An attribute ready for relabelling.
-
-    Attributes:
-        scan: Of the labels seen.
-        known: Whether the customer has a value, shape (n_customers,).
-        ranked: Customers with a value, in its order.
-        centred: Scores of those with a value, centred in their cohort; 0 for the others.
-        ends: Number of ranked customers at or below each threshold.
-        spreads: Standard deviation of each sum, infinite where it cannot vary, shape (n_scores, m).
-        sums: Room for running sums.
-    """
-
-    scan: ThresholdScan
-    known: np.ndarray
-    ranked: IntArray
-    centred: FloatArray
-    ends: IntArray
-    spreads: FloatArray
-    sums: FloatArray
-
-    @classmethod
-    def of(cls, scores: FloatArray, x: FloatArray, cohorts: IntArray) -> _Track:
-        known = np.isfinite(x)
-        ranked = np.flatnonzero(known)
-        ranked = ranked[np.argsort(x[ranked], kind="stable")]
-        centred = np.zeros_like(scores)
-        if ranked.size:
-            centred[:, known] = centre(scores[:, known], cohorts[known])
-        ends = _ends(x[ranked])
-        return cls(
-            scan=_scan(centred[:, ranked], x[ranked], cohorts[ranked]),
-            known=known,
-            ranked=ranked[: ends[-1]] if ends.size else ranked[:0],
-            centred=centred,
-            ends=ends,
-            spreads=_spreads(centred[:, ranked], cohorts[ranked], ends),
-            sums=np.empty(ends[-1] if ends.size else 0),
-        )
-
-    def largest(self, places: IntArray) -> float:
-        """Largest absolute statistic when the customer at a place has the scores of another."""
-        source = returned(places, self.known, self.ranked)
-        largest = 0.0
-        for row, spread in zip(self.centred, self.spreads, strict=True):
-            np.take(row, source, out=self.sums, mode="clip")
-            np.cumsum(self.sums, out=self.sums)
-            largest = max(largest, float(np.abs(self.sums[self.ends - 1] / spread).max()))
-        return largest
 
 
 def _scan(centred: FloatArray, x: FloatArray, cohorts: IntArray) -> ThresholdScan:

@@ -11,19 +11,14 @@ session, and quote ratios.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
-import sys
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import pandas as pd
+from timed_run import made_elsewhere, timed_run
 
 GOAL_SECONDS = 60
 GOAL_MEBIBYTES = 1024
@@ -100,26 +95,16 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        # Made by another process: a child's largest resident set begins with that of its parent.
         making = partial(
             make_shop, folder, customers=arguments.customers, lines=arguments.lines, parquet=arguments.parquet
         )
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            config = pool.submit(making).result()
-        start = time.perf_counter()
-        command = [sys.executable, "-m", "segmentor", "run", str(config), "--out", str(folder / "out"), "--quiet"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "SEGMENTOR_THREADS": "2"})
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-    if status:
-        sys.exit(f"the run ended with {os.waitstatus_to_exitcode(status)}")
-    cpu = used.ru_utime + used.ru_stime
-    memory = used.ru_maxrss / 1024
+        taken = timed_run(made_elsewhere(making), folder / "out")
     print(
         f"{arguments.lines:,} lines, {arguments.customers:,} customers, {2 * len(COLUMNS)} splits, {'Parquet' if arguments.parquet else 'CSV'}"
     )
-    print(f"wall {wall:.1f} s (goal {GOAL_SECONDS}), CPU {cpu:.1f} s, {arguments.lines / wall:,.0f} rows a second")
-    print(f"largest resident set {memory:,.0f} MiB (goal {GOAL_MEBIBYTES})")
+    rate = arguments.lines / taken.wall
+    print(f"wall {taken.wall:.1f} s (goal {GOAL_SECONDS}), CPU {taken.cpu:.1f} s, {rate:,.0f} rows a second")
+    print(f"largest resident set {taken.memory:,.0f} MiB (goal {GOAL_MEBIBYTES})")
 
 
 if __name__ == "__main__":

@@ -151,7 +151,9 @@ def _plain_rules(shop: FragranceShop, *, within: int, min_customers: int) -> Ite
         x, y = sold[first], sold[second]
         new = until[second] > 0
         followed = new & (until[second] <= within)
-        cases = {"next_purchase": (new, x, followed)} | ({"same_occasion": (np.ones_like(x), x, y)} if first < second else {})
+        cases = {"next_purchase": (new, x, followed)} | (
+            {"same_occasion": (np.ones_like(x), x, y)} if first < second else {}
+        )
         for mode, (among, antecedent, consequent) in cases.items():
             both = among & antecedent & consequent
             counts = RuleCounts(

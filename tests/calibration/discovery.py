@@ -3,7 +3,7 @@
 Run as a program it prints the rates for more shops than the tests take:
 
     python tests/calibration/discovery.py --shops 100 --customers 20000
-    python tests/calibration/discovery.py --shops 200 --customers 2000 --null --cluster kmeans gmm
+    python tests/calibration/discovery.py --shops 200 --customers 2000 --null --pairs --cluster kmeans gmm
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,6 +38,8 @@ from segmentor.trials import Tried, run_trials
 
 ENUMERATED = ("splits.declared=[]", "splits.enumerated={known: first_purchase}")
 
+PAIRS = "splits.enumerated={known: first_purchase, pairs: true}"
+
 TIMING = """
 experiment: timing
 data:
@@ -49,7 +51,8 @@ splits:
 """
 
 
-def _clustered(methods: Sequence[str]) -> str:
+def clustered(methods: Sequence[str]) -> str:
+    """Override of the config that clusters customers by what they bought before the middle of the period."""
     return f"splits.clustered={{known: {{until: 2025-01-01}}, methods: [{', '.join(methods)}]}}"
 
 
@@ -59,31 +62,28 @@ class Search:
 
     Attributes:
         candidates: Splits that were screened at the root.
-        root: Split of the root; ``None`` where nothing stands.
-        below: Segment and split of the other nodes that stand.
+        standing: Segment and split of the nodes that stand, the root first.
         separating: Splits with the verdict, wherever they were tried.
     """
 
     candidates: int
-    root: str | None
-    below: tuple[tuple[str, str], ...]
+    standing: tuple[tuple[str, str], ...]
     separating: tuple[str, ...]
 
     @property
     def has_size_at_the_root(self) -> bool:
         """Size, in whatever groups."""
-        return self.root is not None and self.root.startswith("size")
+        return any(segment == EVERYBODY and split.startswith("size") for segment, split in self.standing)
 
     @property
     def has_channel_within_full(self) -> bool:
         """Channel among those who bought full sizes first, alone or with others."""
-        return any("full" in segment and split.startswith("channel") for segment, split in self.below)
+        return any("full" in segment and split.startswith("channel") for segment, split in self.standing)
 
     @property
     def others(self) -> tuple[str, ...]:
         """Splits that stand and are neither by size nor by channel."""
-        splits = (self.root, *(split for _, split in self.below))
-        return tuple(split for split in splits if split is not None and not split.startswith(("size", "channel")))
+        return tuple(split for _, split in self.standing if not split.startswith(("size", "channel")))
 
 
 def search(shop: FragranceShop, config: ExperimentConfig) -> Tried:
@@ -108,22 +108,23 @@ def search(shop: FragranceShop, config: ExperimentConfig) -> Tried:
 
 def searches(
     world: FragranceWorld, seeds: Iterable[int], *, customers: int, overrides: Sequence[str] = ()
-) -> list[Search]:
-    """Searches of shops of a world, drawn by two processes."""
+) -> Iterator[Search]:
+    """Searches of shops of a world, drawn by two processes, in the order of the seeds."""
     one = partial(_search_one, world, customers, (*ENUMERATED, *overrides))
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(one, seeds))
+        yield from pool.map(one, seeds)
 
 
-def rates(found: Sequence[Search]) -> dict[str, float]:
+def rates(searches: Iterable[Search]) -> dict[str, float]:
     """Shares of the shops."""
+    found = list(searches)
     n = len(found)
     return {
         "size at the root": sum(one.has_size_at_the_root for one in found) / n,
         "channel within full size": sum(one.has_channel_within_full for one in found) / n,
         "both": sum(one.has_size_at_the_root and one.has_channel_within_full for one in found) / n,
         "any other split in the tree": sum(bool(one.others) for one in found) / n,
-        "anything separates": sum(bool(one.separating) or one.root is not None for one in found) / n,
+        "anything separates": sum(bool(one.separating or one.standing) for one in found) / n,
         "candidates, fewest": float(min(one.candidates for one in found)),
     }
 
@@ -202,11 +203,9 @@ def _usual_p(shop: RenewalShop, until: int, codes: np.ndarray) -> float:
 
 def _search_one(world: FragranceWorld, customers: int, overrides: Sequence[str], seed: int) -> Search:
     tried = search(simulate_fragrance(world, customers=customers, seed=seed), fragrance_config(*overrides))
-    standing = [(node.segment, str(node.split)) for node in tried.nodes if node.held]
     return Search(
         candidates=tried.nodes[0].tried,
-        root=next((split for segment, split in standing if segment == "all"), None),
-        below=tuple((segment, split) for segment, split in standing if segment != "all"),
+        standing=tuple((node.segment, str(node.split)) for node in tried.nodes if node.held),
         separating=tuple(trial.split for trial in tried.trials if trial.verdict == "separates"),
     )
 
@@ -221,13 +220,23 @@ def main() -> None:
     parser.add_argument("--rate-sd", type=float, default=0.6)
     parser.add_argument("--buy-once", type=float, default=0.2)
     parser.add_argument("--null", action="store_true", help="nothing separates")
+    parser.add_argument("--pairs", action="store_true", help="try two columns at once too")
     parser.add_argument("--cluster", nargs="*", default=[], choices=("kmeans", "gmm", "hdbscan"))
     arguments = parser.parse_args()
     world = FragranceWorld().null() if arguments.null else FragranceWorld()
     world = replace(world, rate_sd=arguments.rate_sd, buys_once=arguments.buy_once)
-    overrides = [_clustered(arguments.cluster)] if arguments.cluster else []
+    overrides = [PAIRS] if arguments.pairs else []
+    if arguments.cluster:
+        overrides.append(clustered(arguments.cluster))
     seeds = range(1, arguments.shops + 1)
-    for name, rate in rates(searches(world, seeds, customers=arguments.customers, overrides=overrides)).items():
+    found: list[Search] = []
+    for seed, one in zip(
+        seeds, searches(world, seeds, customers=arguments.customers, overrides=overrides), strict=True
+    ):
+        found.append(one)
+        tree = [f"{split} in {segment}" for segment, split in one.standing] or ["nothing"]
+        print(f"seed {seed}, {one.candidates} candidates: {'; '.join(tree)}", flush=True)
+    for name, rate in rates(found).items():
         print(f"{name:45s} {rate:7.3f}")
 
 

@@ -9,14 +9,13 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from discovery import rates, searches, timing_clusters
+from discovery import PAIRS, clustered, rates, searches, timing_clusters
 
 from segmentor.synthetic import FragranceWorld
 from segmentor.synthetic.renewal import RenewalWorld
 
-CLUSTERS = "splits.clustered={known: {until: 2025-01-01}, methods: [kmeans, gmm]}"
-DENSE = "splits.clustered={known: {until: 2025-01-01}, methods: [kmeans, gmm, hdbscan]}"
-PAIRS = "splits.enumerated={known: first_purchase, pairs: true}"
+CLUSTERS = clustered(["kmeans", "gmm"])
+DENSE = clustered(["kmeans", "gmm", "hdbscan"])
 
 
 def shown(found: dict[str, float]) -> dict[str, float]:

@@ -17,8 +17,6 @@ PATH = Path(__file__).parent / "table.json"
 CELLS = {cell.name: cell for cell in catalogue()}
 PROCESSES = min(2, os.cpu_count() or 1)
 
-committed = pytest.mark.skipif(not PATH.exists(), reason="the whole table is still to be made")
-
 
 @pytest.fixture(scope="module")
 def table() -> Table:
@@ -31,7 +29,6 @@ def tried(cells: list[Cell]) -> Table:
     return calibrate(cells, "quick", seed=1, processes=PROCESSES, out=None, progress=lambda _: None)
 
 
-@committed
 def test_the_table_is_whole(table: Table) -> None:
     """Every cell of the catalogue is in it with all its shops and its limits, in 10,000 label draws or more a null cell."""
     assert (table.seed, table.size, table.complete) == (1, "full", True)
@@ -42,7 +39,6 @@ def test_the_table_is_whole(table: Table) -> None:
         assert all(row.tries >= 10_000 for row in cell.rows if row.measure in LEVELS)
 
 
-@committed
 def test_every_rate_is_within_its_limits(table: Table) -> None:
     """Type I errors, coverage, `equivalent` where nothing differs and at the margin, refusals: all are as the method promises."""
     outside = [
@@ -55,7 +51,6 @@ def test_every_rate_is_within_its_limits(table: Table) -> None:
     assert not table.outside()
 
 
-@committed
 def test_the_usual_ways_are_not(table: Table) -> None:
     """The log-rank test on all gaps rejects twice as often as it says, or more, wherever customers' rates differ, and Greenwood's intervals miss the truth."""
     rates = {(cell.name, row.case, row.measure): row.rate for cell in table.cells for row in cell.rows}
@@ -66,7 +61,6 @@ def test_the_usual_ways_are_not(table: Table) -> None:
     assert max(rate for (_, _, measure), rate in rates.items() if measure.endswith(", usual")) < 0.8
 
 
-@committed
 def test_the_page_is_the_table(table: Table) -> None:
     """What one reads is what is tested."""
     assert PATH.with_suffix(".md").read_text(encoding="utf-8") == markdown(table)
@@ -80,13 +74,11 @@ def samples(table: Table, names: list[str]) -> None:
     }
 
 
-@committed
 def test_the_first_shops_come_out_again(table: Table) -> None:
     """The first shops of a null, a coverage and a verdict cell give the committed counts."""
     samples(table, ["null: gamma, unequal, sd 1", "coverage: nothing planted", "verdict: nothing differs, sd 0.5"])
 
 
-@committed
 @pytest.mark.slow
 def test_the_first_shops_of_every_cell_come_out_again(table: Table) -> None:
     """The same of all cells."""

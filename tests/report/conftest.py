@@ -7,11 +7,14 @@ tree has two levels, one with 500 candidates, one whose tree is its root alone, 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from segmentor.report import render_report
+from segmentor.report.lines import counts_in, counts_of
+from segmentor.report.small_cells import Counts
 from segmentor.result import (
     Chosen,
     Clustering,
@@ -357,6 +360,16 @@ def hostile(laundry: RunResult) -> RunResult:
         ),
         versions={HOSTILE[0]: HOSTILE[1]},
     )
+
+
+@pytest.fixture(scope="session")
+def counts_for(laundry: RunResult) -> Callable[[Trial], Counts]:
+    """How counts are shown in the tables of a trial, on a page of this trial alone."""
+
+    def of(trial: Trial) -> Counts:
+        return counts_in(trial, counts_of(replace(laundry, trials=(trial,), segments=())))
+
+    return of
 
 
 @pytest.fixture(scope="session")
@@ -747,7 +760,7 @@ def _candidate(number: int) -> Trial:
         GroupEffect(name, customers, customers * 4, around(share, 0.05), (), around(days, 3.0))
         for name, customers, share, days in (
             (f"has {number}", 60 + number, 0.57, 50.0),
-            ("has it not", 1_000, 0.58, 49.0),
+            ("has it not", 1_350 - number, 0.58, 49.0),
         )
     )
     alike = number % 3 == 0
@@ -860,6 +873,7 @@ def _segments() -> tuple[Segment, ...]:
             HORIZON_DAYS,
             (27, 61),
             "Package size separates (ratio 1.18).",
+            "first purchase: loads below 32",
         ),
         Segment(
             "package-size-large",

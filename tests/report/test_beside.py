@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from segmentor.report import beside, ledger
+from segmentor.report.small_cells import Counts
 from segmentor.result import (
     CohortCount,
     Comparability,
@@ -101,24 +103,28 @@ def test_the_cohorts_in_which_groups_could_be_compared_are_named(discovered: Run
     )
 
 
-def test_a_few_customers_without_others_of_their_cohort_are_not_counted(laundry: RunResult) -> None:
+def test_a_few_customers_without_others_of_their_cohort_are_not_counted(
+    laundry: RunResult, counts_for: Callable[[Trial], Counts]
+) -> None:
     """A share that stands for fewer customers than may be told is said in words."""
     size = trial_of(laundry, "package size")
     few = [replace(size, comparability=Comparability(share, (), ())) for share in (0.995, 0.005, 0.5)]
-    assert [beside.comparable(each, 10).split(" began")[0] for each in few] == [
+    assert [beside.comparable(each, counts_for(each)).split(" began")[0] for each in few] == [
         "All but a few customers",
         "Only a few customers",
         "50\N{NO-BREAK SPACE}% of the customers",
     ]
 
 
-def test_a_label_until_a_date_is_followed_by_all_from_the_same_day(discovered: RunResult) -> None:
+def test_a_label_until_a_date_is_followed_by_all_from_the_same_day(
+    discovered: RunResult, counts_for: Callable[[Trial], Counts]
+) -> None:
     """Whose label is known on a date did not begin then: the page says from when all are followed."""
     ever = trial_of(discovered, "samples before July")
-    assert plain(beside.comparable(ever, 10)) == "All are followed from 30 June 2017 on"
+    assert plain(beside.comparable(ever, counts_for(ever))) == "All are followed from 30 June 2017 on"
 
 
-def test_a_size_that_is_hidden_is_not_the_total_of_its_column() -> None:
+def test_a_size_that_is_hidden_is_not_the_total_of_its_column(counts_for: Callable[[Trial], Counts]) -> None:
     """Where a group's size is said roughly, so is a count in its column of cohorts, and the total of its parts."""
     trial = Trial(
         "all", "x", "declared", "entry", (), (GroupEffect("a", 260, 1), GroupEffect("b", 710, 1)), 0, "inconclusive", (), "",
@@ -128,16 +134,16 @@ def test_a_size_that_is_hidden_is_not_the_total_of_its_column() -> None:
             Subset("half of customers", "confirmation", 490, None, None, None, None),
         ),
     )  # fmt: skip
-    row = beside.cohort_rows(trial, 10)[0]
+    row = beside.cohort_rows(trial, counts_for(trial))[0]
     assert (row.name, row.customers) == ("everybody", ["about 260", "about 720"])
-    assert [part.customers for part in beside.parts(trial, 10)[0][1]] == ["about 480", "490"]
+    assert [part.customers for part in beside.parts(trial, counts_for(trial))[0][1]] == ["about 480", "490"]
 
 
-def test_the_follow_up_of_a_small_group_is_not_shown(laundry: RunResult) -> None:
+def test_the_follow_up_of_a_small_group_is_not_shown(laundry: RunResult, counts_for: Callable[[Trial], Counts]) -> None:
     """A median over few customers is hidden."""
     size = trial_of(laundry, "package size")
     size = replace(size, groups=(replace(size.groups[0], customers=7), size.groups[1]))
-    assert [text[:3] for text in beside.follow_up(size, 10)] == ["–", "236"]
+    assert [text[:3] for text in beside.follow_up(size, counts_for(size))] == ["–", "236"]
 
 
 def test_habits_that_differ_are_told_from_those_that_do_not(laundry: RunResult) -> None:
@@ -182,20 +188,26 @@ def test_a_share_cannot_be_had_as_what_others_leave(laundry: RunResult) -> None:
     assert plain(lone[0].means[0][1]) == "above 98 %"
 
 
-def test_the_crossover_answers_who_comes_back_for_what(laundry: RunResult) -> None:
+def test_the_crossover_answers_who_comes_back_for_what(
+    laundry: RunResult, counts_for: Callable[[Trial], Counts]
+) -> None:
     """The most frequent change is said with its interval and against all customers, and how much of the label stays."""
     size = trial_of(laundry, "package size")
-    assert plain(beside.crossover_answer(size, 10)) == (
+    assert plain(beside.crossover_answer(size, counts_for(size))) == (
         "Do customers who begin in large come back in small? 29 % do (25 to 33 %), 0.50 times as often as all customers are in that "
         "group next."
     )
-    assert plain(beside.stickiness(size, 10)).startswith("75 % are in the same group next, where 52 % would be")
+    assert plain(beside.stickiness(size, counts_for(size))).startswith(
+        "75 % are in the same group next, where 52 % would be"
+    )
 
 
-def test_small_cells_of_a_crossover_show_nothing_that_would_count_them(laundry: RunResult) -> None:
+def test_small_cells_of_a_crossover_show_nothing_that_would_count_them(
+    laundry: RunResult, counts_for: Callable[[Trial], Counts]
+) -> None:
     """Beside a cell of eight no share of its row, its column or the diagonal is shown, and no stickiness in numbers."""
     form = trial_of(laundry, "form")
-    rows = beside.crossover_rows(form, 10)
+    rows = beside.crossover_rows(form, counts_for(form))
     assert [cell.customers for _, row in rows for cell in row] == [
         "about 700",
         "fewer than 10",
@@ -204,13 +216,16 @@ def test_small_cells_of_a_crossover_show_nothing_that_would_count_them(laundry: 
     ]
     assert {cell.share for _, row in rows for cell in row} == {"–"}
     assert not [cell.lift for _, row in rows for cell in row if cell.lift]
-    assert beside.stickiness(form, 10) == ""
+    assert beside.stickiness(form, counts_for(form)) == ""
     assert (
-        plain(beside.crossover_answer(form, 10)) == "Too few customers changed from one group to another to say more."
+        plain(beside.crossover_answer(form, counts_for(form)))
+        == "Too few customers changed from one group to another to say more."
     )
 
 
-def test_customers_without_a_next_label_cannot_be_counted_either(laundry: RunResult) -> None:
+def test_customers_without_a_next_label_cannot_be_counted_either(
+    laundry: RunResult, counts_for: Callable[[Trial], Counts]
+) -> None:
     """Where all but a few of a group have a next label, its row is not exact."""
     size = trial_of(laundry, "package size")
     assert size.crossover is not None
@@ -218,7 +233,10 @@ def test_customers_without_a_next_label_cannot_be_counted_either(laundry: RunRes
         replace(cell, customers=number) for cell, number in zip(size.crossover.cells, (400, 208, 74, 181), strict=True)
     ]
     nearly_all = replace(size, crossover=replace(size.crossover, cells=tuple(cells)))
-    assert [cell.customers for cell in beside.crossover_rows(nearly_all, 10)[0][1]] != ["400", "208"]
+    assert [cell.customers for cell in beside.crossover_rows(nearly_all, counts_for(nearly_all))[0][1]] != [
+        "400",
+        "208",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -251,9 +269,13 @@ def test_an_effect_that_separates_is_counted_where_it_points_the_same_way(laundr
     )
 
 
-def test_a_small_part_shows_nothing_but_its_name(laundry: RunResult) -> None:
+def test_a_small_part_shows_nothing_but_its_name(laundry: RunResult, counts_for: Callable[[Trial], Counts]) -> None:
     """Of a region of six customers there is no size, no estimate and no drawing, and the rest does not give the size away."""
-    parts = {part.name: part for _, rows in beside.parts(trial_of(laundry, "package size"), 10) for part in rows}
+    parts = {
+        part.name: part
+        for _, rows in beside.parts(trial_of(laundry, "package size"), counts_for(trial_of(laundry, "package size")))
+        for part in rows
+    }
     islands = parts["islands"]
     assert (islands.customers, islands.ratio, islands.share_difference, islands.mark) == ("fewer than 10", "–", "–", "")
     assert parts["south"].customers == "about 500"

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from segmentor.report import tree
+from segmentor.report.lines import counts_of
 from segmentor.report.small_cells import is_exact
 from segmentor.report.tree import Branch
 from segmentor.result import RunResult, TreeNode
@@ -27,10 +28,15 @@ def walk(branch: Branch, depth: int = 0) -> Iterator[tuple[int, Branch]]:
         yield from walk(each, depth + 1)
 
 
+def root_of(result: RunResult) -> Branch | None:
+    """The tree of a result with its counts as they may be shown."""
+    return tree.root(result, counts_of(result))
+
+
 @pytest.fixture
 def drawn(grown: RunResult) -> list[tuple[int, Branch]]:
     """Nodes of the tree of two levels."""
-    found = tree.root(grown)
+    found = root_of(grown)
     assert found is not None
     return list(walk(found))
 
@@ -94,7 +100,8 @@ def test_no_small_count_can_be_had_from_those_around_it(drawn: list[tuple[int, B
     assert (2, "Not yet known", "fewer than 10") in by_place
     beside = [branch.customers for depth, branch in drawn if depth == 2]
     assert sum(not is_exact(customers) for customers in beside) >= 2
-    assert dict(zip((segment.name for segment in grown.segments), tree.segment_counts(grown), strict=True)) == {
+    counts = counts_of(grown)
+    assert {segment.name: counts(segment.customers) for segment in grown.segments} == {
         "small": "612",
         "large / store": "about 140",
         "large / other channels": "352",
@@ -108,7 +115,7 @@ def test_a_small_leaf_has_no_estimate(grown: RunResult) -> None:
     segments = tuple(
         replace(segment, customers=7) if segment.name == "large / store" else segment for segment in grown.segments
     )
-    root = tree.root(replace(grown, tree=nodes, segments=segments))
+    root = root_of(replace(grown, tree=nodes, segments=segments))
     assert root is not None
     (small,) = [branch for _, branch in walk(root) if text(branch.name) == "Store"]
     assert (small.customers, small.back, small.cycle, small.bar) == ("fewer than 10", "", "", "")
@@ -121,7 +128,7 @@ def test_a_group_with_a_stroke_keeps_its_name(grown: RunResult) -> None:
         TreeNode("a // b", "all", 700, 0, ended="max_depth"),
         TreeNode("c", "all", 710, 0, ended="max_depth"),
     )
-    root = tree.root(replace(grown, tree=nodes, segments=()))
+    root = root_of(replace(grown, tree=nodes, segments=()))
     assert root is not None
     assert [text(branch.name) for branch in root.below] == ["A / b", "C"]
 
@@ -133,7 +140,7 @@ def test_groups_that_stand_as_declared_are_leaves_though_nothing_was_tried_there
         TreeNode("small + large", "all", 1_110, 9, "form", ("a", "b"), 0.01, None, ended="above was not confirmed"),
     )
     segments = (grown.segments[0], replace(grown.segments[0], name="large", customers=498), grown.segments[-1])
-    root = tree.root(replace(grown, tree=nodes, segments=segments))
+    root = root_of(replace(grown, tree=nodes, segments=segments))
     assert root is not None
     assert [(text(branch.name), branch.customers, bool(branch.back)) for branch in root.below] == [
         ("Small", "612", True),
@@ -143,9 +150,8 @@ def test_groups_that_stand_as_declared_are_leaves_though_nothing_was_tried_there
 
 
 def test_a_run_without_a_tree_has_none(laundry: RunResult) -> None:
-    """Nothing is drawn where there is nothing to draw, and segments keep their counts."""
-    assert tree.root(laundry) is None
-    assert tree.segment_counts(laundry) == ["612", "498", "300"]
+    """Nothing is drawn where there is nothing to draw."""
+    assert root_of(laundry) is None
 
 
 def test_a_root_alone_says_what_came_nearest(undivided: RunResult) -> None:
@@ -170,7 +176,51 @@ def test_a_root_that_was_not_confirmed_says_so(undivided: RunResult) -> None:
     said = text(tree.nearest(pruned)).replace("\N{NO-BREAK SPACE}", " ")
     assert said.startswith("The strongest candidate was category 470, has it not against has 470 with a ratio of 0.98")
     assert "; adjusted p = 0.020 in the half that suggested it and p = 0.40 in the half that tested it." in said
-    drawn = tree.root(pruned)
+    drawn = root_of(pruned)
     assert drawn is not None
     assert drawn.pruned is not None
     assert text(drawn.pruned.why) == "not confirmed"
+
+
+def test_a_split_that_could_not_be_tested_is_not_said_to_be_refuted(grown: RunResult) -> None:
+    """Where the other half was too small for a test, the dropped split says so, and so does the summary."""
+    nodes = tuple(replace(node, p_adjusted=None) if node.ended == "not confirmed" else node for node in grown.tree)
+    trials = tuple(
+        replace(trial, verdict="untestable", reasons=("too few customers",), p_adjusted=None)
+        if trial.split == "first basket: DRYER SHEETS"
+        else trial
+        for trial in grown.trials
+    )
+    result = replace(grown, tree=nodes, trials=trials)
+    root = root_of(result)
+    assert root is not None
+    (pruned,) = [branch.pruned for _, branch in walk(root) if branch.pruned]
+    assert text(pruned.why).startswith("it could not be tested in the other half (too few customers), and with it")
+    assert "was too small to be tested in the other, and is grey" in text(tree.summary(result))
+    assert "not borne out" not in text(tree.summary(result))
+
+
+def test_the_root_tells_who_has_a_purchase_from_who_is_in_the_data(grown: RunResult) -> None:
+    """Customers without a purchase that counts are no part of any test: the root says how many it is about, and of how many."""
+    root = root_of(replace(grown, tree=(replace(grown.tree[0], customers=2_469), *grown.tree[1:])))
+    assert root is not None
+    assert (root.customers, root.others) == ("1,410", "with a purchase that counts, of 2,469 in the data")
+    drawn = root_of(grown)
+    assert drawn is not None
+    assert (drawn.customers, drawn.others) == ("1,410", "")
+
+
+def test_few_customers_without_a_purchase_cannot_be_had_from_the_root(grown: RunResult) -> None:
+    """Where only a few have no purchase that counts, how many are in the data is said roughly."""
+    root = root_of(replace(grown, tree=(replace(grown.tree[0], customers=1_414), *grown.tree[1:])))
+    assert root is not None
+    assert (root.customers, root.others) == ("1,410", "with a purchase that counts, of about 1,420 in the data")
+
+
+def test_a_group_that_is_rough_in_the_tree_is_rough_in_its_card(pages: dict[str, str]) -> None:
+    """The same customers are not exact in one table of the page and rough in another."""
+    page = pages["grown"].replace("\N{NO-BREAK SPACE}", " ")
+    assert "about 500 customers" in page
+    assert "498" not in page
+    assert "about 140 customers" in page
+    assert "140 customers" not in page.replace("about 140", "")

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from segmentor.report import words
-from segmentor.result import Interval, RunResult, Segment
+from segmentor.report.answer import answers
+from segmentor.result import Interval, Rule, RunResult, Segment
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ def test_the_question_of_many_splits_stays_short(laundry: RunResult) -> None:
 def test_the_answer_says_that_all_verdicts_are_open(laundry: RunResult) -> None:
     """Where splits were tested and none separates or was shown alike, the answer does not claim more."""
     brand = next(trial for trial in laundry.trials if trial.verdict == "inconclusive")
-    said = [(verdict, sentence.striptags()) for verdict, sentence in words.answers(replace(laundry, trials=(brand,)))]
+    said = [(verdict, sentence.striptags()) for verdict, sentence in answers(replace(laundry, trials=(brand,)))]
     assert [verdict for verdict, _ in said] == [None, None, "inconclusive"]
     assert said[0][1].startswith("Nothing separates")
     assert said[1][1] == "No split was shown not to matter."
@@ -62,7 +63,7 @@ def test_the_answer_says_which_effect_a_split_has(
     """A split that changes only how soon, or only how many, is not said to do both."""
     size = next(trial for trial in laundry.trials if trial.verdict == "separates")
     size = replace(size, pairs=(replace(size.pairs[0], ratio=ratio, share_difference=share),))
-    assert told in words.answers(replace(laundry, trials=(size,)))[0][1]
+    assert told in answers(replace(laundry, trials=(size,)))[0][1]
 
 
 def test_a_caption_points_to_the_curve_that_rises_sooner(laundry: RunResult) -> None:
@@ -82,3 +83,49 @@ def test_customers_without_a_group_have_words_of_their_own() -> None:
     leaf = Segment("not-yet-known", "not yet known", "all", (), 300)
     assert words.rule(leaf) == "Customers to whom no group applies (yet)"
     assert words.rule(replace(leaf, parent=None)) == "Every customer"
+
+
+def test_the_answer_does_not_count_what_repeats_as_found(laundry: RunResult) -> None:
+    """Splits that differ only because they repeat another are told apart, the declared among them by name; they are no open question."""
+    size = next(trial for trial in laundry.trials if trial.verdict == "separates")
+    again = [
+        replace(size, split=f"with sample {number}", source="enumerated", explained_by="package size")
+        for number in range(11)
+    ]
+    declared = replace(size, split="travel size", explained_by="package size")
+    unsure = replace(again[0], split="with a voucher", verdict="inconclusive")
+    (verdict, said), _, (_, still_open) = answers(replace(laundry, trials=(size, *again, declared, unsure)))
+    assert verdict == "separates"
+    assert "voucher" not in still_open
+    assert said.striptags().startswith("Package size tells who comes back")
+    assert said.striptags().endswith("13 more (among them travel size) differ only because they repeat package size.")
+
+
+def test_no_question_is_open_only_where_all_were_decided(laundry: RunResult) -> None:
+    """Candidates that did not stand out are counted as not told, where nobody waits for them too."""
+    form = next(trial for trial in laundry.trials if trial.verdict == "equivalent")
+    unsure = replace(form, split="x", source="enumerated", verdict="inconclusive", p_adjusted=None)
+    assert answers(replace(laundry, trials=(form,)))[2] == (None, "No question was left open.")
+    verdict, said = answers(replace(laundry, trials=(form, unsure)))[2]
+    assert verdict == "inconclusive"
+    assert said.replace("\N{NO-BREAK SPACE}", " ") == "1 candidate did not stand out, and may matter all the same."
+
+
+def test_a_declared_split_of_a_column_that_separates_is_not_advised_against(laundry: RunResult) -> None:
+    """What does not matter among all is told with where it does."""
+    form = next(trial for trial in laundry.trials if trial.verdict == "equivalent")
+    within = replace(form, segment="small", attribute="form", source="enumerated", verdict="separates")
+    _, said = answers(replace(laundry, trials=(form, within)))[1]
+    assert said.striptags() == "Form does not matter, but see form within small."
+
+
+def test_a_sentence_of_three_groups_says_that_it_is_about_two(discovered: RunResult) -> None:
+    """The evidence of a segment whose split has three groups names its pair as one of several; that of two groups does not."""
+    region = next(trial for trial in discovered.trials if trial.split == "region")
+    rule = (Rule("region", "north", "entry", "region = 'north'"),)
+    leaf = Segment("north", "north", "all", rule, 402, evidence=region.sentence)
+    assert words.evidence(leaf, discovered).striptags() == (
+        "Customers of the islands come back less often and later. That is one pair of its 3 groups, the one that carries the verdict."
+    )
+    two = replace(region, groups=region.groups[:2], verdict_pair=0)
+    assert words.evidence(leaf, replace(discovered, trials=(two,))).striptags() == region.sentence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtr
 
+from segmentor.statistics.candidates import screen_candidates
 from segmentor.statistics.linear import GroupSums, linear_statistic
 from segmentor.statistics.score_tests import NullLaw, smallest_p_value
 from segmentor.statistics.thresholds import (
-    _Track,
     cutpoint_stability,
     log_search_price,
+    returned,
     selected_p,
+    shuffles,
     threshold_scan,
-    threshold_screen,
 )
 
 REFERENCE = Path(__file__).parents[1] / "data" / "reference"
@@ -96,12 +98,13 @@ def _correlation(scores, x, cohorts, thresholds):
 def test_relabelled_p_agrees_with_coin(maxstat):
     """permutation.json `*_threshold.*.p_monte_carlo` is met within the Monte Carlo error of both."""
     scores, x, cohorts, expected = maxstat
-    screen = threshold_screen(scores, x[None], cohorts, resamples=RESAMPLES, seed=1)
+    (found,) = screen_candidates(scores, [], [x], cohorts, min_group=1, resamples=RESAMPLES, seed=1, correction="min_p")
     wanted = expected["p_monte_carlo"]
     noise = 4 * np.sqrt(max(wanted, 1e-6) * (1 - wanted) * (1 / RESAMPLES + 1e-5)) + 1e-4
-    assert screen.p_values[0] == pytest.approx(wanted, abs=noise + 1 / RESAMPLES)
-    assert screen.adjusted[0] == screen.p_values[0]
-    assert screen.tried[0] == len(expected["thresholds"])
+    assert found.p_adjusted == pytest.approx(wanted, abs=noise + 1 / RESAMPLES)
+    assert found.tried == len(expected["thresholds"])
+    assert found.length == pytest.approx(expected["statistic"], rel=1e-9)
+    assert found.threshold == pytest.approx(expected["threshold"], abs=0.0005)
 
 
 @given(seed=st.integers(0, 999), cohorts=st.sampled_from([1, 3]), values=st.sampled_from([3, 20, 10**6]))
@@ -173,75 +176,26 @@ def test_no_statistic_is_no_evidence():
     assert selected_p(0.0, np.array([0.3, 0.5])) == 1.0
 
 
-def test_screen_finds_the_planted_threshold():
-    """Of three attributes the one whose low half comes back earlier is found at its threshold; the others are not."""
-    generator, scores, cohorts = _skewed(600, 2)
-    attributes = np.stack([generator.random(600), generator.integers(0, 10, 600), generator.random(600)])
-    scores = scores + 0.6 * (attributes[1] <= 4)
-    screen = threshold_screen(scores, attributes, cohorts, resamples=999, seed=1)
-    assert screen.thresholds[1] == 4
-    assert screen.p_values[1] == 0.001
-    assert screen.adjusted[1] <= 0.003
-    assert (screen.adjusted[[0, 2]] > 0.05).all()
-    assert (screen.adjusted >= screen.p_values).all()
-
-
-def test_screen_keeps_its_level_where_values_are_missing():
-    """Over 300 null shops with missing values the smallest adjusted p is below 10 % in 10 % of them."""
-    smallest = []
-    for seed in range(300):
-        generator, scores, cohorts = _skewed(80, seed)
-        attributes = generator.random((2, 80))
-        # Who has no value depends on the scores: the others may still be exchanged.
-        attributes[1, scores[0] > np.quantile(scores[0], 0.7)] = np.nan
-        smallest.append(threshold_screen(scores, attributes, cohorts, resamples=49, seed=seed).adjusted.min())
-    assert (np.array(smallest) <= 0.1).mean() == pytest.approx(0.1, abs=0.06)
-
-
 def test_relabelling_of_those_with_a_value_is_uniform():
-    """Following a relabelling until it meets a customer with a value makes all orders of these equally likely."""
-    generator = np.random.default_rng(3)
-    x = np.array([1.0, 2.0, 3.0, np.nan, np.nan, np.nan])
-    scores = np.array([[0.0, 1.0, 5.0, 100.0, 200.0, 300.0]])
-    track = _Track.of(scores, x, np.zeros(6, dtype=int))
-    seen = [round(track.largest(generator.permutation(6)), 6) for _ in range(6000)]
-    values, counts = np.unique(seen, return_counts=True)
-    # Sums at the thresholds 1 and 2 of the six orders of -2, -1, 3: the larger in size is 2, 3, 2, 3, 3 or 3.
-    spread = np.sqrt(7 / 3 * 2)
-    sizes = [max(abs(first), abs(first + second)) / spread for first, second in
-             [(-2, -1), (-2, 3), (-1, -2), (-1, 3), (3, -2), (3, -1)]]  # fmt: skip
-    expected, times = np.unique(np.round(sizes, 6), return_counts=True)
-    np.testing.assert_allclose(values, expected)
-    np.testing.assert_allclose(counts / 6000, times / 6, atol=0.03)
+    """Relabellings stay within cohorts; followed until they meet a customer with a value, they make all orders of these equally likely."""
+    known = np.array([True, True, True, False, False, False, True])
+    cohorts = np.array([0, 0, 0, 0, 0, 0, 1])
+    orders = [
+        tuple(returned(places, known, np.flatnonzero(known)).tolist())
+        for places in shuffles(cohorts, 6000, np.random.default_rng(3))
+    ]
+    seen, counts = np.unique(orders, axis=0, return_counts=True)
+    assert sorted(map(tuple, seen.tolist())) == [(*order, 6) for order in sorted(permutations(range(3)))]
+    np.testing.assert_allclose(counts / 6000, 1 / 6, atol=0.03)
 
 
 def test_order_of_customers_does_not_matter():
-    """Shuffled customers have the same screening and the same stability, to the last byte."""
+    """Shuffled customers have the same stability, to the last byte."""
     generator, scores, cohorts = _skewed(120, 4)
-    attributes = np.stack([generator.integers(0, 8, 120), generator.random(120)])
-    attributes[0, :20] = np.nan
-    order = generator.permutation(120)
-    screen = threshold_screen(scores, attributes, cohorts, resamples=99, seed=5)
-    other = threshold_screen(scores[:, order], attributes[:, order], cohorts[order], resamples=99, seed=5)
-    for name in ("thresholds", "statistics", "tried", "p_values", "adjusted"):
-        np.testing.assert_array_equal(getattr(other, name), getattr(screen, name))
-    chosen = cutpoint_stability(scores, attributes[1], cohorts, resamples=20, seed=6)
-    again = cutpoint_stability(scores[:, order], attributes[1, order], cohorts[order], resamples=20, seed=6)
+    x, order = generator.random(120), generator.permutation(120)
+    chosen = cutpoint_stability(scores, x, cohorts, resamples=20, seed=6)
+    again = cutpoint_stability(scores[:, order], x[order], cohorts[order], resamples=20, seed=6)
     np.testing.assert_array_equal(again, chosen)
-
-
-def test_an_attribute_without_threshold_takes_no_part():
-    """A constant, or one value of 95 %, has `nan`, and the other's p-values are those that it has alone."""
-    generator, scores, cohorts = _skewed(100, 7)
-    rare = (np.arange(100) < 5).astype(float)
-    attributes = np.stack([np.ones(100), generator.random(100), rare, np.full(100, np.nan)])
-    screen = threshold_screen(scores, attributes, cohorts, resamples=199, seed=1)
-    np.testing.assert_array_equal(screen.tried > 0, [False, True, False, False])
-    np.testing.assert_array_equal(np.isnan(screen.thresholds), [True, False, True, True])
-    np.testing.assert_array_equal(np.isnan(screen.adjusted), [True, False, True, True])
-    assert screen.adjusted[1] == screen.p_values[1]
-    nothing = threshold_screen(scores, attributes[:1], cohorts, resamples=9, seed=1)
-    assert np.isnan(nothing.p_values[0])
 
 
 def test_a_strong_threshold_is_chosen_again():

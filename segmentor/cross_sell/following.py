@@ -62,7 +62,7 @@ def next_purchases(
     screened = screen_pairs(
         discovery,
         sold=items.discovery.sold,
-        appetite=[items.discovery.appetite((item,)) for item in range(len(items))],
+        appetite=(items.discovery.appetite((item,)) for item in range(len(items))),
     )
     tried = [
         Rule((first,), second)

@@ -7,7 +7,7 @@ less of the antecedent, or more, and such a change would pass for a rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -187,7 +187,7 @@ def following(occasions: Occasions, *, appetite: IntArray, antecedent: IntArray,
     )
 
 
-def screen_pairs(occasions: Occasions, *, sold: Sequence[IntArray], appetite: Sequence[IntArray]) -> Screening:
+def screen_pairs(occasions: Occasions, *, sold: Sequence[IntArray], appetite: Iterable[IntArray]) -> Screening:
     """The test of `following` for every ordered pair of items, with relative rates fitted once an item, to all its occasions.
 
     The occasions before a purchase follow each other, so that sums over them are differences of running sums: what a pair costs

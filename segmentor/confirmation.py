@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def confirm(
     """
     engine, config = populations.engine, populations.config
     gathered: list[tuple[Suggested, Labelled, Evidence, Beside, float | None]] = []
-    in_memory: dict[Population, PopulationInMemory] = {}
+    in_memory = cache(partial(PopulationInMemory.fetch, engine, config))
     for one in suggested:
         split = one.suggestion.split
         population = _confirming(populations, one, seed_no)
@@ -90,9 +91,7 @@ def confirm(
             detail: Detail = "curves" if closely else "intervals"
             evidence = gather(engine, config, split, population, halves=False, detail=detail)
         else:
-            if population not in in_memory:
-                in_memory[population] = PopulationInMemory.fetch(engine, config, population)
-            evidence = in_memory[population].gather(split, one.codes)
+            evidence = in_memory(population).gather(split, one.codes)
         timing = one.attribute is not None and one.attribute.timing and evidence.test is not None
         zero = populations.zero_at(one.node, split.time_zero)
         echo = echo_p_value(engine, population, zero, seed=config.seed) if timing else None

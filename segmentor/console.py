@@ -18,7 +18,7 @@ from rich.text import Text
 from segmentor.errors import printable
 from segmentor.report.clusters import called_by_rule
 from segmentor.report.tree import was_too_small
-from segmentor.report.words import repeats, short_group
+from segmentor.report.words import short_group
 from segmentor.result import EVERYBODY, Interval, Quality, RunResult, TreeNode, Trial
 from segmentor.result.standing import standing
 
@@ -133,14 +133,14 @@ def show_verdicts(result: RunResult) -> None:
     declared = sum(trial.source == "declared" for trial in result.trials)
     suggested = [trial for trial in result.trials if trial.source != "declared"]
     separating = [trial for trial in suggested if trial.verdict == "separates"]
-    found = sorted((trial for trial in separating if not repeats(trial, result)), key=_sureness)
+    found = sorted((trial for trial in separating if trial.explained_by is None), key=_sureness)
     kept = {id(trial) for trial in found[: max(MOST_VERDICTS - declared, 0)]}
     trials = [trial for trial in result.trials if trial.source == "declared" or id(trial) in kept]
     if trials:
         header = ("verdict", "split", "customers", "pair", "cycle ratio", "share back, points", "p (Holm)")
         rows = [_verdict_row(one) for one in trials]
         show_table(header, rows, styles=[_STYLES[one.verdict] for one in trials], spare=("customers", "pair"))
-    repeating = Counter(trial.explained_by for trial in suggested if repeats(trial, result))
+    repeating = Counter(trial.explained_by for trial in suggested if trial.explained_by is not None)
     for repeated, number in repeating.items():
         more = (
             f"{number:,} more differs only because it repeats"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache, partial
 
 from segmentor.confirmation import Confirmed, Suggested, confirm
 from segmentor.cycles import OTHER_SEEDS, seeds
@@ -89,6 +90,7 @@ def _search_again(
             families.setdefault(populations.half(one.time_zero, seed_no, 0), []).append(one)
     screened = screen(engine, config, list(families.items()), resamples=OTHER_RESAMPLES).candidates
     promoted = {one.split.name: one for one in screened if one.p_adjusted <= config.trial.level}
+    in_memory = cache(partial(PopulationInMemory.fetch, engine, config))
     suggested: list[Suggested] = []
     for name, origin in wanted.items():
         attribute = promoted[origin].attribute if origin in promoted else None
@@ -99,8 +101,7 @@ def _search_again(
         if name != origin:
             suggestion = suggest_merged(engine, config, split, population)
         elif origin in promoted:
-            in_memory = PopulationInMemory.fetch(engine, config, population)
-            suggestion = suggest(promoted[origin], in_memory, promoted=True, describe=False)
+            suggestion = suggest(promoted[origin], in_memory(population), promoted=True, describe=False)
         else:
             continue
         if suggestion is not None and suggestion.promoted:

@@ -106,7 +106,7 @@ def _node(grown: Sequence[Grown], one: Grown, trial: Trial | None = None, *, end
         segment=node.segment,
         parent=None if node.parent is None else grown[node.parent].node.segment,
         customers=int(node.inside.sum()),
-        tried=one.tried,
+        tried=len(one.screened),
         ended=ended,
         chosen_again=one.chosen_again,
     )

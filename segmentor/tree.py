@@ -109,8 +109,7 @@ class Grown:
 
     Attributes:
         node: The node.
-        tried: Candidates that were screened in it.
-        screened: The candidates themselves.
+        screened: The candidates that were tried in it.
         choice: The candidate that was applied; ``None`` where none was.
         suggestion: It as confirmation takes it, its groups merged where they could not be told apart.
         codes: Numbers of its groups by ``customer_no``.
@@ -119,7 +118,6 @@ class Grown:
     """
 
     node: Node
-    tried: int
     screened: tuple[Candidate, ...] = ()
     choice: Candidate | None = None
     suggestion: Suggestion | None = None
@@ -187,9 +185,9 @@ def _grow_one(
     """Discovery at one node; ``discovery`` says which customers, by number, are in it and in that half."""
     engine, config = populations.engine, populations.config
     if node.depth >= config.segments.max_depth:
-        return Grown(node, 0, ended="max_depth")
+        return Grown(node, ended="max_depth")
     if discovery.sum() < 2 * smallest_group(config):
-        return Grown(node, 0, ended="too few customers")
+        return Grown(node, ended="too few customers")
     progress(f"search in {node.segment}")
     families = families_of(populations, node, attributes)
     screening = screen(engine, config, families)
@@ -197,7 +195,7 @@ def _grow_one(
     passed = (one for one in screened if one.p_adjusted <= config.trial.level or one.split.name in sure)
     promoted = sorted(passed, key=lambda one: one.strength)
     if not promoted:
-        return Grown(node, len(screened), screened, ended="nothing passed")
+        return Grown(node, screened, ended="nothing passed")
     for candidate in _attributes_first(promoted):
         population = populations.at(node, candidate.attribute.time_zero, 0)
         if candidate.attribute.timing and _is_an_echo(populations, candidate, population, node):
@@ -206,8 +204,8 @@ def _grow_one(
         if applied is not None:
             suggestion, codes = applied
             again = screening.chosen_again(config, population)
-            return Grown(node, len(screened), screened, candidate, suggestion, codes, again)
-    return Grown(node, len(screened), screened, ended="too few customers")
+            return Grown(node, screened, candidate, suggestion, codes, again)
+    return Grown(node, screened, ended="too few customers")
 
 
 def families_of(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from segmentor.beside import Surroundings
 from segmentor.confirmation import Confirmed, Suggested, confirm, holm_of, judge_rest
-from segmentor.cycles import Columns, TimeZero, day_number
+from segmentor.cycles import Columns, day_number
 from segmentor.discovery import (
     Candidate,
     declared_codes,
@@ -250,17 +251,15 @@ def _suggested(
     engine, config = populations.engine, populations.config
     root, chosen = grown[ROOT], grown[ROOT].suggestion
     found: list[Suggested] = []
-    halves: dict[TimeZero, PopulationInMemory] = {}
+    in_memory = cache(partial(PopulationInMemory.fetch, engine, config))
     for one in root.screened:
         asked, promoted = one.attribute in cuts, one.p_adjusted <= config.trial.level
         if (asked or one.attribute.source != "declared") and (asked or promoted):
             if one is root.choice and chosen is not None and chosen.split.merged_from is None:
                 suggestion = chosen
             else:
-                zero, closely = one.attribute.time_zero, asked or one is root.choice
-                if zero not in halves:
-                    halves[zero] = PopulationInMemory.fetch(engine, config, populations.half(zero, 0, 0))
-                suggestion = suggest(one, halves[zero], promoted=promoted, describe=closely)
+                half = in_memory(populations.half(one.attribute.time_zero, 0, 0))
+                suggestion = suggest(one, half, promoted=promoted, describe=asked or one is root.choice)
             found.append(Suggested(suggestion, one.attribute, root.node, one.codes, asked or one is root.choice))
     if chosen is not None and root.choice is not None and chosen.split.merged_from is not None:
         found.append(Suggested(chosen, root.choice.attribute, root.node, root.codes, closely=True))

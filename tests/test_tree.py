@@ -114,7 +114,7 @@ def screened(segment: str, parent: int | None, promoted: dict[str, str], others:
         for several, p in ((promoted, 0.05), (others, 0.06))
         for name, of in several.items()
     ]
-    return Grown(node, len(found), tuple(found))
+    return Grown(node, tuple(found))
 
 
 def test_what_is_left_below_the_root_is_not_explained() -> None:

@@ -17,7 +17,6 @@ from segmentor.report.words import (
     excludes,
     few,
     is_echo,
-    repeats,
     seen_elsewhere,
     setting,
     share_back,
@@ -40,11 +39,11 @@ def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
     by_verdict: dict[Verdict, list[Trial]] = {verdict: [] for verdict in VERDICTS}
     for trial in tree_first(result):
         by_verdict[trial.verdict].append(trial)
-    separating = [trial for trial in by_verdict["separates"] if not repeats(trial, result)]
+    separating = [trial for trial in by_verdict["separates"] if trial.explained_by is None]
     unsure = by_verdict["inconclusive"] + by_verdict["untestable"]
-    repeating = [trial for trial in by_verdict["separates"] + unsure if repeats(trial, result)]
+    repeating = [trial for trial in by_verdict["separates"] + unsure if trial.explained_by is not None]
     alike = by_verdict["equivalent"]
-    unsure = [trial for trial in unsure if trial.source == "declared" or not repeats(trial, result)]
+    unsure = [trial for trial in unsure if trial.source == "declared" or trial.explained_by is None]
     still_open = [trial for trial in unsure if was_asked(trial)]
     tested = len(result.trials) > len(by_verdict["untestable"])
     return [

@@ -37,7 +37,6 @@ from segmentor.report.words import (
     is_echo,
     level,
     reason,
-    repeats,
     seen_elsewhere,
     short_group,
     titled,
@@ -130,7 +129,7 @@ class RuleRow:
 def rows(result: RunResult, counts: Counts) -> list[CandidateRow]:
     """Every split that has neither a card nor a place among those that repeat another: by verdict, the surest first."""
     with_card = {id(trial) for trial in carded(result)}
-    others = [trial for trial in result.trials if id(trial) not in with_card and not repeats(trial, result)]
+    others = [trial for trial in result.trials if id(trial) not in with_card and trial.explained_by is None]
     usual, elsewhere = _usual_horizon(result), seen_elsewhere(result)
     return [_row(trial, counts, usual, elsewhere) for trial in in_order(sorted(others, key=_sureness))]
 
@@ -139,7 +138,7 @@ def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[Cand
     """Splits that differ only because they repeat one of the tree, the surest first, by the name of that one."""
     found: dict[str, list[Trial]] = {}
     for trial in sorted(result.trials, key=_sureness):
-        if trial.explained_by is not None and repeats(trial, result):
+        if trial.explained_by is not None:
             found.setdefault(trial.explained_by, []).append(trial)
     usual = _usual_horizon(result)
     return [(name(repeated), [_row(trial, counts, usual, {}) for trial in own]) for repeated, own in found.items()]

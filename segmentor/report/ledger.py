@@ -9,7 +9,7 @@ from markupsafe import Markup, escape
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import count
 from segmentor.report.vocabulary import STAGES, VERDICTS
-from segmentor.report.words import in_order, of_tree, repeats, was_asked
+from segmentor.report.words import in_order, of_tree, was_asked
 from segmentor.result import EVERYBODY, LedgerEntry, RunResult, Trial
 
 MOST_CARDS = 60
@@ -56,7 +56,7 @@ def carded(result: RunResult) -> list[Trial]:
     for place, trial in enumerate(result.trials):
         if trial.source == "declared" or (trial.segment, trial.split) in tried_in_tree:
             kept.append(place)
-        elif (was_asked(trial) or trial.verdict == "separates") and not repeats(trial, result):
+        elif (was_asked(trial) or trial.verdict == "separates") and trial.explained_by is None:
             sure = 1.0 if trial.p_adjusted is None else trial.p_adjusted
             found.append((order.index(trial.verdict), sure, trial.split, place))
     kept += [place for *_, place in sorted(found)[: max(MOST_CARDS - len(kept), 0)]]

@@ -87,11 +87,6 @@ def of_tree(result: RunResult) -> set[tuple[str, str | None]]:
     return {(node.segment, node.split) for node in result.tree if node.held}
 
 
-def repeats(trial: Trial, result: RunResult) -> bool:
-    """Whether groups differ only as those of the tree's split do: within these nothing of it is left."""
-    return trial.explained_by is not None and (trial.segment, trial.split) not in of_tree(result)
-
-
 def seen_elsewhere(result: RunResult) -> dict[str, Trial]:
     """By column, a split that separates: no value of such a column may be called one that does not matter."""
     found: dict[str, Trial] = {}

@@ -211,8 +211,10 @@ def _rule_row(rule: CrossSellRule) -> dict[str, Cells]:
         "p_confirmation_adjusted": rule.p_confirmation_adjusted,
         "valid": rule.valid,
         "median_days": rule.median_days,
-        "expected_extra_orders": rule.expected_extra_orders,
-        "expected_extra_amount": rule.expected_extra_amount,
+        "expected_extra_orders": None if rule.worth is None else rule.worth.orders.estimate,
+        "expected_extra_amount": None
+        if rule.worth is None or rule.worth.amount is None
+        else rule.worth.amount.estimate,
     }
 
 

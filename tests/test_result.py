@@ -9,6 +9,7 @@ import pytest
 
 from segmentor.errors import InputError
 from segmentor.result import (
+    Bundle,
     Chosen,
     Clustering,
     ClusterRule,
@@ -27,9 +28,11 @@ from segmentor.result import (
     Interval,
     LedgerEntry,
     LeftOut,
+    NextCurve,
     PairEffect,
     Quality,
     Rule,
+    RuleInSegment,
     RunResult,
     ScoreTest,
     Search,
@@ -40,6 +43,7 @@ from segmentor.result import (
     Subset,
     TreeNode,
     Trial,
+    Worth,
     from_json,
     to_json,
 )
@@ -103,8 +107,12 @@ def result() -> RunResult:
         p_confirmation_adjusted=0.03,
         valid=True,
         median_days=12.0,
-        expected_extra_orders=3.0,
-        expected_extra_amount=9.5,
+        most_days=30.0,
+        curve=NextCurve((0.0, 0.5, None), (0.0, 0.25, None)),
+        worth=Worth(40, interval, None),
+        segments=(RuleInSegment("small", 9, interval, holds=True),),
+        p_segments_adjusted=0.2,
+        repeat_days=44.0,
     )
     leaf = Rule("size", "small", "entry", "size = 1")
     return RunResult(
@@ -122,6 +130,21 @@ def result() -> RunResult:
         ledger=(LedgerEntry("all", "size", "confirmation", "Holm", 0.01, 1, 2, 0.02, "significant"),),
         segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), "why"),),
         rules=(rule,),
+        bundles=(
+            Bundle(
+                ("a", "b", "c"),
+                60,
+                interval,
+                0.03,
+                valid=True,
+                orders_a_year=12.5,
+                price=99.0,
+                usual_discount=0.1,
+                bundle_price=None,
+                margin_an_order=None,
+                break_even=1.2,
+            ),
+        ),
         min_cell=10,
         tree=(
             TreeNode(

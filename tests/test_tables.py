@@ -22,6 +22,7 @@ from segmentor.result import (
     ScoreTest,
     SplitTest,
     Trial,
+    Worth,
 )
 from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
 
@@ -73,6 +74,7 @@ RULE = CrossSellRule(
     p_confirmation_adjusted=0.03,
     valid=True,
 )
+WORTH = Worth(40, Interval(12.5, 8.0, 17.0), Interval(99.0, 60.0, 140.0))
 
 
 def result(*trials: Trial, rules: tuple[CrossSellRule, ...] | None = ()) -> RunResult:
@@ -140,10 +142,10 @@ def test_an_untestable_trial_has_empty_cells() -> None:
 
 def test_rules_have_the_columns_of_the_contract() -> None:
     """A rule is one row under the published header; true and false are words."""
-    assert cross_sell_csv(result(rules=(RULE, replace(RULE, valid=False, median_days=23.0)))) == (
+    assert cross_sell_csv(result(rules=(replace(RULE, worth=WORTH), replace(RULE, valid=False, median_days=23.0)))) == (
         "antecedent,consequent,kind,mode,segment,customers,support,confidence,lift,lift_ci_low,lift_ci_high,"
         "p_confirmation_adjusted,valid,median_days,expected_extra_orders,expected_extra_amount\n"
-        "a|b,c,attach,same_occasion,all,60,0.1,0.25,2.0,1.5,,0.03,true,,,\n"
+        "a|b,c,attach,same_occasion,all,60,0.1,0.25,2.0,1.5,,0.03,true,,12.5,99.0\n"
         "a|b,c,attach,same_occasion,all,60,0.1,0.25,2.0,1.5,,0.03,false,23.0,,\n"
     )
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from segmentor.result.cross_sell import Bundle, CrossSellRule, NextCurve, RuleInSegment, Worth
 from segmentor.result.run import (
     EVERYBODY,
     FORMAT,
     NOT_YET_KNOWN,
-    CrossSellRule,
     CycleSummary,
     InputQuality,
     Quality,
@@ -44,6 +44,7 @@ __all__ = [
     "EVERYBODY",
     "FORMAT",
     "NOT_YET_KNOWN",
+    "Bundle",
     "Chosen",
     "ClusterRule",
     "Clustering",
@@ -62,9 +63,11 @@ __all__ = [
     "Interval",
     "LedgerEntry",
     "LeftOut",
+    "NextCurve",
     "PairEffect",
     "Quality",
     "Rule",
+    "RuleInSegment",
     "RunResult",
     "ScoreTest",
     "Search",
@@ -76,6 +79,7 @@ __all__ = [
     "TreeNode",
     "Trial",
     "Verdict",
+    "Worth",
     "from_json",
     "to_json",
 ]

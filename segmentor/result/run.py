@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from segmentor.errors import InputError
+from segmentor.result.cross_sell import Bundle, CrossSellRule
 from segmentor.result.tree import Search, TreeNode
-from segmentor.result.trial import Interval, LedgerEntry, Trial
+from segmentor.result.trial import LedgerEntry, Trial
 
 FORMAT = 3
 """Version of ``results.json``; raised when a reader of an older one would misread it."""
@@ -65,48 +66,6 @@ class Segment:
     contact_days: tuple[int, int] | None = None
     evidence: str = ""
     words: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CrossSellRule:
-    """An association rule promoted in discovery and tested in confirmation.
-
-    Attributes:
-        antecedent: Items, sorted.
-        consequent: One item.
-        kind: ``attach``, ``upsell``, ``lateral`` or ``cross_category``.
-        mode: ``same_occasion`` or ``next_purchase``.
-        segment: Where it was tried; ``all``.
-        customers: Customers with both, in both halves.
-        support: Share of confirmation occasions that hold all items.
-        confidence: Share of confirmation occasions with the antecedent that hold the consequent.
-        lift: Observed over what the same customers' habits, the month and the size of the trip lead to expect, confirmation
-            half; clustered by customer.
-        p_confirmation_adjusted: Holm-adjusted over the promoted rules.
-        valid: Significant, lift above 1, and better than its shorter rules.
-        median_days: From antecedent to consequent; ``None`` for the same occasion.
-        expected_extra_orders: Occasions a year that an offer could add; ``None`` where not estimated.
-        expected_extra_amount: The same in money.
-        leverage: Support beyond that of independent sides; ``None`` where not counted.
-        conviction: How often a rule of independent sides would fail, over how often this one does; ``None`` where it never fails.
-    """
-
-    antecedent: tuple[str, ...]
-    consequent: str
-    kind: str
-    mode: str
-    segment: str
-    customers: int
-    support: float
-    confidence: float
-    lift: Interval
-    p_confirmation_adjusted: float
-    valid: bool
-    median_days: float | None = None
-    expected_extra_orders: float | None = None
-    expected_extra_amount: float | None = None
-    leverage: float | None = None
-    conviction: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +145,7 @@ class RunResult:
         ledger: Every test with its place in the correction, by stage and then by p.
         segments: Leaves; one leaf ``all`` where nothing separates.
         rules: Promoted cross-sell rules; ``None`` where cross-sell is off.
+        bundles: Sets of items that were tried as bundles, those that hold first; ``None`` where cross-sell is off.
         min_cell: Counts below it are not shown.
         tree: Nodes of the tree, a node before those below it; the root alone where nothing separates.
         search: What was gone through to find splits; ``None`` where only declared ones were tried.
@@ -203,6 +163,7 @@ class RunResult:
     segments: tuple[Segment, ...]
     rules: tuple[CrossSellRule, ...] | None
     min_cell: int
+    bundles: tuple[Bundle, ...] | None = None
     tree: tuple[TreeNode, ...] = ()
     search: Search | None = None
     versions: dict[str, str] = field(default_factory=dict)

@@ -33,9 +33,7 @@ TWO = "customer,time,product\na,2024-01-01,p\nb,2024-01-02,q\n"
 def test_rows_that_do_not_fulfil_the_condition_are_filtered(
     tmp_path: Path, where: str, kept: list[str], quarantined: int
 ) -> None:
-    """Conditions see typed roles and raw columns and drop what is unknown; a row that cannot be used and for which they do not fail
-    for certain stays in the quarantine.
-    """
+    """Conditions see typed roles and raw columns and drop what is unknown; a bad row is let go only where they fail for certain."""
     with loaded_text(tmp_path, LINES, columns=ROLES, where=where) as shop:
         assert shop.values("customer") == kept
         assert shop.account() == (4, len(kept), 4 - len(kept) - quarantined, quarantined)

@@ -182,7 +182,8 @@ def _of_nobody(engine: Engine, lines: Lines, through: Looked, first_lines: set[s
     words = engine.rows(
         f"SELECT {value}, count(*) FROM {through.table} WHERE lower({value}) IN ({guests}) GROUP BY 1 ORDER BY 2 DESC, 1"
     )
-    if words:
+    # A few lines may be those of a customer whose number is 0.
+    if sum(count for _, count in words) > MANY_OF_NOBODY * through.rows:
         listed = ", ".join(literal(word) for word, _ in words)
         total = sum(count for _, count in words)
         reason = f"{total:,} lines have {', '.join(word for word, _ in words)} for a customer: guests, whom nobody can follow"

@@ -80,7 +80,9 @@ class Goods:
         self._choose("product", best.name, why)
 
     def _is_joined(self, column: Column) -> bool:
-        """Whether the values are keys of the products' table."""
+        """Whether the values are keys of the products' table; numbers of pieces often are such by accident."""
+        if column.kind not in ("product", "title", "id", "name", "order line", "") or self._counts_pieces(column):
+            return False
         return self.partners.get(column.name, 0.0) >= JOINED
 
     def _may_be_product(self, column: Column) -> bool:

@@ -414,9 +414,9 @@ KINDS: dict[str, tuple[str, ...]] = {
     "moving": (
         *("tier", "level", "loyalty tier", "customer tier", "customer group", "customer segment", "segment", "rfm"),
         *("orders count", "order count", "number of orders", "total orders", "total spent", "lifetime value", "ltv"),
-        *("last order", "last order date", "last seen", "last purchase", "average order value", "aov", "points"),
-        *("accepts marketing", "subscribed", "newsletter", "vip", "status", "recency", "frequency", "monetary"),
-        *("kundengruppe", "会员等级", "等级", "积分", "累计消费", "消费次数", "最近购买", "客户分层", "客户标签"),
+        *("last order", "last order date", "last seen", "last purchase", "average order value", "aov"),
+        *("accepts marketing", "subscribed", "newsletter", "vip", "recency", "frequency", "monetary"),
+        *("kundengruppe", "会员等级", "等级", "累计消费", "消费次数", "最近购买", "客户分层", "客户标签"),
     ),
     "person": (
         *("customer name", "client name", "buyer name", "billing name", "shipping name", "recipient name", "full name"),

@@ -25,6 +25,9 @@ READABLE = 0.99
 _TRIED = 3_000
 """Different values on which formats are tried."""
 
+_TASTED = 20
+"""Different values on which formats are tried first."""
+
 _DAYS = (
     *("%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y"),
     *("%m.%d.%Y", "%Y.%m.%d", "%Y%m%d", "%Y年%m月%d日", "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%d-%b-%Y"),
@@ -108,18 +111,38 @@ def time_column(engine: Engine, looked: Looked, column: Column, *, month_first: 
 
 def _fitting(engine: Engine, looked: Looked, column: Column) -> list[str]:
     """Formats in which the values can be read."""
-    tried = [f"{day}{clock}" for day, clock in product(_DAYS, _CLOCKS)]
+    few = [value for (value,) in engine.rows(f"{_distinct(looked, column)} LIMIT {_TASTED}")]
+    tried = [one for day, clock in product(_DAYS, _CLOCKS) if _is_likely(one := f"{day}{clock}", few)]
+    if not tried:
+        return []
     last = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     read = ", ".join(
         f"count(*) FILTER (CAST(try_strptime(v, {literal(one)}) AS TIMESTAMP) BETWEEN TIMESTAMP '1980-01-01' AND TIMESTAMP '{last} 23:59:59')"
         for one in tried
     )
-    values = (
-        f"SELECT DISTINCT trim({column.sql}) AS v FROM {looked.table} WHERE {column.sql} IS NOT NULL "
-        f"ORDER BY md5(v), v LIMIT {_TRIED}"
-    )
+    values = f"{_distinct(looked, column)} LIMIT {_TRIED}"
     total, *counts = engine.rows(f"SELECT count(*), {read} FROM ({values})")[0]
     return [one for one, count in zip(tried, counts, strict=True) if count >= READABLE * total]
+
+
+def _distinct(looked: Looked, column: Column) -> str:
+    """SELECT of the different values in an order that is none of theirs."""
+    return (
+        f"SELECT DISTINCT trim({column.sql}) AS v FROM {looked.table} WHERE {column.sql} IS NOT NULL ORDER BY md5(v), v"
+    )
+
+
+def _is_likely(date_format: str, values: Sequence[str]) -> bool:
+    """Whether Python reads most of some values so; whether the engine reads all of them so costs more."""
+    return 2 * sum(_reads(value, date_format) for value in values) > len(values)
+
+
+def _reads(value: str, date_format: str) -> bool:
+    try:
+        dt.datetime.strptime(value, date_format)  # noqa: DTZ007 - only whether it can be read is asked
+    except ValueError:
+        return False
+    return True
 
 
 def _chosen(
@@ -171,14 +194,6 @@ def _share(engine: Engine, looked: Looked, column: Column, date_format: str | No
     return int(engine.scalar(f"SELECT count(*) FROM ({select}) WHERE {readable}")) / column.known
 
 
-def unreadable(engine: Engine, looked: Looked, time: TimeColumn) -> int:
-    """Lines of a table with a value in the column that intake cannot read, such as one looked through."""
-    select, _, readable = _parts(looked, time.column, time.date_format)
-    return int(
-        engine.scalar(f"SELECT count(*) FROM ({select}) WHERE {time.column.sql} IS NOT NULL AND NOT ({readable})")
-    )
-
-
 def _measured(engine: Engine, looked: Looked, column: Column, date_format: str | None, reason: str) -> TimeColumn | str:
     """The column's times; makes its columns ``t<column>`` (as written where there is no offset, else UTC) and ``d<column>``."""
     select, _, readable = _parts(looked, column, date_format)
@@ -207,6 +222,11 @@ def zone_of(engine: Engine, looked: Looked, time: TimeColumn) -> tuple[str, str]
     )
     rows = engine.rows(f"SELECT hour, stated FROM ({hours}) ORDER BY md5(CAST(hour AS VARCHAR)), 1, 2 LIMIT {_TRIED}")
     stated = [(moment, _minutes(text)) for moment, text in rows]
+    if all(minutes == 0 for _, minutes in stated):
+        return (
+            "UTC",
+            f"all times of {time.column.name} are in UTC; write the zone of the shop, whose calendar days count",
+        )
     for zone in _zones(stated):
         if all(_offset(zone, moment) == minutes for moment, minutes in stated):
             names = ", ".join(sorted({text or "Z" for _, text in rows}))
@@ -218,12 +238,10 @@ def zone_of(engine: Engine, looked: Looked, time: TimeColumn) -> tuple[str, str]
 
 
 def _zones(stated: Sequence[tuple[dt.datetime, int]]) -> Iterator[str]:
-    if all(minutes == 0 for _, minutes in stated):
-        yield "UTC"
     yield from _ZONES
     minutes = stated[0][1] if stated else 0
     if minutes % 60 == 0 and abs(minutes) <= 12 * 60:
-        yield f"Etc/GMT{-minutes // 60:+d}" if minutes else "UTC"
+        yield f"Etc/GMT{-minutes // 60:+d}"
 
 
 def _offset(zone: str, moment: dt.datetime) -> int | None:

@@ -268,7 +268,31 @@ def lift_beyond_habit(
     consequent: IntArray,
     both: IntArray,
 ) -> Lift:
-    """Lift over what each customer's own habits lead to expect, over customers with two occasions or more.
+    """Lift over what each customer's own habits lead to expect: that of all customers of `counts_by_habit`."""
+    return clustered_lift(
+        *counts_by_habit(
+            customer,
+            kind=kind,
+            antecedent_rates=antecedent_rates,
+            consequent_rates=consequent_rates,
+            antecedent=antecedent,
+            consequent=consequent,
+            both=both,
+        )
+    )
+
+
+def counts_by_habit(
+    customer: IntArray,
+    *,
+    kind: IntArray,
+    antecedent_rates: FloatArray,
+    consequent_rates: FloatArray,
+    antecedent: IntArray,
+    consequent: IntArray,
+    both: IntArray,
+) -> tuple[FloatArray, FloatArray]:
+    """What each customer's own habits lead to expect, of customers with two occasions or more.
 
     A customer who likes two things often has both, though one does not call for the other. But habits show across occasions
     too: with relative rates s and t of the two events, a customer's n_x n_y - n_xy pairs of *different* occasions with x on one
@@ -286,6 +310,9 @@ def lift_beyond_habit(
         antecedent: Indices of the occasions with the antecedent.
         consequent: Indices of the occasions with the consequent.
         both: Indices of the occasions with both.
+
+    Returns:
+        Occasions with both and their expected number, of each customer who has the two; shape (n_customers,) each.
     """
     n_x, n_y, n_xy = (_sums(customer[held], size=_customers(customer)) for held in (antecedent, consequent, both))
     known = np.flatnonzero((n_x > 0) & (n_y > 0))
@@ -297,7 +324,7 @@ def lift_beyond_habit(
     s, t, starts = antecedent_rates[kinds], consequent_rates[kinds], np.cumsum(occasions) - occasions
     same, sum_s, sum_t = (np.add.reduceat(rates, starts) for rates in (s * t, s, t))
     observed = n_xy[known]
-    return clustered_lift(observed, (n_x[known] * n_y[known] - observed) * same / (sum_s * sum_t - same))
+    return observed, (n_x[known] * n_y[known] - observed) * same / (sum_s * sum_t - same)
 
 
 def clustered_lift(observed: FloatArray, expected: FloatArray) -> Lift:

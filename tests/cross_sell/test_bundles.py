@@ -82,8 +82,9 @@ def test_pairs_make_no_set() -> None:
 def test_four_items_need_room_for_four() -> None:
     """Four items that are bought together are a bundle of four where the config allows four, else their threes are."""
     items = shop(2, 1200, together=(0, 1, 3, 4), meals=0.012)
-    four = {one.items for one in beyond_pairs(items, ALL_PAIRS, max_items=4) if one.holds(0.05)}
-    three = {one.items for one in beyond_pairs(items, ALL_PAIRS, max_items=3)}
+    pairs = list(combinations((0, 1, 3, 4), 2))
+    four = {one.items for one in beyond_pairs(items, pairs, max_items=4) if one.holds(0.05)}
+    three = {one.items for one in beyond_pairs(items, pairs, max_items=3)}
     assert (0, 1, 3, 4) in four
     assert three
     assert {len(found) for found in three} == {3}

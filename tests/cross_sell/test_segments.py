@@ -152,7 +152,9 @@ def told(engine: Engine, items: Assortment, segment: np.ndarray, *, valid: Seque
     """Rules of items 0 and 1 with their segments, of which the customers of the third are few, and entry customers of the first."""
     baskets = items.confirmation
     key = {"_customer_no": baskets.customer, "_day_no": baskets.day}
-    engine.put("_item_occasions", {**key, "half": np.ones_like(baskets.day), "occasion_no": np.arange(baskets.day.size)})
+    engine.put(
+        "_item_occasions", {**key, "half": np.ones_like(baskets.day), "occasion_no": np.arange(baskets.day.size)}
+    )
     days = np.where(segment == 0, 0, baskets.day[first_occasions(items)] + 1)
     engine.put("_segment_members", {"_customer_no": np.arange(segment.size), "segment_no": segment, "_first_day": days})
     record = CrossSellRule(
@@ -183,13 +185,9 @@ def test_valid_rules_are_told_by_segment(engine: Engine) -> None:
     assert valid.segments[0].customers == np.unique(baskets.customer[both][segment[baskets.customer[both]] == 0]).size
     later = np.setdiff1d(both, first_occasions(items))
     assert valid.segments[1].customers == np.unique(baskets.customer[later][segment[baskets.customer[later]] == 1]).size
-    expected = rule_in_segments(
-        items,
-        attachment(0, 1),
-        [np.flatnonzero(segment[baskets.customer] == 0)]
-        + [np.setdiff1d(np.flatnonzero(segment[baskets.customer] == 1), first_occasions(items))],
-        within=WITHIN,
-    )
+    of_x, of_y = (np.flatnonzero(segment[baskets.customer] == number) for number in (0, 1))
+    counted = [of_x, np.setdiff1d(of_y, first_occasions(items))]
+    expected = rule_in_segments(items, attachment(0, 1), counted, within=WITHIN)
     assert valid.p_segments_adjusted == expected.p_value
     assert min(lift.expected for lift, _ in expected.lifts) > ENOUGH
 

@@ -2,7 +2,7 @@
 
 The map: `items` makes items and occasions of the purchased lines; `mining` finds what is bought together often enough; `attach`
 tests what goes with what on the same occasion, `following` what is bought next; `kinds` says what a rule is to a shop, `worth`
-what acting on it could bring, and `offers` what to offer whom on any later day.
+what acting on it could bring.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ from segmentor.result import (
     SplitTest,
     Trial,
 )
+from segmentor.result.standing import defined
 
 
 def config_text(result: RunResult) -> str:
@@ -261,6 +262,18 @@ def rule(segment: Segment) -> Markup:
     if not segment.rule:
         return escape("Every customer" if segment.parent is None else "Customers to whom no group applies (yet)")
     return heading(segment.words, length=600)
+
+
+def in_segments(result: RunResult, counts: Counts) -> str:
+    """Where every customer is, and who is in no segment of those that a definition makes."""
+    segments = count(len(defined(result)), "segment")
+    unknown = next((each.customers for each in result.segments if each.name == NOT_YET_KNOWN), 0)
+    if not unknown:
+        return f"Every customer is in exactly one of these {segments}."
+    never = f", {counts(result.never_bought)} of them without a purchase that counts" if result.never_bought else ""
+    return (
+        f"Every customer is in exactly one of these {segments}, or not yet known: {counts(unknown)} customers{never}."
+    )
 
 
 def evidence(segment: Segment, result: RunResult) -> Markup:

@@ -264,7 +264,11 @@ def show_search(checked: CheckResult) -> None:
     if clustering is not None:
         say(f"features of clusters: {', '.join(clustering.features)}")
     for one in checked.left_out:
-        say(f"left out: {one.name}: {one.reason}")
+        if one.kind != "itemset":
+            say(f"left out: {one.name}: {one.reason}")
+    if itemsets := sum(one.kind == "itemset" for one in checked.left_out):
+        several = "set of products that makes" if itemsets == 1 else "sets of products that make"
+        say(f"left out: {itemsets:,} {several} the same groups as another candidate")
 
 
 def show_assignment(assignment: Assignment) -> None:

@@ -273,6 +273,7 @@ def test_what_single_lines_say_is_asked_once(tmp_path: Path, known: str) -> None
     assert {"discount_share", "discount"} <= aliases["with discount"]
     assert not {"with brand: red", "with brand: blue", "discount_share", "discount"} & names
     assert LeftOut("discount_share", "column", "makes the same groups as with discount") in left_out
+    assert {one.kind for one in left_out if one.name.startswith("with ")} == {"itemset"}
 
 
 def test_a_number_of_two_values_is_its_two_groups(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ def result() -> RunResult:
             ),
         ),
         search=Search(
-            3, 2, 1, (LeftOut("id", "column", "a key"),), (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),)
+            3, (LeftOut("id", "column", "a key"),), (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),)
         ),
         versions={"python": "3.11.9"},
     )

@@ -428,17 +428,6 @@ def but_see(trial: Trial) -> Markup:
     return Markup("see {}").format(within_segment(name(trial.split), trial))
 
 
-def confirming(trials: Sequence[Trial]) -> list[Trial]:
-    """Splits that the data suggested and that had their one test in the other half."""
-    return [trial for trial in trials if trial.source != "declared" and trial.p_adjusted is not None]
-
-
-def below_the_root(trials: Sequence[Trial]) -> str:
-    """How many were tried within a segment, to stand behind how many there are; empty for none."""
-    number = sum(trial.segment != EVERYBODY for trial in trials)
-    return f", {count(number)} of them below the root" if number else ""
-
-
 def tree_first(result: RunResult) -> list[Trial]:
     """Trials of the tree first, then the declared."""
     held = of_tree(result)

@@ -89,14 +89,10 @@ class Search:
 
     Attributes:
         tried: Candidates screened at the root.
-        promoted: Those that went on to confirmation.
-        confirmed: Those that separate there.
         left_out: What made no candidate.
         clusterings: Clusterings whose rules were candidates.
     """
 
     tried: int
-    promoted: int
-    confirmed: int
     left_out: tuple[LeftOut, ...] = ()
     clusterings: tuple[Clustering, ...] = ()

@@ -208,7 +208,12 @@ def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
 def how_many_left_out(result: RunResult) -> Markup:
     """How many columns, sets of products and clusters made no candidate; empty where everything did."""
     kinds = Counter(each.kind for each in result.search.left_out) if result.search else Counter[str]()
-    return listed([escape(count(number, *KINDS.get(kind, (kind, kind)))) for kind, number in kinds.items()])
+    return listed(
+        [
+            escape(count(number, *KINDS[kind])) if kind in KINDS else Markup("{} {}").format(count(number), name(kind))
+            for kind, number in kinds.items()
+        ]
+    )
 
 
 def are_named(result: RunResult) -> bool:

@@ -62,8 +62,10 @@ def attach_rules(
 
 def _screen_pairs(baskets: Baskets, pairs: Sequence[Rule]) -> list[float]:
     """P-values of pairs, with rates fitted once an item: its partner is among the other items then, near enough to screen."""
-    partnered = {item for rule in pairs for item in rule.items}
-    rates = {item: _rates(baskets, baskets.sold[item], (item,)) for item in partnered}
+    rates = {
+        item: _rates(baskets, baskets.sold[item], appetite=baskets.appetite((item,)))
+        for item in {item for rule in pairs for item in rule.items}
+    }
     return [
         _association(baskets, rule, rates=(rates[rule.antecedent[0]], rates[rule.consequent])).p_value for rule in pairs
     ]
@@ -113,10 +115,11 @@ def _association(baskets: Baskets, rule: Rule, *, rates: tuple[FloatArray, Float
     """The association of a rule's two sides; with the given rates of these, or rates fitted to this very rule."""
     antecedent, consequent = baskets.holding(rule.antecedent), baskets.sold[rule.consequent]
     if rates is None:
-        rates = (_rates(baskets, antecedent, rule.items), _rates(baskets, consequent, rule.items))
+        appetite = baskets.appetite(rule.items)
+        rates = (_rates(baskets, antecedent, appetite=appetite), _rates(baskets, consequent, appetite=appetite))
     return lift_beyond_habit(
         baskets.customer,
-        kind=baskets.month * _classes(baskets) + baskets.appetite(rule.items),
+        kind=baskets.kinds(rule.items),
         antecedent_rates=rates[0],
         consequent_rates=rates[1],
         antecedent=antecedent,
@@ -125,13 +128,8 @@ def _association(baskets: Baskets, rule: Rule, *, rates: tuple[FloatArray, Float
     )
 
 
-def _rates(baskets: Baskets, held: IntArray, items: Items) -> FloatArray:
-    """Relative rates by month and class of appetite, the number of items other than these; shape (n_months * n_classes,)."""
-    margins = (baskets.month, baskets.appetite(items))
-    by_month, by_appetite = relative_rates(baskets.customer, held, margins=margins)
-    unseen = _classes(baskets) - by_appetite.size
+def _rates(baskets: Baskets, held: IntArray, *, appetite: IntArray) -> FloatArray:
+    """Relative rates by month and class of appetite of what is held, by kind; shape (n_months * n_classes,)."""
+    by_month, by_appetite = relative_rates(baskets.customer, held, margins=(baskets.month, appetite))
+    unseen = baskets.classes - by_appetite.size
     return np.outer(by_month, np.pad(by_appetite, (0, unseen), constant_values=1.0)).ravel()
-
-
-def _classes(baskets: Baskets) -> int:
-    return 1 + int(baskets.appetites[-1])

@@ -143,17 +143,19 @@ def relative_rates(
     observed = [_sums(levels[held], size=of_level.size) for levels, of_level in zip(margins, rates, strict=True)]
     times = np.bincount(customer[held], minlength=_customers(customer))
     buyers = np.flatnonzero((times > 0)[customer])
-    bought, among = times[times > 0], [levels[buyers] for levels in margins]
-    firsts = np.flatnonzero(np.diff(customer[buyers], prepend=-1))
-    occasions = np.diff(firsts, append=buyers.size)
-    known = np.ones(buyers.size) if given is None else given[buyers]
-    factors = [np.ones(buyers.size) for _ in margins]
+    cell, of_cells = _cells([levels[buyers] for levels in margins])
+    bought, occasions = times[times > 0], np.bincount(customer)[times > 0]
+    firsts = np.cumsum(occasions) - occasions
+    known = None if given is None else given[buyers]
+    factors = [np.ones(levels.size) for levels in of_cells]
     for _ in range(_ROUNDS if bought.size else 0):
         before = list(rates)
-        total = np.add.reduceat(math.prod(factors, start=known), firsts)
-        own = np.repeat(bought / total.clip(min=_TINY), occasions) * known
-        for place, levels in enumerate(among):
-            expected = math.prod(factors[:place] + factors[place + 1 :], start=own)
+        rate = math.prod(factors)[cell]
+        total = np.add.reduceat(rate if known is None else rate * known, firsts)
+        own = np.repeat(bought / total.clip(min=_TINY), occasions)
+        among = _sums(cell, own if known is None else own * known, size=of_cells[0].size)
+        for place, levels in enumerate(of_cells):
+            expected = math.prod(factors[:place] + factors[place + 1 :], start=among)
             rates[place] = _level_rates(observed[place], _sums(levels, expected, size=rates[place].size))
             factors[place] = rates[place][levels]
         # The last margin is fitted to the others: where they have settled, it has.
@@ -161,6 +163,25 @@ def relative_rates(
         if all(np.abs(rates[place] - before[place]).max() < _SETTLED for place in leading):
             break
     return tuple(rates)
+
+
+def _cells(margins: Sequence[IntArray]) -> tuple[IntArray, list[IntArray]]:
+    """The cell of each occasion, 0, 1, ..., and the levels of each cell that occurs: rates are alike throughout a cell.
+
+    Returns:
+        The cells, shape (n_occasions,), and for each margin the level of each cell, shape (n_cells,).
+    """
+    cell: IntArray = np.zeros_like(margins[0])
+    of_cells: list[IntArray] = []
+    for levels in margins:
+        size = 1 + int(levels.max(initial=0))
+        joint = cell * size + levels
+        present = np.flatnonzero(np.bincount(joint))
+        place = np.zeros(1 + int(present.max(initial=0)), dtype=np.int64)
+        place[present] = np.arange(present.size)
+        cell = place[joint]
+        of_cells = [*(earlier[present // size] for earlier in of_cells), present % size]
+    return cell, of_cells
 
 
 def lift_beyond_habit(

@@ -77,14 +77,17 @@ class Baskets:
         return self.kinds(items) - self._month_kinds
 
     def kinds(self, items: Items) -> IntArray:
-        """Month and class of appetite of each occasion in one number: month * classes + class; shape (n_occasions,)."""
+        """Month and class of appetite of each occasion in one number, these items left out; shape (n_occasions,)."""
         others, kinds = self.size.copy(), self._all_kinds.copy()
         for item in items:
             others[self.sold[item]] -= 1
         for item in items:
-            held = self.sold[item]
-            kinds[held] = self._month_kinds[held] + self.appetites[others[held]]
+            kinds[self.sold[item]] = self.kinds_of(self.sold[item], others=others[self.sold[item]])
         return kinds
+
+    def kinds_of(self, occasions: IntArray, *, others: IntArray) -> IntArray:
+        """The same of some occasions with so many other items; shape (n_some,)."""
+        return self._month_kinds[occasions] + self.appetites[others]
 
     @cached_property
     def classes(self) -> int:

@@ -208,7 +208,10 @@ def screen_pairs(
         appetite: For each item the class of each occasion by the number of its other items; shape (n_occasions,) each.
         least: Fewest customers of a pair who have followed it, 1 or more.
     """
-    runs, blocks = _runs(occasions, sold), [(np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))]
+    runs, blocks = (
+        _runs(occasions, sold),
+        [(np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))],
+    )
     for item, (held, classes) in enumerate(zip(sold, appetite, strict=True)):
         first: IntArray = np.full(1 + occasions.customer.max(initial=-1), occasions.customer.size)
         buyer, occasion = _firsts(occasions.customer, held)

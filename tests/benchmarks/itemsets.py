@@ -18,7 +18,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -60,7 +60,7 @@ STAGES = (
 
 GOAL_FPGROWTH = 10.0
 GOAL_BEST = 4.0
-"""Times as fast as mlxtend's FP-growth, and as its faster miner."""
+"""Times as fast as mlxtend's FP-growth, and as the fastest that mlxtend has, also where it is given frequent items only."""
 
 GOAL_MEMORY = 0.1
 """Memory as a share of that of mlxtend's FP-growth, at product level."""
@@ -84,7 +84,7 @@ data:
     path: {data}/products.parquet
     columns: {{product: product_id, category: product_category, brand: brand}}
 cycle: {{observed_until: 2017-12-31}}
-cross_sell: {{level: [{levels}], min_customers: 50, max_items: {max_items}}}
+cross_sell: {{level: [{levels}], min_customers: 50, max_items: 3}}
 """
 
 Sets = dict[tuple[int, ...], int]
@@ -157,28 +157,38 @@ def by_bitmaps(shop: Shop, least: int) -> Callable[[], Sets]:
 
 
 def by_fpgrowth(shop: Shop, least: int) -> Callable[[], Sets]:
-    """FP-growth of mlxtend."""
-    return _by_mlxtend(fpgrowth, shop, least)
+    """FP-growth of mlxtend on all items, as our miner has them."""
+    return _by_mlxtend(fpgrowth, shop, least, items=range(len(shop.sold)))
+
+
+def by_fpgrowth_of_frequent(shop: Shop, least: int) -> Callable[[], Sets]:
+    """The same, helped: it is given only the items that are frequent."""
+    return _by_mlxtend(fpgrowth, shop, least, items=_frequent(shop, least))
 
 
 def by_hmine(shop: Shop, least: int) -> Callable[[], Sets]:
-    """H-Mine of mlxtend."""
-    return _by_mlxtend(hmine, shop, least)
+    """H-Mine of mlxtend, helped likewise."""
+    return _by_mlxtend(hmine, shop, least, items=_frequent(shop, least))
 
 
-def _by_mlxtend(miner: Callable[..., pd.DataFrame], shop: Shop, least: int) -> Callable[[], Sets]:
-    """On the frequent items only, as a sparse table, which the measurement does not make."""
-    frequent = [item for item, baskets in enumerate(shop.sold) if baskets.size >= least]
-    row = np.concatenate([shop.sold[item] for item in frequent])
-    column = np.repeat(np.arange(len(frequent)), [shop.sold[item].size for item in frequent])
+def _frequent(shop: Shop, least: int) -> list[int]:
+    return [item for item, baskets in enumerate(shop.sold) if baskets.size >= least]
+
+
+def _by_mlxtend(
+    miner: Callable[..., pd.DataFrame], shop: Shop, least: int, *, items: Sequence[int]
+) -> Callable[[], Sets]:
+    """On a sparse table, which the measurement does not make."""
+    row = np.concatenate([shop.sold[item] for item in items])
+    column = np.repeat(np.arange(len(items)), [shop.sold[item].size for item in items])
     baskets = shop.customer.size
-    held = csr_array((np.ones(row.size, dtype=bool), (row, column)), shape=(baskets, len(frequent)))
+    held = csr_array((np.ones(row.size, dtype=bool), (row, column)), shape=(baskets, len(items)))
     table = pd.DataFrame.sparse.from_spmatrix(held)  # type: ignore[attr-defined]  # the stubs leave the accessor out
 
     def mine() -> Sets:
         mined = miner(table, min_support=(least - 0.5) / baskets)
         return {
-            tuple(sorted(frequent[place] for place in places)): round(support * baskets)
+            tuple(sorted(items[place] for place in places)): round(support * baskets)
             for places, support in zip(mined["itemsets"], mined["support"], strict=True)
         }
 
@@ -227,14 +237,12 @@ def measured(prepare: Callable[[Shop, int], Callable[[], Sets]], column: str, le
     return Measured(found, time.process_time() - cpu, time.perf_counter() - wall, _peak())
 
 
-def stage(levels: tuple[str, ...], max_items: int) -> Measured:
+def stage(levels: tuple[str, ...]) -> Measured:
     """The whole stage on the lines of a run."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         path = folder / "benchmark.yaml"
-        path.write_text(
-            CONFIG.format(data=data_folder(), levels=", ".join(levels), max_items=max_items), encoding="utf-8"
-        )
+        path.write_text(CONFIG.format(data=data_folder(), levels=", ".join(levels)), encoding="utf-8")
         config = load_config(path)
         inputs = [data_folder() / f"{table}.parquet" for table in ("transactions", "products")]
         with open_engine(scratch=folder, inputs=inputs, threads=2) as engine:
@@ -285,7 +293,7 @@ def compare(
     figures = {name: _medians(of_way) for name, of_way in runs.items()}
     for name, of_way in figures.items():
         print(
-            f"  {name:20} CPU {of_way.cpu:7.2f} s, wall {of_way.wall:7.2f} s, {of_way.mebibytes:7,.0f} MiB", flush=True
+            f"  {name:24} CPU {of_way.cpu:7.2f} s, wall {of_way.wall:7.2f} s, {of_way.mebibytes:7,.0f} MiB", flush=True
         )
     return figures
 
@@ -304,14 +312,18 @@ def goal(words: str, *, met: bool) -> None:
 def compare_level(level: str, rounds: int) -> None:
     """The miners and the pairs of one level, with their goals."""
     column, share = LEVELS[level]
-    miners = {"bitmaps": by_bitmaps, "mlxtend's hmine": by_hmine, "mlxtend's fpgrowth": by_fpgrowth}
+    miners = {
+        "bitmaps": by_bitmaps,
+        "hmine, frequent items": by_hmine,
+        "fpgrowth, frequent items": by_fpgrowth_of_frequent,
+        "fpgrowth": by_fpgrowth,
+    }
     found = compare(f"{level}, sets in {share:.1%} of baskets", miners, column=column, least=share, rounds=rounds)
-    own, hmined, grown = found.values()
-    best = min(hmined.cpu, grown.cpu)
+    own, *others, grown = found.values()
     times = grown.cpu / own.cpu
     goal(f"{times:.1f} times as fast as fpgrowth, goal {GOAL_FPGROWTH:.0f}", met=times >= GOAL_FPGROWTH)
-    times = best / own.cpu
-    goal(f"{times:.1f} times as fast as its best, goal {GOAL_BEST:.0f}", met=times >= GOAL_BEST)
+    times = min(other.cpu for other in (*others, grown)) / own.cpu
+    goal(f"{times:.1f} times as fast as the best of mlxtend, goal {GOAL_BEST:.0f}", met=times >= GOAL_BEST)
     memory = own.mebibytes / grown.mebibytes
     if level == "product":
         goal(f"{memory:.3f} of the memory of fpgrowth, goal {GOAL_MEMORY}", met=memory <= GOAL_MEMORY)
@@ -323,10 +335,10 @@ def compare_level(level: str, rounds: int) -> None:
     goal(f"{product.cpu / join.cpu:.2f} of the self-join's time, goal 1", met=product.cpu <= join.cpu)
 
 
-def time_stage(levels: tuple[str, ...], max_items: int) -> None:
+def time_stage(levels: tuple[str, ...]) -> None:
     """The whole stage, with its goals."""
-    run = apart(stage, levels, max_items)
-    print(f"stage at {', '.join(levels)}, up to {max_items} items in a rule: {len(run.found):,} rules")
+    run = apart(stage, levels)
+    print(f"stage at {', '.join(levels)}, up to three items in a rule: {len(run.found):,} rules")
     goal(f"CPU {run.cpu:.1f} s, goal {GOAL_SECONDS}; wall {run.wall:.1f} s", met=run.cpu < GOAL_SECONDS)
     goal(f"{run.mebibytes:,.0f} MiB, goal {GOAL_MEBIBYTES:,}", met=run.mebibytes < GOAL_MEBIBYTES)
 
@@ -345,9 +357,8 @@ def main() -> None:
     for level in LEVELS if arguments.levels is None else arguments.levels:
         compare_level(level, arguments.rounds)
     if not arguments.levels:
-        for max_items in (2, 3):
-            for levels in STAGES:
-                time_stage(levels, max_items)
+        for levels in STAGES:
+            time_stage(levels)
 
 
 if __name__ == "__main__":

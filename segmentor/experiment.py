@@ -24,11 +24,11 @@ from segmentor.errors import InputError
 from segmentor.intake import input_files, load_tables
 from segmentor.report import render_report
 from segmentor.result import EVERYBODY, FORMAT, Quality, RunResult, Search, from_json, to_json
-from segmentor.segments import find_segments, segments_json, segments_sql, translations
+from segmentor.segments import find_segments, make_members, segments_json, segments_sql, translations
 from segmentor.splits import clustering_features, declared_splits, make_label_sources
 from segmentor.staging import staged_folder
 from segmentor.starting.wanting import wanting
-from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
+from segmentor.tables import bundles_csv, cross_sell_csv, habits_csv, ledger_csv, trials_csv
 from segmentor.trials import gather_sizes, run_trials
 
 if TYPE_CHECKING:
@@ -85,10 +85,11 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         )
         branches = tried.branches
         segments = find_segments(engine, branches)
-        rules = None
+        rules = bundles = None
         if config.cross_sell is not None:
             progress("cross-sell rules")
-            rules = find_rules(engine, config, progress=progress)
+            members = make_members(engine, config, [branch.fork for branch in branches])
+            rules, bundles = find_rules(engine, config, segments=members, progress=progress)
         warnings = (*intake.warnings, *_snapshots(splits), *_not_tried(config))
         result = RunResult(
             experiment=config.experiment,
@@ -101,6 +102,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             ledger=tried.ledger,
             segments=segments,
             rules=rules,
+            bundles=bundles,
             min_cell=config.privacy.min_cell,
             tree=tried.nodes,
             search=_search(config, candidates, tried),
@@ -314,15 +316,11 @@ def _opened(config: ExperimentConfig, private: Path) -> Iterator[Engine]:
 
 
 def _search(config: ExperimentConfig, candidates: Candidates, tried: Tried) -> Search | None:
-    """How many candidates were tried, promoted and confirmed at the root; ``None`` where only declared splits were."""
+    """What was gone through to find splits; ``None`` where only declared ones were tried."""
     if config.splits.enumerated is None and config.splits.clustered is None:
         return None
-    found = [trial for trial in tried.trials if trial.source != "declared" and trial.segment == EVERYBODY]
-    promoted = [trial for trial in found if trial.p_adjusted is not None]
     return Search(
-        tried=len(found),
-        promoted=len(promoted),
-        confirmed=sum(trial.verdict == "separates" for trial in promoted),
+        tried=sum(trial.source != "declared" and trial.segment == EVERYBODY for trial in tried.trials),
         left_out=(*candidates.left_out, *tried.untried),
         clusterings=candidates.clusterings,
     )
@@ -354,6 +352,7 @@ def _write(folder: Path, result: RunResult) -> None:
         "ledger.csv": ledger_csv(result),
         "habits.csv": habits_csv(result),
         "cross_sell.csv": cross_sell_csv(result),
+        "bundles.csv": bundles_csv(result),
         "quality.json": quality_json(result.quality),
     }
     for name, text in files.items():

@@ -113,7 +113,7 @@ def run_trials(
     rest = [one for one in screened if one.split.name not in told]
     judged = judge_rest(populations, rest, grown[ROOT].node, progress=progress)
     uncut |= _without_threshold(config, cuts, told)
-    pruned = prune(populations, grown, {one.split.name: one.trial for one in declared}, confirmed)
+    pruned = prune(populations, grown, {one.split.name: one.trial for one in declared}, confirmed, progress=progress)
     trials = adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular])
     return Tried(
         trials=tuple(explain(trials, grown, pruned.branches, level=config.trial.level)),
@@ -202,7 +202,7 @@ def _untried(
     """Attributes of which nothing was screened at the root."""
     seen = {one.attribute.name for one in screened}
     reason = f"no split of it leaves two groups of {smallest_group(config)} customers in the half that is searched"
-    return tuple(LeftOut(one.name, reason) for one in attributes if one.name not in seen)
+    return tuple(LeftOut(one.name, one.kind, reason) for one in attributes if one.name not in seen)
 
 
 def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> tuple[list[Attribute], list[Trial]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from segmentor.cross_sell.items import Assortment, Baskets
 from segmentor.cross_sell.mining import Rule
-from segmentor.statistics.association import Lift
+from segmentor.statistics.association import Estimate, Lift, beyond_habit
 from segmentor.statistics.following import Following, Occasions, following, screen_pairs
 from segmentor.statistics.multiplicity import holm
 
@@ -39,6 +39,11 @@ class NextPurchase:
         """One-sided, not yet adjusted."""
         return self.found.lift.p_value
 
+    @property
+    def gain(self) -> Estimate:
+        """Of occasions with the antecedent, the share that a first purchase of the consequent follows beyond habit."""
+        return beyond_habit(self.found.confidence, self.found.confidence_se, self.found.lift)
+
 
 def next_purchases(
     items: Assortment, *, within: int, min_customers: int, level: float, progress: Callable[[str], None]
@@ -63,22 +68,23 @@ def next_purchases(
         discovery,
         sold=items.discovery.sold,
         appetite=(items.discovery.appetite((item,)) for item in range(len(items))),
+        least=min_customers,
     )
+    pairs = zip(screened.items.tolist(), screened.customers.tolist(), screened.p_values.tolist(), strict=True)
     tried = [
-        Rule((first,), second)
-        for first, second in np.argwhere(screened.customers >= min_customers).tolist()
+        (Rule((first,), second), customers, p)
+        for (first, second), customers, p in pairs
         if (min(first, second), max(first, second)) not in items.related
     ]
     progress(f"{len(tried)} pairs in the order of time")
-    p_values = np.array([screened.p_values[rule.antecedent[0], rule.consequent] for rule in tried])
-    promoted = [rule for rule, p in zip(tried, holm(p_values), strict=True) if p <= level]
+    adjusted = holm(np.array([p for *_, p in tried])).tolist()
+    promoted = [(rule, customers) for (rule, customers, _), p in zip(tried, adjusted, strict=True) if p <= level]
     progress(f"{len(promoted)} next purchases in the other half")
     found = []
-    for rule in promoted:
+    for rule, customers in promoted:
         test = _following(items.confirmation, confirmation, rule)
         if test.lift.expected > 0.0 and not math.isnan(test.confidence):
-            customers = screened.customers[rule.antecedent[0], rule.consequent] + test.customers
-            found.append(NextPurchase(rule, int(customers), test))
+            found.append(NextPurchase(rule, customers + test.customers, test))
     return found
 
 

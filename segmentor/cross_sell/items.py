@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -14,7 +14,7 @@ from segmentor.cross_sell.kinds import ItemFacts, load_facts
 from segmentor.cycles import day_number
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError
-from segmentor.statistics.arrays import IntArray
+from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.association import size_classes
 
 if TYPE_CHECKING:
@@ -59,13 +59,25 @@ class Baskets:
         """Customers with an occasion that holds all the items."""
         return int(np.count_nonzero(np.diff(self.customer[self.holding(items)], prepend=-1)))
 
+    def a_customer(self, occasions: IntArray) -> FloatArray:
+        """How many of some occasions each customer has; shape (n_customers,)."""
+        customers = 1 + int(self.customer[-1]) if self.customer.size else 0
+        return np.bincount(self.customer[occasions], minlength=customers).astype(np.float64)
+
     def given(self, items: Items, *, keep: Sequence[int]) -> Baskets:
         """Only the occasions that hold all the items, and of what was sold only some items, numbered as they stand in ``keep``."""
-        among = self.holding(items)
+        return self._only(self.holding(items), [self.sold[item] for item in keep])
+
+    def only(self, occasions: IntArray) -> Baskets:
+        """Only some of the occasions, which are given ascending."""
+        return self._only(occasions, self.sold)
+
+    def _only(self, occasions: IntArray, sold: Sequence[IntArray]) -> Baskets:
         number = np.full(self.customer.size, -1)
-        number[among] = np.arange(among.size)
-        sold = tuple(rows[rows >= 0] for rows in (number[self.sold[item]] for item in keep))
-        return Baskets(self.customer[among], self.day[among], self.month[among], self.size[among], sold)
+        number[occasions] = np.arange(occasions.size)
+        kept = tuple(rows[rows >= 0] for rows in (number[item] for item in sold))
+        customer, day, month, size = (column[occasions] for column in (self.customer, self.day, self.month, self.size))
+        return Baskets(customer, day, month, size, kept)
 
     @cached_property
     def appetites(self) -> IntArray:
@@ -74,10 +86,34 @@ class Baskets:
 
     def appetite(self, items: Items) -> IntArray:
         """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
-        others = self.size.copy()
+        return self.kinds(items) - self._month_kinds
+
+    def kinds(self, items: Items) -> IntArray:
+        """Month and class of appetite of each occasion in one number, these items left out; shape (n_occasions,)."""
+        others, kinds = self.size.copy(), self._all_kinds.copy()
         for item in items:
             others[self.sold[item]] -= 1
-        return self.appetites[others]
+        for item in items:
+            kinds[self.sold[item]] = self.kinds_of(self.sold[item], others=others[self.sold[item]])
+        return kinds
+
+    def kinds_of(self, occasions: IntArray, *, others: IntArray) -> IntArray:
+        """The same of some occasions with so many other items; shape (n_some,)."""
+        return self._month_kinds[occasions] + self.appetites[others]
+
+    @cached_property
+    def classes(self) -> int:
+        """Number of classes of appetite."""
+        return 1 + int(self.appetites[-1])
+
+    @cached_property
+    def _month_kinds(self) -> IntArray:
+        return self.month * self.classes
+
+    @cached_property
+    def _all_kinds(self) -> IntArray:
+        """Kind of each occasion by the number of all its items."""
+        return self._month_kinds + self.appetites[self.size]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,6 +136,11 @@ class Assortment:
     confirmation: Baskets
     last_day: int
 
+    @property
+    def halves(self) -> tuple[Baskets, Baskets]:
+        """Discovery and confirmation."""
+        return self.discovery, self.confirmation
+
     def __len__(self) -> int:
         """Number of items."""
         return len(self.names)
@@ -117,17 +158,28 @@ def load_items(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str
     Raises:
         ConfigError: A level names no column of the baskets.
     """
-    columns = _level_columns(engine, config, levels)
-    names = _number_items(engine, columns, min_customers=min_customers)
-    facts = load_facts(engine, config, levels=[_item(columns, level, of="l") for level in columns])
+    columns = level_columns(engine, config, levels)
+    make_items_bought(engine, columns)
+    names = _number_items(engine, min_customers=min_customers)
+    facts = load_facts(engine, config, levels=lines_items(columns, of="l"))
     discovery, confirmation = (_load_half(engine, half, items=len(names)) for half in (0, 1))
+    related, last = _on_one_line(engine, columns), last_day(engine, config)
+    return Assortment(names, facts, related, discovery, confirmation, last_day=last)
+
+
+def last_day(engine: Engine, config: ExperimentConfig) -> int:
+    """Last day of observation, days since 1970-01-01: as the config says, else the last with a purchased line."""
     declared = config.cycle.observed_until
     last = engine.scalar("select max(_day_no) from _basket_lines") if declared is None else day_number(declared)
-    return Assortment(names, facts, _on_one_line(engine, columns), discovery, confirmation, last_day=last or 0)
+    return last or 0
 
 
-def _level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:
-    """Each level as the config names it, with its column of the baskets."""
+def level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:
+    """Each level as the config names it, with its column of the baskets.
+
+    Raises:
+        ConfigError: It names none.
+    """
     products = {} if config.data.products is None else config.data.products.columns
     roles = {**products, **config.data.transactions.columns}
     known = [column for column in engine.columns("_basket_lines") if not column.startswith("_")]
@@ -138,20 +190,33 @@ def _level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[st
     return columns
 
 
-def _number_items(engine: Engine, columns: dict[str, str], *, min_customers: int) -> tuple[str, ...]:
-    """Makes the tables of purchased items; returns the items with enough discovery customers, in the order of their numbers.
+def make_items_bought(engine: Engine, columns: Mapping[str, str]) -> None:
+    """Makes ``_items_bought``: one row per occasion and item, or NULL for lines without; key (_customer_no, _day_no, item).
 
-    ``_items_bought``: one row per occasion and item, or NULL for lines without; key (_customer_no, _day_no, item).
-    ``_items``: one row per item with enough customers; key item; item_no 0, 1, ... in alphabetical order.
-    ``_item_occasions``: one row per occasion; key (_customer_no, _day_no); its half, its number in the half and of its items.
+    Args:
+        engine: Holds ``_basket_lines``.
+        columns: Each level with its column, as of ``level_columns``.
     """
     union = "\n  union all ".join(
-        f"select _customer_no, _day_no, {_item(columns, level, of='_basket_lines')} as item from _basket_lines"
-        for level in columns
+        f"select _customer_no, _day_no, {item} as item from _basket_lines"
+        for item in lines_items(columns, of="_basket_lines")
     )
     engine.execute(
         f"create or replace temp table _items_bought as\nselect distinct _customer_no, _day_no, item from (\n  {union}\n)"
     )
+
+
+def lines_items(columns: Mapping[str, str], *, of: str) -> list[str]:
+    """SQL of the item of a line, a level each, as of ``level_columns``; lines are named as given."""
+    return [_item(columns, level, of=of) for level in columns]
+
+
+def _number_items(engine: Engine, *, min_customers: int) -> tuple[str, ...]:
+    """Makes the tables of items; returns those with enough discovery customers, in the order of their numbers.
+
+    ``_items``: one row per item with enough customers; key item; item_no 0, 1, ... in alphabetical order.
+    ``_item_occasions``: one row per occasion; key (_customer_no, _day_no); its half, its number in the half and of its items.
+    """
     engine.execute(
         "create or replace temp table _items as\n"
         "select item, row_number() over (order by item) - 1 as item_no\n"
@@ -199,7 +264,7 @@ def _on_one_line(engine: Engine, columns: dict[str, str]) -> frozenset[Items]:
     return frozenset(pairs)
 
 
-def _item(columns: dict[str, str], level: str, *, of: str) -> str:
+def _item(columns: Mapping[str, str], level: str, *, of: str) -> str:
     """The item of a line as text: its value, after the level's name where there are several levels."""
     value = f"cast({of}.{quote(columns[level])} as varchar)"
     return value if len(columns) == 1 else f"{literal(level + '=')} || {value}"

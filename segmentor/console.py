@@ -17,7 +17,7 @@ from rich.text import Text
 
 from segmentor.errors import printable
 from segmentor.report.clusters import called_by_rule
-from segmentor.report.ledger import Sieve, sieves
+from segmentor.report.ledger import sieves
 from segmentor.report.tree import was_too_small
 from segmentor.report.words import short_group
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Interval, Quality, RunResult, TreeNode, Trial
@@ -166,16 +166,19 @@ def show_verdicts(result: RunResult) -> None:
                 say(remark)
     if result.search is not None:
         everybody, within = sieves(result)
-        more = f"; within segments {_sifted(within)}" if within.promoted else ""
-        say(f"candidates among all customers: {_sifted(everybody)}{more}")
+        more = (
+            f" (within segments {within.tried:,}, {within.promoted:,} and {within.confirmed:,})"
+            if within.promoted
+            else ""
+        )
+        say(
+            f"candidates: {everybody.tried:,} tried, {everybody.promoted:,} promoted to a test in the other half, "
+            f"{everybody.confirmed:,} confirmed there{more}"
+        )
     show_tree(result)
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
     say(f"{_segments(result)}{rules}")
     _show_warnings(result.quality)
-
-
-def _sifted(sieve: Sieve) -> str:
-    return f"{sieve.tried:,} tried, {sieve.promoted:,} promoted to a test in the other half, {sieve.confirmed:,} confirmed there"
 
 
 def show_tree(result: RunResult) -> None:

@@ -181,8 +181,7 @@ def test_how_many_candidates_were_tried_promoted_and_confirmed_stands_in_one_lin
     result = RunResult("x", "A shop", "en", 1, {}, quality, trials, (entry,), (EVERYBODY,), None, 10, search=Search(5))
     console.show_verdicts(result)
     assert (
-        "candidates among all customers: 5 tried, 4 promoted to a test in the other half, 3 confirmed there; "
-        "within segments 41 tried, 1 promoted to a test in the other half, 1 confirmed there"
+        "candidates: 5 tried, 4 promoted to a test in the other half, 3 confirmed there (within segments 41, 1 and 1)"
     ) in capsys.readouterr().out.splitlines()
 
 

@@ -62,7 +62,7 @@ ENDED = {
 NOT_TESTED = "it could not be tested in the other half"
 """Why a split was dropped that nothing speaks against, as part of a sentence."""
 
-SOURCES = {"declared": "declared", "enumerated": "gone through", "clustered": "from clusters"}
+SOURCES = {"declared": "declared", "enumerated": "made of the columns", "clustered": "from clusters"}
 """Where a candidate comes from, in a table; another source is shown as it is."""
 
 KINDS = {

@@ -395,11 +395,12 @@ def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
 def cycles(result: RunResult, counts: Counts) -> str:
     """What the cycles were made of."""
     made = result.quality.cycle
+    taken_back = f" {count(made.returns, 'line was a return', 'lines were returns')}, each set against its own order."
     return (
         f"{counts(made.customers)} customers bought on {count(made.occasions, 'occasion')}. That makes "
         f"{count(made.cycles, 'cycle')} that ended in a return; {counts(made.censored)} were still open at "
-        f"the end of the period, and {counts(made.customers_once)} customers bought once only. "
-        f"{count(made.returns, 'line')} were returns, each set against its own order."
+        f"the end of the period, and {counts(made.customers_once)} customers bought once only."
+        f"{taken_back if made.returns else ''}"
     )
 
 

@@ -39,6 +39,7 @@ The map, in the order in which a run passes through it:
 - `experiment`: the whole of it on one screen.
 - `staging`: the folder of results appears whole or not at all.
 - `synthetic` and `example`: shops with a known truth, and real data to try.
+- `starting`: a first config for data of which nothing is known.
 - `selftest`: the error rates of all this, counted on shops with a known truth.
 - `cli` and `console`: the commands, and what they show in a terminal.
 

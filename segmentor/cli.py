@@ -104,10 +104,64 @@ def commands(context: click.Context) -> None:
       segmentor check groceries/laundry.yaml               what was read, what can be tested
       segmentor run groceries/laundry.yaml                 reports/laundry/report.html
 
-    For data of your own, copy a config, name your files and columns in it, and write down the splits that you believe in.
+    For data of your own, let a first config be written, look at what it guessed, and add the splits that you believe in:
+
+    \b
+      segmentor init shop --transactions orders.csv        shop/shop.yaml, with its reasons
     """  # noqa: D301 - click wants the backspace
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+@commands.command(
+    epilog=_examples(
+        "segmentor init shop --transactions orders.csv",
+        "segmentor init shop --transactions 'exports/*.csv' --products products.csv --column customer=Email",
+    )
+)
+@click.argument("folder", type=_PATH, metavar="DIR")
+@click.option(
+    "--transactions", required=True, metavar="FILE", help="Purchase lines: csv, tsv, txt, also .gz, parquet; or a glob."
+)
+@click.option("--products", metavar="FILE", help="The products, one row each.")
+@click.option("--customers", metavar="FILE", help="The customers, one row each.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="ROLE=NAME",
+    help="Column of the purchase lines for a role, where the guess is wrong; repeatable.",
+)
+@click.option("--encoding", metavar="NAME", help="Encoding of text files, such as gb18030, where the guess is wrong.")
+def init(
+    *,
+    folder: Path,
+    transactions: str,
+    products: str | None,
+    customers: str | None,
+    columns: tuple[str, ...],
+    encoding: str | None,
+) -> None:
+    """Write a first config for data of your own.
+
+    Looks at the exports of a shop as they are, guesses what each column is by its heading and by what it holds, asks nothing, and
+    writes DIR/<name of DIR>.yaml, in which every guess has its reason beside it. It runs at once; correct what is wrong.
+
+    Roles are customer, order, time, product, quantity, amount, discount and channel.
+    """
+    from segmentor import console
+    from segmentor.starting import start
+
+    given = {"transactions": transactions, "products": products, "customers": customers}
+    with console.stages(quiet=False) as progress:
+        started = start(
+            folder,
+            {table: path for table, path in given.items() if path is not None},
+            columns=columns,
+            encoding=encoding,
+            progress=progress,
+        )
+    console.show_started(started)
 
 
 @commands.command(
@@ -158,7 +212,7 @@ def check(*, config: Path, as_json: bool) -> None:
     """Look at config and data without analysing them.
 
     Says how many rows of each file were read, kept and rejected and why, what purchase cycles they make, which splits
-    can be tested, and which others a search would try or leave out. Writes nothing.
+    can be tested, which others a search would try or leave out, and which data are missing for more. Writes nothing.
     """
     from segmentor import console
     from segmentor.config import load_config
@@ -177,6 +231,7 @@ def check(*, config: Path, as_json: bool) -> None:
         console.show_quality(checked.quality)
         console.show_splits(checked.splits)
         console.show_search(checked)
+        console.show_wanting(checked.wanting)
 
 
 @commands.command(epilog=_examples("segmentor report reports/laundry"))

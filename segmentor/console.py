@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from segmentor.comparison import ComparedSplit, Comparison
     from segmentor.cross_sell.offers import Offered
     from segmentor.experiment import CheckedSplit, CheckResult
+    from segmentor.starting import Started
 
 MOST_GROUPS = 20
 """Groups of a split that are listed."""
@@ -250,6 +251,25 @@ def show_quality(quality: Quality) -> None:
 def _show_warnings(quality: Quality) -> None:
     for warning in quality.warnings:
         say(f"warning: {warning}")
+
+
+def show_started(started: Started) -> None:
+    """Print what a first config says, and what to do with it."""
+    show_table(("role", "column", "because"), [(one.role, one.column, one.reason) for one in started.choices])
+    for remark in started.remarks:
+        say(remark)
+    say(f"written: {started.config}")
+    say(f"next: segmentor check {started.config}")
+    say(f"then: segmentor run {started.config}")
+
+
+def show_wanting(wanting: Sequence[str]) -> None:
+    """Print what the data do not allow, and what to add."""
+    if wanting:
+        say("")
+        say("missing for more:")
+    for sentence in wanting:
+        say(sentence)
 
 
 def show_splits(splits: Sequence[CheckedSplit]) -> None:

@@ -199,10 +199,13 @@ def line_queries(config: ExperimentConfig, columns: Columns, *, raw: bool) -> It
     time = f"t.{quote(transactions.columns['time'])}"
     derived = _derived(config, columns, "transactions")
     if raw:
-        where = _raw_where(config, columns, "transactions")
+        where, source = _raw_where(config, columns, "transactions"), "transactions"
+        if transactions.fill_from_order is not None:
+            yield "_filled", _filled(config, columns, transactions.fill_from_order)
+            source = "_filled"
         yield (
             "_read",
-            f"select t.*{derived}, substr(cast({time} as text), 1, 10) as _date\n  from transactions t{where}",
+            f"select t.*{derived}, substr(cast({time} as text), 1, 10) as _date\n  from {source} t{where}",
         )
         yield (
             "_split",
@@ -522,6 +525,22 @@ def _derived(config: ExperimentConfig, columns: Columns, table: str) -> str:
         f", {checked_condition(text, known, columns.roles[table], key=f'data.{table}.derive.{name}')} as {quote(name)}"
         for name, text in declared.derive.items()
     )
+
+
+def _filled(config: ExperimentConfig, columns: Columns, names: Sequence[str]) -> str:
+    """The shop's own transactions as intake fills them in: an empty field takes the only value that its order has."""
+    transactions = config.data.transactions
+    order = f"cast(t.{quote(transactions.columns['order'])} as text)"
+
+    def field(name: str) -> str:
+        if name not in names:
+            return f"t.{quote(name)}"
+        value = f"case when cast(t.{quote(name)} as text) <> '' then t.{quote(name)} end"
+        first, last = (f"{pick}({value}) over (partition by {order})" for pick in ("min", "max"))
+        return f"coalesce({value}, case when {order} <> '' and {first} = {last} then {first} end) as {quote(name)}"
+
+    own = [name for name in columns.transactions if name not in transactions.derive]
+    return f"select {', '.join(map(field, own))}\n  from transactions t"
 
 
 def _raw_where(config: ExperimentConfig, columns: Columns, table: str) -> str:

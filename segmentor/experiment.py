@@ -27,6 +27,7 @@ from segmentor.result import EVERYBODY, FORMAT, Quality, RunResult, Search, from
 from segmentor.segments import find_segments, make_members, segments_json, segments_sql, translations
 from segmentor.splits import clustering_features, declared_splits, make_label_sources
 from segmentor.staging import staged_folder
+from segmentor.starting.wanting import wanting
 from segmentor.tables import bundles_csv, cross_sell_csv, habits_csv, ledger_csv, trials_csv
 from segmentor.trials import gather_sizes, run_trials
 
@@ -192,6 +193,7 @@ class CheckResult:
         attributes: What ``splits.enumerated`` would try beyond them.
         left_out: What it would not try, and why.
         clustering: What ``splits.clustered`` would try; ``None`` where it is off.
+        wanting: What the data do not allow, and what would have to be added.
     """
 
     quality: Quality
@@ -199,6 +201,7 @@ class CheckResult:
     attributes: tuple[CheckedAttribute, ...]
     left_out: tuple[LeftOut, ...]
     clustering: CheckedClustering | None
+    wanting: tuple[str, ...] = ()
 
 
 def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckResult:
@@ -240,7 +243,8 @@ def check(config: ExperimentConfig, *, progress: Progress = _silently) -> CheckR
         for one in candidates.attributes
     ]
     quality = Quality(intake.inputs, cycle, warnings)
-    return CheckResult(quality, tuple(found), tuple(attributes), candidates.left_out, clustering)
+    missing = wanting(config, columns, cycle)
+    return CheckResult(quality, tuple(found), tuple(attributes), candidates.left_out, clustering, missing)
 
 
 def _clustering(engine: Engine, config: ExperimentConfig, columns: Columns) -> CheckedClustering | None:

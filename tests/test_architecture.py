@@ -26,7 +26,7 @@ LAYERS = (
     {"config"},
     {"engine", "staging"},
     {"intake", "clustering", "cycles", "ledger", "tables", "report", "cross_sell", "example", "synthetic"},
-    {"populations", "attributes"},
+    {"populations", "attributes", "starting"},
     {"features"},
     {"splits"},
     {"candidates", "gap_sums", "segments", "assignment", "comparison"},

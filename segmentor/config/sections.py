@@ -140,6 +140,11 @@ class Table(Section):
     delimiter: str | None = Field(
         None, description="Character between fields of csv files; by default a comma, a tab in tsv files."
     )
+    unwrap: bool = Field(
+        default=False,
+        description='Whether csv files are written so that a spreadsheet leaves values alone: ="00123" and \'00123 are read as '
+        "00123, and blanks and tabs around a value are taken off.",
+    )
     decimal: Literal[".", ","] = Field(".", description="Decimal sign of numbers in csv files.")
     date_format: DateFormat | None = Field(
         None, description="Format of dates in csv files, such as %d/%m/%Y; needed where dates are ambiguous."
@@ -183,9 +188,28 @@ class Transactions(Table):
     """The purchase lines: what was bought, by whom and when."""
 
     columns: TransactionColumns = Field(
-        description="Column of each role; only customer and time are required.",
+        description="Column of each role; only customer and time are required. quantity, amount, discount and channel may be "
+        "columns of derive.",
         examples=["{customer: customer_id, time: ordered_at}"],
     )
+    fill_from_order: Listed[Name] | None = Field(
+        None,
+        description="Columns that only one line of an order fills in: its other lines take the value, where the order has no two.",
+        examples=["[email, ordered_at]"],
+    )
+
+    @field_validator("fill_from_order")
+    @classmethod
+    def _of_an_order(cls, filled: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        roles = info.data.get("columns")
+        if filled is None or roles is None:
+            return filled
+        if "order" not in roles:
+            raise ValueError("needs to know which lines are one order; write columns: {order: COLUMN}")
+        if roles["order"] in filled:
+            problem = "is the order's own column, by which the lines are found; leave it out"
+            raise BadValueError([((filled.index(roles["order"]),), problem)])
+        return filled
 
 
 class Products(Table):

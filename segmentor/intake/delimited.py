@@ -136,11 +136,20 @@ def scan(file: InputFile, dialect: Dialect) -> Scan:
                 )
     if counter.opened is not None:
         raise DataError(f"{file.label}:{counter.opened}: a quoted field begins here and never ends; close the quote")
+    return Scan(read_header(file, dialect), counter.records - 1, has_nul, has_bad_bytes, counter.longest)
+
+
+def read_header(file: InputFile, dialect: Dialect) -> tuple[str, ...]:
+    """Names of the columns as written, without looking any further.
+
+    Raises:
+        DataError: The file holds none.
+    """
     with _rows(file, dialect) as rows:
         _, header = next(rows, (1, None))
     if header is None:
         raise DataError(f"{file.label}: holds no header and no rows")
-    return Scan(tuple(header), counter.records - 1, has_nul, has_bad_bytes, counter.longest)
+    return tuple(header)
 
 
 def read_batches(file: InputFile, found: Scan, dialect: Dialect) -> Iterator[Batch]:

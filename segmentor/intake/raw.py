@@ -12,7 +12,8 @@ import numpy as np
 from segmentor.config.values import nearest, shown
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import DataError, EngineError, ExpressionError, ResourceError, printable
-from segmentor.intake.delimited import Batch, Dialect, Scan, first_bad_byte, read_batches, scan
+from segmentor.intake.delimited import Batch, Dialect, first_bad_byte, read_batches, scan
+from segmentor.intake.unwrapping import unwrapped
 
 if TYPE_CHECKING:
     from segmentor.config import Table
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from segmentor.intake.files import InputFile
 
 _OTHER_DELIMITERS = {";": '";"', "\t": r'"\t"', "|": '"|"', ",": '","'}
+
+OF_THE_FILES = ("customer", "time", "order", "product")
+"""Roles whose columns stand in the files; any other may be that of a derived column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +95,12 @@ def read_raw(engine: Engine, files: Sequence[InputFile], section: Table, *, key:
 def _read_delimited(engine: Engine, files: Sequence[InputFile], section: Table, key: str) -> RawTable:
     dialect = Dialect(section.encoding, section.delimiter)
     scans = [scan(file, dialect) for file in files]
-    headers = [_checked_header(file, found, dialect) for file, found in zip(files, scans, strict=True)]
+    headers = [
+        checked_header(file, found.header, dialect, unwrap=section.unwrap)
+        for file, found in zip(files, scans, strict=True)
+    ]
     _refuse_unlike(files, headers, key)
-    _refuse_missing(files[0], headers[0], section.columns, key, dialect.delimiter_of(files[0]))
+    _refuse_missing(files[0], headers[0], section, key, dialect.delimiter_of(files[0]))
     columns = _columns(headers[0], empty_is_null=True)
     _create(engine, columns)
     bad_byte = ""
@@ -123,8 +130,13 @@ def _append(engine: Engine, batch: Batch, places: Mapping[str, int], *, file_no:
         engine.append("_rejected", columns)
 
 
-def _checked_header(file: InputFile, found: Scan, dialect: Dialect) -> tuple[str, ...]:
-    text = "".join(found.header)
+def checked_header(file: InputFile, header: Sequence[str], dialect: Dialect, *, unwrap: bool) -> tuple[str, ...]:
+    """Names of the columns of a text file; one without a name is called by its place.
+
+    Raises:
+        DataError: The header cannot be decoded, or two columns have one name.
+    """
+    text = "".join(header)
     if "\0" in text:
         raise DataError(
             f"{file.label}:1: the header holds NUL characters; if the file is UTF-16, write encoding: utf-16"
@@ -133,7 +145,8 @@ def _checked_header(file: InputFile, found: Scan, dialect: Dialect) -> tuple[str
         raise DataError(
             f"{_bad_byte(file, dialect.encoding)}; write the encoding that the file has, such as encoding: gb18030"
         )
-    names = tuple(name if name.strip() else f"column {place}" for place, name in enumerate(found.header, start=1))
+    written = [unwrapped(name) for name in header] if unwrap else header
+    names = tuple(name if name.strip() else f"column {place}" for place, name in enumerate(written, start=1))
     _refuse_twins(file, names)
     return names
 
@@ -159,7 +172,7 @@ def _read_parquet(engine: Engine, files: Sequence[InputFile], section: Table, ke
     _refuse_unlike(files, [list(layout) for layout in layouts], key)
     _refuse_other_types(files, layouts, key)
     names = tuple(layouts[0])
-    _refuse_missing(files[0], names, section.columns, key)
+    _refuse_missing(files[0], names, section, key)
     columns = _columns(names, types=layouts[0])
     _create(engine, columns)
     records = 0
@@ -269,7 +282,7 @@ def _refuse_other_types(files: Sequence[InputFile], layouts: Sequence[Mapping[st
 
 
 def _refuse_missing(
-    file: InputFile, header: Sequence[str], roles: Mapping[str, str], key: str, delimiter: str | None = None
+    file: InputFile, header: Sequence[str], section: Table, key: str, delimiter: str | None = None
 ) -> None:
     if delimiter is not None and len(header) == 1:
         other = next((sign for sign in _OTHER_DELIMITERS if sign != delimiter and sign in header[0]), None)
@@ -277,11 +290,16 @@ def _refuse_missing(
             raise DataError(
                 f"{file.label}:1: the header is one column, {shown(header[0])}; write delimiter: {_OTHER_DELIMITERS[other]}"
             )
-    missing = [(role, name) for role, name in roles.items() if name not in header]
+    wanted = [
+        (f"columns.{role}", name)
+        for role, name in section.columns.items()
+        if role in OF_THE_FILES or name not in section.derive
+    ]
+    wanted += [("fill_from_order", name) for name in getattr(section, "fill_from_order", None) or ()]
+    missing = [(what, name) for what, name in wanted if name not in header]
     if missing:
         lines = [
-            f"{key}.columns.{role}: {file.label} has no column {shown(name)}{_guess(name, header)}"
-            for role, name in missing
+            f"{key}.{what}: {file.label} has no column {shown(name)}{_guess(name, header)}" for what, name in missing
         ]
         raise DataError("\n".join([*lines, f"The columns are: {_listed(header)}"]))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from segmentor.engine.conditions import columns_of, rewritten
 from segmentor.engine.duckdb import quote
 from segmentor.errors import DataError, ExpressionError
 from segmentor.intake.files import InputFile, refuse_changed
+from segmentor.intake.meaning import meant
 from segmentor.intake.quarantine import refuse_too_many, reject_rows, write_quarantine
 from segmentor.intake.raw import RawTable, read_raw
 from segmentor.intake.roles import TimeRules, TypedRole, judge, typed_roles
@@ -52,6 +54,8 @@ def load_table(
 ) -> tuple[InputQuality, list[str]]:
     """Make one table, named as in the config; one row per row of its files that can be used and fulfils ``where``.
 
+    A row that ``where`` leaves out counts as filtered, whether it could have been used or not.
+
     Args:
         engine: Where to make it.
         config: The experiment.
@@ -68,15 +72,17 @@ def load_table(
     section: Table = getattr(config.data, table)
     raw = read_raw(engine, files, section, key=f"data.{table}")
     refuse_changed(files)
-    typed = _typed(config, table, section, raw)
+    values = meant(engine, raw, section)
+    typed = _typed(config, table, section, values)
     judge(engine, typed)
+    _let_go(engine, table, section, values, typed)
     if "timezone" not in config.data.model_fields_set:
         _refuse_offsets(engine, raw, typed)
     rejected = reject_rows(engine, raw)
     write_quarantine(engine, raw, quarantine)
     refuse_too_many(engine, raw, section, typed, rejected, table=table, most=config.data.max_quarantined)
     warnings = _midnights(engine, config, table, typed)
-    kept, filtered, repeated = _keep(engine, table, section, raw, typed)
+    kept, filtered, repeated = _keep(engine, table, section, values, typed)
     fingerprint, twins = _fingerprint(engine, raw)
     reasons = {reason.reason: reason.rows for reason in sorted(rejected, key=lambda reason: reason.reason)}
     quality = InputQuality(raw.records, kept, filtered, sum(reasons.values()), reasons, fingerprint)
@@ -94,7 +100,7 @@ def _typed(config: ExperimentConfig, table: str, section: Table, raw: RawTable) 
         date_format=section.date_format,
         last_day=config.cycle.observed_until or _today(zone),
     )
-    roles = {role: name for role, name in section.columns.items() if role in shape.typed}
+    roles = {role: name for role, name in section.columns.items() if role in shape.typed and name not in section.derive}
     return typed_roles(raw, roles, required=shape.required, times=times, decimal=section.decimal, key=f"data.{table}")
 
 
@@ -129,13 +135,33 @@ def _midnights(engine: Engine, config: ExperimentConfig, table: str, typed: Sequ
     return [f"All times of {table} are midnight in {source} and were turned into those of {zone}. {mend}"]
 
 
+def _let_go(engine: Engine, table: str, section: Table, raw: RawTable, typed: Sequence[TypedRole]) -> None:
+    """Take the reason from rows that ``where`` leaves out for certain: what is wrong with them does not matter."""
+    if section.where is None:
+        return
+    condition = _where(section, raw, table)
+    # An expression that cannot be computed of a row that cannot be used says nothing; one of the wrong types is told below.
+    with suppress(ExpressionError):
+        engine.execute(
+            "CREATE OR REPLACE TEMP TABLE _let_go AS SELECT _file_no, _line_no FROM (\n"
+            f"  SELECT file_no AS _file_no, line_no AS _line_no, {_fields(raw, typed)} FROM _judged WHERE _reason IS NOT NULL)\n"
+            f"WHERE TRY({condition}) IS FALSE"
+        )
+        engine.execute("UPDATE _judged SET _reason = NULL FROM _let_go WHERE file_no = _file_no AND line_no = _line_no")
+        engine.execute("DROP TABLE _let_go")
+
+
+def _fields(raw: RawTable, typed: Sequence[TypedRole]) -> str:
+    """SQL of the columns of the table over ``_judged``."""
+    values = {role.column.name: f"_value_{role.role}" for role in typed}
+    return ", ".join(f"{values.get(column.name, column.sql)} AS {quote(column.name)}" for column in raw.columns)
+
+
 def _keep(
     engine: Engine, table: str, section: Table, raw: RawTable, typed: Sequence[TypedRole]
 ) -> tuple[int, int, int]:
     """Make the table; how many rows it has, how many were left out, and how many of these only repeat another row."""
-    values = {role.column.name: f"_value_{role.role}" for role in typed}
-    fields = ", ".join(f"{values.get(column.name, column.sql)} AS {quote(column.name)}" for column in raw.columns)
-    usable = f"SELECT {fields} FROM _judged WHERE _reason IS NULL"
+    usable = f"SELECT {_fields(raw, typed)} FROM _judged WHERE _reason IS NULL"
     condition = _where(section, raw, table)
     try:
         left_out = int(engine.scalar(f"SELECT count(*) FROM ({usable}) WHERE ({condition}) IS NOT TRUE"))
@@ -155,7 +181,11 @@ def _where(section: Table, raw: RawTable, table: str) -> str:
     if section.where is None:
         return "TRUE"
     names = {column.name.lower() for column in raw.columns}
-    roles = {role.lower(): name for role, name in section.columns.items() if role.lower() not in names}
+    roles = {
+        role.lower(): name
+        for role, name in section.columns.items()
+        if role.lower() not in names and name.lower() in names
+    }
     unknown = [name for name in columns_of(section.where) if name.lower() not in names | roles.keys()]
     if unknown:
         guess = nearest(unknown[0], [*names, *roles])

@@ -32,12 +32,13 @@ def segments_sql(config: ExperimentConfig, columns: Columns, forks: Sequence[For
 def _without_idle(
     config: ExperimentConfig, columns: Columns, forks: Sequence[Fork]
 ) -> tuple[ExperimentConfig, Columns]:
-    """Both without the derived columns that neither a label of the tree nor the purchase reads: a system may have no words for one."""
+    """Both without the derived columns that no label of the tree, no role and no purchase reads: a system may have no words for one."""
     texts = [split.labels for split in _distinct(forks)]
     if config.cycle.purchase is not None:
         texts.append(columns.line_condition(config.cycle.purchase, key="cycle.purchase"))
     trees = [sqlglot.parse_one(text, read="duckdb") for text in texts]
     read = {column.name.lower() for tree in trees for column in tree.find_all(exp.Column)}
+    read |= {config.data.transactions.columns.get(role, "").lower() for role in ("quantity", "amount")}
     tables, kept = {}, {}
     for name in ("transactions", "products", "customers"):
         table = getattr(config.data, name)

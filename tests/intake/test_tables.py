@@ -18,21 +18,33 @@ TWO = "customer,time,product\na,2024-01-01,p\nb,2024-01-02,q\n"
 
 
 @pytest.mark.parametrize(
-    ("where", "kept"),
+    ("where", "kept", "quarantined"),
     [
-        ("Status = 'ok'", ["a"]),
-        ("status <> 'void'", ["a"]),
-        ("status IS NULL OR status = 'ok'", ["a", "c"]),
-        ("quantity >= 2", ["a", "b"]),
-        ("n >= 2 AND time < '2024-01-02'", ["a"]),
-        ("customer IN ('a', 'c')", ["a", "c"]),
+        ("Status = 'ok'", ["a"], 0),
+        ("status <> 'void'", ["a"], 0),
+        ("status IS NULL OR status = 'ok'", ["a", "c"], 0),
+        ("quantity >= 2", ["a", "b"], 0),
+        ("n >= 2 AND time < '2024-01-02'", ["a"], 0),
+        ("customer IN ('a', 'c')", ["a", "c"], 1),
+        ("status IS NOT NULL", ["a", "b"], 1),
+        ("customer IS NOT NULL", ["a", "b", "c"], 0),
     ],
 )
-def test_rows_that_do_not_fulfil_the_condition_are_filtered(tmp_path: Path, where: str, kept: list[str]) -> None:
-    """Conditions see typed roles and raw columns, drop what is unknown, and leave quarantined rows to the quarantine."""
+def test_rows_that_do_not_fulfil_the_condition_are_filtered(
+    tmp_path: Path, where: str, kept: list[str], quarantined: int
+) -> None:
+    """Conditions see typed roles and raw columns and drop what is unknown; a bad row is let go only where they fail for certain."""
     with loaded_text(tmp_path, LINES, columns=ROLES, where=where) as shop:
         assert shop.values("customer") == kept
-        assert shop.account() == (4, len(kept), 3 - len(kept), 1)
+        assert shop.account() == (4, len(kept), 4 - len(kept) - quarantined, quarantined)
+
+
+def test_condition_that_a_bad_row_cannot_answer_leaves_it_in_quarantine(tmp_path: Path) -> None:
+    """Where a condition cannot be computed of a row without a customer, the row is quarantined and the run goes on."""
+    lines = LINES.replace("2,ok", "2,1").replace("3,void", "3,2").replace("1,\n", "1,3\n")
+    with loaded_text(tmp_path, lines, columns=ROLES, where="cast(Status AS integer) > 1") as shop:
+        assert shop.values("customer") == ["b", "c"]
+        assert shop.account() == (4, 2, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +52,7 @@ def test_rows_that_do_not_fulfil_the_condition_are_filtered(tmp_path: Path, wher
     [
         ("statsu = 'ok'", r"data\.transactions\.where: there is no column 'statsu'; did you mean 'status'\?"),
         ("n > 'many'", r"data\.transactions\.where: .* cannot be computed: .*many"),
-        ("n > 99", r"no row is left of 4 \(3 left out by where, 1 quarantined\)"),
+        ("n > 99", r"no row is left of 4 \(4 left out by where, 0 quarantined\)"),
     ],
 )
 def test_conditions_that_make_no_sense_are_refused(tmp_path: Path, where: str, message: str) -> None:

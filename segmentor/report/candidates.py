@@ -144,6 +144,12 @@ def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[Cand
     return [(name(repeated), [_row(trial, counts, usual, {}) for trial in own]) for repeated, own in found.items()]
 
 
+def smallest(groups: Sequence[tuple[Markup, str]]) -> str:
+    """The smallest group's customers as they are shown, to sort rows by; empty where none is told."""
+    told = [(int(digits), shown) for _, shown in groups if (digits := "".join(filter(str.isdecimal, shown)))]
+    return min(told)[1] if told else ""
+
+
 def judged_by(result: RunResult) -> str:
     """Level of the intervals that must lie within the margins: two one-sided tests, each at the level of the run."""
     return f"{100 * (1 - 2 * level(result)):g}\N{NO-BREAK SPACE}%"

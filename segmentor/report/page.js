@@ -1,12 +1,12 @@
 "use strict";
-// What the page does beyond being read: theme, navigation, tables, saved figures, print. Without it the page is whole.
-// Text from the data passes through as text only: nothing here makes markup, and every word comes from the page.
+/* What the page does beyond being read: theme, contents, tables, saved figures, print. Without it the page is whole.
+   Text from the data passes through as text only: nothing here makes markup, and every word comes from the page. */
 (() => {
   const root = document.documentElement;
   const all = (selector, within = document) => [...within.querySelectorAll(selector)];
-  const isKept = (work) => { try { return work(); } catch { return null; } };  // storage may be shut for a file
+  const isKept = (work) => { try { return work(); } catch { return null; } };  /* storage may be shut for a file */
 
-  // ---- theme: set before anything is drawn
+  /* theme: set before anything is drawn */
   const THEMES = ["system", "light", "dark"];
   const KEY = "segmentor-theme";
   const setTheme = (theme) => {
@@ -30,7 +30,7 @@
     button.hidden = false;
   };
 
-  // ---- navigation: marks the section that is read, closes the menu, opens what a link points into
+  /* navigation: marks the section that is read, closes the menu, opens what a link points into */
   const startNavigation = () => {
     const menu = document.querySelector(".menu");
     const here = document.querySelector(".here");
@@ -77,7 +77,7 @@
     }
   };
 
-  // ---- tables: th[data-as] says how a column is sorted, td[data-value] by what, td[data-choice] what can be chosen
+  /* tables: th[data-as] says how a column is sorted, td[data-value] by what, td[data-choice] what can be chosen */
   const LANGUAGE = root.lang || "en";
   const collator = new Intl.Collator(LANGUAGE, { numeric: true, sensitivity: "base" });
   const said = (number) => number.toLocaleString(LANGUAGE);
@@ -191,13 +191,13 @@
     if (rows.length > first || rows.length >= 10) tools.classList.add("many");
     room.before(tools);
     room.after(more);
-    // what a table shows on paper is not cut to what was on the screen, unless it was narrowed or is very long
+    /* what a table shows on paper is not cut to what was on the screen, unless it was narrowed or is very long */
     addEventListener("beforeprint", () => show(Math.max(PRINTED, body.rows.length)));
     addEventListener("afterprint", () => show());
     show();
   };
 
-  // ---- figures: their numbers stand beside them as text
+  /* figures: their numbers stand beside them as text */
   const startSaving = (button) => {
     button.addEventListener("click", () => {
       const text = button.parentElement.querySelector("template").content.textContent;
@@ -210,7 +210,7 @@
     button.hidden = false;
   };
 
-  // ---- print: what is folded away is on paper too
+  /* print: what is folded away is on paper too */
   const startPrinting = () => {
     let opened = [];
     addEventListener("beforeprint", () => {
@@ -224,10 +224,10 @@
   };
 
   document.addEventListener("DOMContentLoaded", () => {
+    startPrinting();
+    all("table[data-sortable]").forEach(startTable);  /* first: long tables become short before anything is measured */
+    all("button[data-save]").forEach(startSaving);
     all(".theme").forEach(startTheme);
     startNavigation();
-    all("table[data-sortable]").forEach(startTable);
-    all("button[data-save]").forEach(startSaving);
-    startPrinting();
   });
 })();

@@ -428,10 +428,14 @@ def counts_for(laundry: RunResult) -> Callable[[Trial], Counts]:
 
 @pytest.fixture(scope="session")
 def pages(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The page of each shop, by its name."""
-    names = "laundry", "discovered", "nothing_separates", "untestable", "grown", "searched", "undivided", "hostile"
-    shops = {name.replace("_", " "): request.getfixturevalue(name) for name in names}
-    return {name: render_report(shop) for name, shop in shops.items()}
+    """The page of each shop, by its name; drawn when it is first asked for."""
+
+    class Pages(dict[str, str]):
+        def __missing__(self, name: str) -> str:
+            self[name] = render_report(request.getfixturevalue(name.replace(" ", "_")))
+            return self[name]
+
+    return Pages()
 
 
 def config(purchase: str | None) -> dict[str, object]:

@@ -98,9 +98,6 @@
   const startTable = (table) => {
     const rows = [...table.tBodies[0].rows];
     const room = table.closest(".scroll") || table;
-    room.removeAttribute("tabindex");
-    room.removeAttribute("role");
-    room.removeAttribute("aria-label");
     if (rows.length < FEW) return;
     const body = table.tBodies[0];
     const words = document.getElementById("table-tools");
@@ -197,6 +194,19 @@
     show();
   };
 
+  /* a table too wide for its room can be scrolled by key, and says what it is */
+  const startRooms = () => {
+    const watch = new ResizeObserver((changed) => {
+      for (const { target } of changed) {
+        const wide = target.scrollWidth > target.clientWidth && !target.querySelector("button.sort, a");
+        for (const [name, value] of [["tabindex", "0"], ["role", "group"], ["aria-label", target.querySelector("caption").textContent]]) {
+          if (wide) target.setAttribute(name, value); else target.removeAttribute(name);
+        }
+      }
+    });
+    for (const room of all(".scroll")) watch.observe(room);
+  };
+
   /* figures: their numbers stand beside them as text */
   const startSaving = (button) => {
     button.addEventListener("click", () => {
@@ -226,6 +236,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     startPrinting();
     all("table[data-sortable]").forEach(startTable);  /* first: long tables become short before anything is measured */
+    startRooms();
     all("button[data-save]").forEach(startSaving);
     all(".theme").forEach(startTheme);
     startNavigation();

@@ -144,7 +144,7 @@ TREE = (
 def test_the_tree_is_a_list_in_which_groups_stand_under_their_parent(capsys: pytest.CaptureFixture[str]) -> None:
     """Each node has its size and its split; below a split that was not confirmed nothing stands."""
     quality = Quality({}, CycleSummary(120, 300, 180, 120, 0, "2017-01-01", "2017-12-31", 20))
-    console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, TREE))
+    console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, tree=TREE))
     assert capsys.readouterr().out.splitlines() == [
         "all  1,410 customers, 120 of them with a purchase that counts, by size",
         "  small  612 customers (by basket: not confirmed)",
@@ -167,7 +167,7 @@ def test_a_split_that_could_not_be_tested_is_not_said_to_be_refuted(capsys: pyte
     """Where the other half was too small to test a split, the tree says so, and not that it was not confirmed."""
     quality = Quality({}, CycleSummary(1_410, 3_000, 1_800, 1_410, 0, "2017-01-01", "2017-12-31", 20))
     root = TreeNode("all", None, 1_410, 212, "size", ("small", "large"), 0.001, None, ended="not confirmed")
-    console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, (root,)))
+    console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, tree=(root,)))
     assert capsys.readouterr().out == "all  1,410 customers (by size: too few to be tested)\n"
 
 

@@ -6,8 +6,9 @@
    what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
    sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
    comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
-   have a card, ``candidates`` makes rows of the others and of the search, and ``tree`` lays out the tree of segments.
-2. ``figures`` draws return curves and intervals as SVG without colours.
+   have a card, ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, and ``cross_sell``
+   makes offers of rules.
+2. ``figures`` draws return curves and intervals as SVG without colours, ``rule_figures`` cross-sell rules.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
    split's card, and knows nothing of the others.
 4. ``style.css`` gives colours, lines and sizes for light, dark, phone, screen and paper.
@@ -23,7 +24,20 @@ import hashlib
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from segmentor.report import answer, beside, candidates, figures, ledger, names, numbers, tree, vocabulary, words
+from segmentor.report import (
+    answer,
+    beside,
+    candidates,
+    cross_sell,
+    figures,
+    ledger,
+    names,
+    numbers,
+    rule_figures,
+    tree,
+    vocabulary,
+    words,
+)
 from segmentor.report.clusters import called_by_rule
 from segmentor.report.lines import counts_in, counts_of
 from segmentor.result import RunResult
@@ -55,7 +69,9 @@ def render_report(result: RunResult) -> str:
         ledger=ledger,
         candidates=candidates,
         tree=tree,
+        cross_sell=cross_sell,
         figures=figures,
+        rule_figures=rule_figures,
         style=source,
         style_hash=f"sha256-{digest}",
     )

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup, escape
 
@@ -104,9 +105,14 @@ class BundleRow:
     needed: str
 
 
-def ranked(rules: Iterable[CrossSellRule]) -> list[CrossSellRule]:
-    """Valid rules for action: by the money that they could bring, where it is not known by the orders, else by their lift."""
-    return sorted((rule for rule in rules if rule.valid), key=_usefulness)
+def ranked(rules: Iterable[CrossSellRule], *, min_cell: int) -> list[CrossSellRule]:
+    """Valid rules for action: by the money that they could bring, where it is not known by the orders, else by their lift.
+
+    Args:
+        rules: Rules, valid or not.
+        min_cell: Offers that reach fewer customers come last.
+    """
+    return sorted((rule for rule in rules if rule.valid), key=partial(_usefulness, min_cell=min_cell))
 
 
 def ranking(rules: Sequence[CrossSellRule]) -> str:
@@ -240,7 +246,7 @@ def matrix_caption(rules: Iterable[CrossSellRule]) -> Markup:
     """What to see in the matrices."""
     strongest = max(rules, key=lambda rule: (rule.lift.estimate or 0.0, _sides(rule)))
     return Markup(
-        "Down what is bought, across what to offer: so many times as often as by habit, the darker the more. {} stands out, {} as "
+        "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. {} stands out, {} as "
         "often. A cell without a number is no rule."
     ).format(title(strongest), quantity(strongest.lift.estimate, TIMES))
 
@@ -375,9 +381,10 @@ def _needed(bundle: Bundle) -> str:
     return f"{quantity(bundle.break_even - 1, PERCENT)} more"
 
 
-def _usefulness(rule: CrossSellRule) -> tuple[float, float, float, tuple[tuple[str, ...], str, str]]:
+def _usefulness(rule: CrossSellRule, *, min_cell: int) -> tuple[float, float, float, tuple[tuple[str, ...], str, str]]:
     """To sort by: what could bring most comes first."""
-    orders, amount = (None, None) if rule.worth is None else (rule.worth.orders, rule.worth.amount)
+    worth = rule.worth if rule.worth is not None and rule.worth.reachable >= min_cell else None
+    orders, amount = (None, None) if worth is None else (worth.orders, worth.amount)
     return -_at_least(amount), -_at_least(orders), -(rule.lift.ci_low or 0.0), _sides(rule)
 
 

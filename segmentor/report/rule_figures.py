@@ -5,6 +5,7 @@ Drawn as the return curves of ``figures``: geometry and text only, names put in 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -112,13 +113,14 @@ class _Grid:
 def matrices(rules: Sequence[CrossSellRule]) -> list[Matrix]:
     """A matrix for each mode that has a valid rule; none where there are fewer than ``FEWEST`` valid rules.
 
-    Rows are what was bought, columns what is offered, those of the strongest valid rules first, at most ``MOST_ITEMS`` of either.
+    Rows are what was bought, columns what is offered, at most ``MOST_ITEMS`` of either: those with the most valid rules, of as many
+    those with the surest.
     """
-    valid = [rule for rule in rules if rule.valid]
-    if len(valid) < FEWEST:
+    if sum(rule.valid for rule in rules) < FEWEST:
         return []
-    modes = [mode for mode in ("same_occasion", "next_purchase") if mode in {rule.mode for rule in valid}]
-    return [_matrix(mode, [rule for rule in rules if rule.mode == mode]) for mode in modes]
+    surest = sorted(rules, key=lambda rule: (-(rule.lift.ci_low or 0.0), *_names(rule)))
+    modes = [mode for mode in ("same_occasion", "next_purchase") if mode in {rule.mode for rule in rules if rule.valid}]
+    return [_matrix(mode, [rule for rule in surest if rule.mode == mode]) for mode in modes]
 
 
 def arrows(rules: Sequence[CrossSellRule]) -> str:
@@ -193,7 +195,8 @@ def told(rule: CrossSellRule) -> str:
 
 def _matrix(mode: str, rules: Sequence[CrossSellRule]) -> Matrix:
     cells = _chosen(rules)
-    grid = _Grid(list(dict.fromkeys(row for row, _ in cells)), list(dict.fromkeys(column for _, column in cells)))
+    rows, columns = (list(dict.fromkeys(sides)) for sides in zip(*cells, strict=True))
+    grid = _Grid(rows, columns)
     labels: dict[str, str] = {}
     titles: dict[str, str] = {}
     with canvas(width=grid.width, height=grid.height, plot=(0, 0, 1, 1)) as (axes, svg):
@@ -217,18 +220,20 @@ def _matrix(mode: str, rules: Sequence[CrossSellRule]) -> Matrix:
     return Matrix(mode, drawing, len(grid.columns), left_out=len(rules) - len(cells))
 
 
-def _chosen(rules: Iterable[CrossSellRule]) -> dict[tuple[Side, Side], CrossSellRule]:
-    """The rules that there is room for, by row and column, in the order in which these stand: the surest first."""
-    rows: set[Side] = set()
-    columns: set[Side] = set()
+def _chosen(rules: Sequence[CrossSellRule]) -> dict[tuple[Side, Side], CrossSellRule]:
+    """The rules that there is room for, by row and column, in the order in which these stand: those of most valid rules first."""
+    valid = [rule for rule in rules if rule.valid]
+    columns = _foremost((rule.consequent,) for rule in valid)
+    rows = _foremost(rule.antecedent for rule in valid if (rule.consequent,) in columns)
     cells: dict[tuple[Side, Side], CrossSellRule] = {}
-    for rule in sorted(rules, key=lambda rule: (not rule.valid, -(rule.lift.ci_low or 0.0), *_names(rule))):
-        row, column = _names(rule)
-        if len(rows | {row}) <= MOST_ITEMS and len(columns | {column}) <= MOST_ITEMS:
-            rows.add(row)
-            columns.add(column)
-            cells.setdefault((row, column), rule)
-    return cells
+    for rule in sorted(rules, key=lambda rule: not rule.valid):
+        cells.setdefault(_names(rule), rule)
+    return {(row, column): cells[row, column] for row in rows for column in columns if (row, column) in cells}
+
+
+def _foremost(sides: Iterable[Side]) -> list[Side]:
+    """The sides that occur most often, of as often those that come first."""
+    return [side for side, _ in Counter(sides).most_common(MOST_ITEMS)]
 
 
 def _cell(axes: Axes, corner: Point, rule: CrossSellRule | None, place: str) -> str:

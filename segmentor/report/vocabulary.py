@@ -69,8 +69,8 @@ METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN o
 """Ways of clustering; another one is shown as it is."""
 
 KINDS = {
-    "upsell": "dearer and of the same category",
-    "lateral": "another brand of the same category and price",
+    "upsell": "a dearer one of the same category",
+    "lateral": "another brand of the same category at a like price",
     "cross_category": "from another category",
 }
 """What an offer is to what was bought, as part of a sentence; of an attachment nothing needs to be said."""

@@ -184,7 +184,7 @@ def when(rule: CrossSellRule) -> str:
     if rule.median_days is None:
         return "at a later purchase"
     most = "" if rule.most_days is None else f", 80{NO_BREAK}% within {quantity(rule.most_days, DAYS)}"
-    return f"later, half of them within {quantity(rule.median_days, DAYS)}{most}"
+    return f"later, half within {quantity(rule.median_days, DAYS)}{most}"
 
 
 def in_segments(rules: Iterable[CrossSellRule], counts: Counts) -> list[tuple[CrossSellRule, list[SegmentRow]]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from segmentor.config import DeclaredSplit
+from segmentor.cross_sell.offers import make_offers, offer_columns, read_offers
 from segmentor.cycles import Columns, build_cycles, common_table_expressions, day_number
 from segmentor.engine.duckdb import literal, open_engine, quote, refuse_unbuilt
 from segmentor.errors import ConfigError, DataError, InputError
@@ -27,6 +28,7 @@ from segmentor.tables import assigned_csv
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
+    from segmentor.cross_sell.offers import Offered
     from segmentor.engine.duckdb import Engine
     from segmentor.splits import Split
 
@@ -54,27 +56,37 @@ class Assignment:
         segments: In the order of ``segments.json``.
         not_known: Why customers are in none, with how many, the most frequent first.
         drift: Whether the sizes moved since the run.
+        offered: What customers are offered; ``None`` where that was not asked.
     """
 
     segments: tuple[AssignedSegment, ...]
     not_known: tuple[tuple[str, int], ...]
     drift: Stability
+    offered: Offered | None = None
 
 
 def assign(
-    source: Path, config: ExperimentConfig, *, as_of: datetime.date | None, out: Path, progress: Callable[[str], None]
+    source: Path,
+    config: ExperimentConfig,
+    *,
+    as_of: datetime.date | None,
+    out: Path,
+    offers: bool = False,
+    progress: Callable[[str], None],
 ) -> Assignment:
-    """Writes the segment of each customer of the config's data by the definitions of an earlier run.
+    """Writes the segment of each customer of the config's data by the definitions of an earlier run, and what to offer.
 
     Args:
         source: Folder of a run, or its ``segments.json``.
         config: Says where the data are; the definitions come from ``source``.
         as_of: Only lines up to this day are looked at.
         out: CSV or Parquet file: ``customer``, ``segment``, ``known_since`` (ISO day).
+        offers: Whether the file also has the next best offers of each customer, by the valid rules of the run: ``offer_1``,
+            ``offer_1_because``, ``offer_1_gain``, and so on to the third; ``source`` must be the folder of the run then.
         progress: Told what is being done.
 
     Raises:
-        InputError: ``source`` holds no definitions, or ``out`` is neither CSV nor Parquet.
+        InputError: ``source`` holds no definitions, or no rules where offers are asked; or ``out`` is neither CSV nor Parquet.
     """
     refuse_unbuilt(config)
     if out.suffix.lower() not in (".csv", ".parquet"):
@@ -82,6 +94,7 @@ def assign(
     if not out.parent.is_dir():
         raise InputError(f"{out}: there is no folder {out.parent}; make it first")
     definitions = _read_definitions(source)
+    run_offers = read_offers(source) if offers else None
     config = definitions.put_in(config)
     with (
         tempfile.TemporaryDirectory(prefix="segmentor-") as scratch,
@@ -98,7 +111,12 @@ def assign(
         make_label_sources(engine, config, columns, tuple(fork.split for fork in forks))
         progress("segments")
         _make_assigned(engine, forks, as_of=as_of)
-        _write_assigned(engine, out, Path(scratch))
+        offered = None
+        if run_offers is not None:
+            progress("offers")
+            day = None if as_of is None else day_number(as_of)
+            offered = make_offers(engine, config, run_offers, as_of=day)
+        _write_assigned(engine, out, Path(scratch), offers=offers)
         sizes = dict(engine.rows("select segment, count(*) from assigned group by 1"))
         reasons = engine.rows(
             "select reason, count(*) from assigned where reason is not null group by 1 order by 2 desc, 1"
@@ -109,7 +127,7 @@ def assign(
     drift = population_stability(
         np.array([one.in_the_run for one in segments]), np.array([one.customers for one in segments])
     )
-    return Assignment(segments, tuple(reasons), drift)
+    return Assignment(segments, tuple(reasons), drift, offered)
 
 
 def assign_all(engine: Engine, branches: Sequence[Branch]) -> str:
@@ -145,13 +163,19 @@ def _make_assigned(engine: Engine, forks: Sequence[Fork], *, as_of: datetime.dat
     )
 
 
-def _write_assigned(engine: Engine, out: Path, scratch: Path) -> None:
-    """The table ``assigned``, in the order of customers, under its final name at once or not at all."""
+def _write_assigned(engine: Engine, out: Path, scratch: Path, *, offers: bool) -> None:
+    """The table ``assigned``, in the order of customers, with offers where asked, under its final name at once or not at all."""
+    parquet = out.suffix.lower() == ".parquet"
+    rows = _ROWS
+    if offers:
+        side_by_side = offer_columns(exact=parquet)
+        rows = f"select * from ({_ROWS}) left join ({side_by_side}) using (customer) order by customer"
     staged = out.with_name(f".{out.name}.part")
     written = scratch / f"assigned{out.suffix.lower()}"
     try:
-        if out.suffix.lower() == ".parquet":
-            engine.execute(f"copy ({_ROWS}) to {literal(str(written))} (format parquet)")
+        if parquet or offers:
+            form = "format parquet" if parquet else "format csv, header"
+            engine.execute(f"copy ({rows}) to {literal(str(written))} ({form})")
         else:
             written.write_text(assigned_csv(engine.rows(_ROWS)), encoding="utf-8", newline="\n")
         shutil.copyfile(written, staged)

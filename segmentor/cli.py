@@ -195,6 +195,7 @@ def report(*, run_dir: Path) -> None:
     epilog=_examples(
         "segmentor assign reports/laundry --config configs/laundry.yaml --out segments.csv",
         "segmentor assign reports/laundry --config configs/laundry.yaml --as-of 2017-09-30 --out then.parquet",
+        "segmentor assign reports/laundry --config configs/laundry.yaml --offers --out offers.csv",
     )
 )
 @click.argument("segments", type=_PATH, metavar="RUN_DIR_OR_SEGMENTS_JSON")
@@ -205,12 +206,21 @@ def report(*, run_dir: Path) -> None:
     metavar="DATE",
     help="Use only what was known at the end of this day.  [default: all of the data]",
 )
+@click.option(
+    "--offers", is_flag=True, help="Write up to three offers of each customer too, with the rule behind each."
+)
 @click.option("--out", type=_PATH, required=True, metavar="FILE", help="File to write, .csv or .parquet.")
-def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, out: Path) -> None:
-    """Write the segment of each customer.
+def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, offers: bool, out: Path) -> None:
+    """Write the segment of each customer, and what to offer whom.
 
     The file has the columns customer, segment (`not yet known` where it cannot be told yet) and known_since. Printed are the
     sizes beside those of the run, whether they moved, and why customers are not known.
+
+    With --offers, which needs the folder of a run with `cross_sell:` in its config, it also has offer_1, offer_1_because and
+    offer_1_gain to offer_3_gain, empty where there is none. A customer who bought what a valid rule begins with in the last
+    `within_days` is offered what it leads to: never what the customer has, unless it is due again, and only in segments where the
+    rule holds. The gain is in orders, beyond those that habit would bring, did the offer work as the rule does by itself; the
+    largest is first. What an offer really brings, only customers who did not get it can tell.
     """
     from segmentor import console
     from segmentor.config import load_config
@@ -220,8 +230,10 @@ def assign(*, segments: Path, config: Path, as_of: dt.datetime | None, out: Path
         from segmentor import assignment
 
         day = as_of.date() if as_of else None
-        assigned = assignment.assign(segments, settings, as_of=day, out=out, progress=progress)
+        assigned = assignment.assign(segments, settings, as_of=day, out=out, offers=offers, progress=progress)
     console.show_assignment(assigned)
+    if assigned.offered is not None:
+        console.show_offers(assigned.offered)
     console.say(f"written: {out}")
 
 

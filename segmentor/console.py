@@ -26,10 +26,14 @@ from segmentor.result.standing import standing
 if TYPE_CHECKING:
     from segmentor.assignment import Assignment
     from segmentor.comparison import ComparedSplit, Comparison
+    from segmentor.cross_sell.offers import Offered
     from segmentor.experiment import CheckedSplit, CheckResult
 
 MOST_GROUPS = 20
 """Groups of a split that are listed."""
+
+MOST_OFFERS_SHOWN = 20
+"""Rules behind offers that are listed."""
 
 UNBROKEN = 24
 """Characters of a cell that is never broken: a number with its interval; names are broken where they are longer."""
@@ -311,6 +315,26 @@ def show_assignment(assignment: Assignment) -> None:
             f"warning: the sizes of segments have moved since the run (population stability index {drift.index:.2f}, "
             f"by chance up to {drift.by_chance:.2f}): these may be other customers than those whom it was made of; run it again"
         )
+
+
+def show_offers(offered: Offered) -> None:
+    """Print how many customers have an offer, by the rule behind it, the best rules first."""
+    if not offered.by_offer:
+        say("no offers: no rule of the run is valid")
+        return
+    say("")
+    made = [(offer, customers) for offer, customers in offered.by_offer if customers]
+    rows = [
+        (offer.item, offer.because, customers, f"{offer.gain:.2g}") for offer, customers in made[:MOST_OFFERS_SHOWN]
+    ]
+    if rows:
+        show_table(("offer", "because", "customers", "extra orders a customer"), rows)
+    if len(made) > len(rows):
+        say(f"\N{HORIZONTAL ELLIPSIS} and {len(made) - len(rows):,} more rules: see the file")
+    rules = f"{len(offered.by_offer):,} valid rule{'s' * (len(offered.by_offer) != 1)}"
+    say(f"customers with an offer: {offered.customers:,}, up to three each, by {len(made):,} of {rules}")
+    if made:
+        say("extra orders are those of a rule by itself: hold some customers out to learn what an offer brings")
 
 
 def show_comparison(comparison: Comparison) -> None:

@@ -236,13 +236,13 @@ def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, Cells]]) -> str:
 
 def _cell(value: Cells) -> str:
     values = value if isinstance(value, tuple) else (value,)
-    text = "|".join(_inert(each) if isinstance(each, str) else _plain(each) for each in values)
+    text = "|".join(inert(each) if isinstance(each, str) else _plain(each) for each in values)
     if not any(isinstance(each, str) for each in values):
         return text
     return text if _NEEDS_NO_QUOTES.fullmatch(text) else '"' + text.replace('"', '""') + '"'
 
 
-def _inert(text: str) -> str:
+def inert(text: str) -> str:
     """A text that no spreadsheet takes for a formula."""
     return f"'{text}" if _FORMULA.match(text) else text
 

@@ -1,7 +1,8 @@
 """Baskets -> association rules: found among the customers of one half, tested once among those of the other.
 
 The map: `items` makes items and occasions of the purchased lines; `mining` finds what is bought together often enough; `attach`
-tests what goes with what on the same occasion, `following` what is bought next; `kinds` says what a rule is to a shop.
+tests what goes with what on the same occasion, `following` what is bought next; `kinds` says what a rule is to a shop, `worth`
+what acting on it could bring.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from segmentor.cross_sell.attach import Attachment, attach_rules
 from segmentor.cross_sell.following import NextPurchase, next_purchases
 from segmentor.cross_sell.items import Assortment, load_items
 from segmentor.cross_sell.kinds import kind_of_rule
+from segmentor.cross_sell.worth import value_rules
 from segmentor.result import EVERYBODY, CrossSellRule, Interval
 from segmentor.statistics.multiplicity import holm
 
@@ -66,7 +68,7 @@ def find_rules(
     found: list[Attachment | NextPurchase] = [*attached, *next_bought]
     adjusted = holm(np.array([one.p_value for one in found])).tolist()
     rules = (_record(items, one, p=p, level=level) for one, p in zip(found, adjusted, strict=True))
-    return tuple(sorted(rules, key=_rank))
+    return tuple(sorted(value_rules(engine, config, items, found, rules), key=_rank))
 
 
 def _record(items: Assortment, found: Attachment | NextPurchase, *, p: float, level: float) -> CrossSellRule:

@@ -10,7 +10,15 @@ import numpy as np
 from segmentor.cross_sell.items import Assortment, Baskets, Items
 from segmentor.cross_sell.mining import Rule, longer_rules, pair_rules
 from segmentor.statistics.arrays import FloatArray, IntArray
-from segmentor.statistics.association import Lift, RuleCounts, lift_beyond_habit, relative_rates
+from segmentor.statistics.association import (
+    Estimate,
+    Lift,
+    RuleCounts,
+    beyond_habit,
+    clustered_ratio,
+    lift_beyond_habit,
+    relative_rates,
+)
 from segmentor.statistics.multiplicity import holm
 
 
@@ -22,6 +30,7 @@ class Attachment:
         rule: Of two items or more.
         customers: Customers of both halves with an occasion that holds them all.
         counts: Occasions of confirmation.
+        confidence_se: Standard error of their confidence, clustered by customer.
         lift: Beyond habit, in confirmation.
         p_value: Of confirmation. A longer rule takes the largest of its own and of that of each antecedent item among the
             occasions with its other ones, so that it holds only if it beats its shorter rules.
@@ -30,8 +39,14 @@ class Attachment:
     rule: Rule
     customers: int
     counts: RuleCounts
+    confidence_se: float
     lift: Lift
     p_value: float
+
+    @property
+    def gain(self) -> Estimate:
+        """Of occasions with the antecedent, the share that hold the consequent beyond habit."""
+        return beyond_habit(self.counts.confidence, self.confidence_se, self.lift)
 
 
 def attach_rules(
@@ -76,15 +91,17 @@ def _held(rules: Sequence[Rule], p_values: Sequence[float], *, level: float) -> 
 def _confirmed(items: Assortment, rule: Rule) -> Attachment:
     baskets = items.confirmation
     *_, last = tests = list(_associations(baskets, rule))
+    antecedent, both = baskets.holding(rule.antecedent), baskets.holding(rule.items)
     return Attachment(
         rule,
         customers=items.discovery.customers(rule.items) + baskets.customers(rule.items),
         counts=RuleCounts(
             occasions=baskets.customer.size,
-            antecedent=baskets.holding(rule.antecedent).size,
+            antecedent=antecedent.size,
             consequent=baskets.sold[rule.consequent].size,
-            both=baskets.holding(rule.items).size,
+            both=both.size,
         ),
+        confidence_se=clustered_ratio(baskets.a_customer(both), baskets.a_customer(antecedent))[1],
         lift=last,
         p_value=max(test.p_value for test in tests),
     )

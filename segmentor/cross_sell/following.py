@@ -10,7 +10,7 @@ import numpy as np
 
 from segmentor.cross_sell.items import Assortment, Baskets
 from segmentor.cross_sell.mining import Rule
-from segmentor.statistics.association import Lift
+from segmentor.statistics.association import Estimate, Lift, beyond_habit
 from segmentor.statistics.following import Following, Occasions, following, screen_pairs
 from segmentor.statistics.multiplicity import holm
 
@@ -38,6 +38,11 @@ class NextPurchase:
     def p_value(self) -> float:
         """One-sided, not yet adjusted."""
         return self.found.lift.p_value
+
+    @property
+    def gain(self) -> Estimate:
+        """Of occasions with the antecedent, the share that a first purchase of the consequent follows beyond habit."""
+        return beyond_habit(self.found.confidence, self.found.confidence_se, self.found.lift)
 
 
 def next_purchases(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -14,7 +14,7 @@ from segmentor.cross_sell.kinds import ItemFacts, load_facts
 from segmentor.cycles import day_number
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError
-from segmentor.statistics.arrays import IntArray
+from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.association import size_classes
 
 if TYPE_CHECKING:
@@ -59,6 +59,11 @@ class Baskets:
         """Customers with an occasion that holds all the items."""
         return int(np.count_nonzero(np.diff(self.customer[self.holding(items)], prepend=-1)))
 
+    def a_customer(self, occasions: IntArray) -> FloatArray:
+        """How many of some occasions each customer has; shape (n_customers,)."""
+        customers = 1 + int(self.customer[-1]) if self.customer.size else 0
+        return np.bincount(self.customer[occasions], minlength=customers).astype(np.float64)
+
     def given(self, items: Items, *, keep: Sequence[int]) -> Baskets:
         """Only the occasions that hold all the items, and of what was sold only some items, numbered as they stand in ``keep``."""
         among = self.holding(items)
@@ -100,6 +105,11 @@ class Assortment:
     confirmation: Baskets
     last_day: int
 
+    @property
+    def halves(self) -> tuple[Baskets, Baskets]:
+        """Discovery and confirmation."""
+        return self.discovery, self.confirmation
+
     def __len__(self) -> int:
         """Number of items."""
         return len(self.names)
@@ -117,17 +127,28 @@ def load_items(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str
     Raises:
         ConfigError: A level names no column of the baskets.
     """
-    columns = _level_columns(engine, config, levels)
-    names = _number_items(engine, columns, min_customers=min_customers)
-    facts = load_facts(engine, config, levels=[_item(columns, level, of="l") for level in columns])
+    columns = level_columns(engine, config, levels)
+    make_items_bought(engine, columns)
+    names = _number_items(engine, min_customers=min_customers)
+    facts = load_facts(engine, config, levels=lines_items(columns, of="l"))
     discovery, confirmation = (_load_half(engine, half, items=len(names)) for half in (0, 1))
+    related, last = _on_one_line(engine, columns), last_day(engine, config)
+    return Assortment(names, facts, related, discovery, confirmation, last_day=last)
+
+
+def last_day(engine: Engine, config: ExperimentConfig) -> int:
+    """Last day of observation, days since 1970-01-01: as the config says, else the last with a purchased line."""
     declared = config.cycle.observed_until
     last = engine.scalar("select max(_day_no) from _basket_lines") if declared is None else day_number(declared)
-    return Assortment(names, facts, _on_one_line(engine, columns), discovery, confirmation, last_day=last or 0)
+    return last or 0
 
 
-def _level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:
-    """Each level as the config names it, with its column of the baskets."""
+def level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[str]) -> dict[str, str]:
+    """Each level as the config names it, with its column of the baskets.
+
+    Raises:
+        ConfigError: It names none.
+    """
     products = {} if config.data.products is None else config.data.products.columns
     roles = {**products, **config.data.transactions.columns}
     known = [column for column in engine.columns("_basket_lines") if not column.startswith("_")]
@@ -138,20 +159,33 @@ def _level_columns(engine: Engine, config: ExperimentConfig, levels: Sequence[st
     return columns
 
 
-def _number_items(engine: Engine, columns: dict[str, str], *, min_customers: int) -> tuple[str, ...]:
-    """Makes the tables of purchased items; returns the items with enough discovery customers, in the order of their numbers.
+def make_items_bought(engine: Engine, columns: Mapping[str, str]) -> None:
+    """Makes ``_items_bought``: one row per occasion and item, or NULL for lines without; key (_customer_no, _day_no, item).
 
-    ``_items_bought``: one row per occasion and item, or NULL for lines without; key (_customer_no, _day_no, item).
-    ``_items``: one row per item with enough customers; key item; item_no 0, 1, ... in alphabetical order.
-    ``_item_occasions``: one row per occasion; key (_customer_no, _day_no); its half, its number in the half and of its items.
+    Args:
+        engine: Holds ``_basket_lines``.
+        columns: Each level with its column, as of ``level_columns``.
     """
     union = "\n  union all ".join(
-        f"select _customer_no, _day_no, {_item(columns, level, of='_basket_lines')} as item from _basket_lines"
-        for level in columns
+        f"select _customer_no, _day_no, {item} as item from _basket_lines"
+        for item in lines_items(columns, of="_basket_lines")
     )
     engine.execute(
         f"create or replace temp table _items_bought as\nselect distinct _customer_no, _day_no, item from (\n  {union}\n)"
     )
+
+
+def lines_items(columns: Mapping[str, str], *, of: str) -> list[str]:
+    """SQL of the item of a line, a level each, as of ``level_columns``; lines are named as given."""
+    return [_item(columns, level, of=of) for level in columns]
+
+
+def _number_items(engine: Engine, *, min_customers: int) -> tuple[str, ...]:
+    """Makes the tables of items; returns those with enough discovery customers, in the order of their numbers.
+
+    ``_items``: one row per item with enough customers; key item; item_no 0, 1, ... in alphabetical order.
+    ``_item_occasions``: one row per occasion; key (_customer_no, _day_no); its half, its number in the half and of its items.
+    """
     engine.execute(
         "create or replace temp table _items as\n"
         "select item, row_number() over (order by item) - 1 as item_no\n"
@@ -199,7 +233,7 @@ def _on_one_line(engine: Engine, columns: dict[str, str]) -> frozenset[Items]:
     return frozenset(pairs)
 
 
-def _item(columns: dict[str, str], level: str, *, of: str) -> str:
+def _item(columns: Mapping[str, str], level: str, *, of: str) -> str:
     """The item of a line as text: its value, after the level's name where there are several levels."""
     value = f"cast({of}.{quote(columns[level])} as varchar)"
     return value if len(columns) == 1 else f"{literal(level + '=')} || {value}"

@@ -76,7 +76,7 @@ def load_facts(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str
         config: The experiment, for the roles of columns.
         levels: SQL of a line's item, a level each; lines are named ``l``.
     """
-    columns = _role_columns(engine, config)
+    columns = role_columns(engine, config)
     category, brand, tier = (
         f"cast({columns.get(role, 'null')} as varchar)" for role in ("category", "brand", "price_tier")
     )
@@ -100,8 +100,8 @@ def load_facts(engine: Engine, config: ExperimentConfig, *, levels: Sequence[str
     return tuple(ItemFacts(*row) for row in rows)
 
 
-def _role_columns(engine: Engine, config: ExperimentConfig) -> dict[str, str]:
-    """Each role that a column of the lines stands for, with the column."""
+def role_columns(engine: Engine, config: ExperimentConfig) -> dict[str, str]:
+    """Each role that a column of ``_basket_lines`` stands for, with that of a line named ``l``."""
     products = {} if config.data.products is None else config.data.products.columns
     known = {name.lower() for name in engine.columns("_basket_lines")}
     roles = {**products, **config.data.transactions.columns}

@@ -26,8 +26,10 @@ class Worth:
     """What an offer of the consequent would bring in the next ``within_days``, did it work as the antecedent does by itself.
 
     Attributes:
-        reachable: Customers who bought the antecedent within the last ``within_days`` and never the consequent.
-        orders: Extra orders with the consequent: beyond those expected of the same customers without the rule.
+        reachable: Customers who bought the whole antecedent on one occasion within the last ``within_days``, and never the consequent.
+        orders: Extra orders with the consequent: beyond those expected of the same customers without the rule. Of a next purchase
+            the reachable customers x confidence x (1 - 1 / lift); of the same occasion that x the occasions with the antecedent of such
+            a customer in ``within_days``, as they were one such time earlier. The interval is that of the expected number.
         amount: The same in money; ``None`` where amounts are not known.
     """
 
@@ -75,11 +77,13 @@ class CrossSellRule:
         curve: How soon the consequent comes; ``None`` for the same occasion, and for rules that are not valid.
         leverage: Support beyond that of independent sides; ``None`` where not counted.
         conviction: How often a rule of independent sides would fail, over how often this one does; ``None`` where it never fails.
-        worth: What acting on it could bring; ``None`` for rules that are not valid.
+        worth: What acting on it could bring; ``None`` for rules that are not valid, and for a valid one of the same occasion where
+            the history is too short to tell how often its antecedent will be bought: less than twice ``within_days``, or nobody who
+            could have been reached that long ago.
         segments: The rule in each segment; empty where there is one segment, and for rules that are not valid.
         p_segments_adjusted: Whether its lift differs between segments, Holm-adjusted over the valid rules; ``None`` likewise.
-        repeat_days: Median days until the consequent is bought again; ``None`` where fewer than half of its buyers come back to
-            it: then whoever has it needs no offer of it.
+        repeat_days: Median days until the consequent is bought again, open gaps censored; ``None`` where fewer than half of its
+            purchases were seen to be followed by another: then whoever has it needs no offer of it.
     """
 
     antecedent: tuple[str, ...]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 from segmentor.statistics.arrays import FloatArray, IntArray, ranges
 
@@ -100,6 +100,83 @@ class Lift:
         """Normal interval of the lift on the log scale; ``nan`` bounds where the standard error is undefined."""
         margin = float(ndtri(0.5 + level / 2.0)) * self.log_se
         return self.lift * float(np.exp(-margin)), self.lift * float(np.exp(margin))
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number of 0 or more with its interval; ``nan`` bounds where it has no variance to tell them by.
+
+    Attributes:
+        value: The estimate.
+        low: Lower bound, 0 or more.
+        high: Upper bound.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def times(self, number: float) -> Estimate:
+        """Of so many; the number is known."""
+        return Estimate(self.value * number, self.low * number, self.high * number)
+
+    def by(self, other: Estimate) -> Estimate:
+        """The product with another estimate whose errors are independent of this one's; ``nan`` bounds where either is 0.
+
+        References:
+            Zou & Donner (2008), Statist. Med. 27, 1693-1702 (limits of a sum, here of logarithms, from those of its terms).
+        """
+        down, up = (
+            math.hypot(*(_log_distance(one.value, bound) for one, bound in zip((self, other), bounds, strict=True)))
+            for bounds in ((self.low, other.low), (self.high, other.high))
+        )
+        product = self.value * other.value
+        return Estimate(product, product * math.exp(-down), product * math.exp(up))
+
+
+def clustered_ratio(numerator: FloatArray, denominator: FloatArray) -> tuple[float, float]:
+    """Ratio of two sums over customers with its standard error by influence, clustered by customer; ``nan`` without denominator.
+
+    Of followed occasions to all it is a share; of occasions to ones it is the mean number a customer.
+
+    Args:
+        numerator: Each customer's part, shape (n_customers,).
+        denominator: Same shape.
+    """
+    total = float(denominator.sum())
+    if not total > 0.0:
+        return float("nan"), float("nan")
+    ratio = float(numerator.sum()) / total
+    return ratio, _root_sum_of_squares(numerator - ratio * denominator) / total
+
+
+def mean_estimate(values: FloatArray, *, level: float = 0.95) -> Estimate:
+    """Mean of what each customer has, with a normal interval on the log scale; ``nan`` bounds where it is 0.
+
+    Args:
+        values: 0 or more, shape (n_customers,), one customer at least.
+        level: Coverage.
+    """
+    mean, standard_error = clustered_ratio(values, np.ones(values.size))
+    margin = float(ndtri(0.5 + level / 2.0)) * standard_error / mean if mean > 0.0 else float("nan")
+    return Estimate(mean, mean * math.exp(-margin), mean * math.exp(margin))
+
+
+def beyond_habit(confidence: float, confidence_se: float, lift: Lift, *, level: float = 0.95) -> Estimate:
+    """Share of the antecedent's occasions with a consequent that habit does not explain: confidence x (1 - 1 / lift).
+
+    Confidence and lift share their numerator, so that their errors nearly go together: the bounds are those of both at once, which
+    is wide rather than narrow. The interval of the confidence is normal on the scale of the log odds.
+
+    Args:
+        confidence: Share of the antecedent's occasions with the consequent.
+        confidence_se: Its standard error, clustered by customer.
+        lift: Of the same rule, above 0.
+        level: Coverage.
+    """
+    bounds = _share_interval(confidence, confidence_se, level=level)
+    low, high = (share * max(0.0, 1.0 - 1.0 / one) for share, one in zip(bounds, lift.interval(level), strict=True))
+    return Estimate(confidence * max(0.0, 1.0 - 1.0 / lift.lift), low, high)
 
 
 def size_classes(numbers: IntArray, *, a_doubling: int = 2) -> IntArray:
@@ -255,6 +332,20 @@ def _level_rates(observed: FloatArray, expected: FloatArray) -> FloatArray:
 def _sums(index: IntArray, values: FloatArray | None = None, *, size: int = 0) -> FloatArray:
     """Sums of values, or numbers of occasions, by index."""
     return np.asarray(np.bincount(index, values, size), dtype=np.float64)
+
+
+def _share_interval(share: float, standard_error: float, *, level: float) -> tuple[float, float]:
+    if not 0.0 < share < 1.0:
+        return share, share
+    margin = float(ndtri(0.5 + level / 2.0)) * standard_error / (share * (1.0 - share))
+    return float(expit(logit(share) - margin)), float(expit(logit(share) + margin))
+
+
+def _log_distance(value: float, bound: float) -> float:
+    """Distance of a bound from its estimate on the log scale; ``inf`` for a bound of 0, ``nan`` for an estimate of 0."""
+    if not value > 0.0:
+        return float("nan")
+    return abs(math.log(bound / value)) if bound != 0.0 else math.inf
 
 
 def _log_ratio_se(observed: FloatArray, expected: FloatArray) -> float:

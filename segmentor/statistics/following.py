@@ -16,7 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from segmentor.statistics.arrays import FloatArray, IntArray, sums_by
-from segmentor.statistics.association import Lift, relative_rates, size_classes, standardised
+from segmentor.statistics.association import Lift, clustered_ratio, relative_rates, size_classes, standardised
 from segmentor.statistics.survival import LifeTable, survival
 
 BoolArray = NDArray[np.bool_]
@@ -173,7 +173,7 @@ def following(occasions: Occasions, *, appetite: IntArray, antecedent: IntArray,
     observed = np.cumsum(np.bincount(trail.days[met], minlength=occasions.within + 1))
     share = _share_by_day(trail)
     whole = trail.left >= occasions.within
-    confidence, confidence_se = _confidence(trail, whole & trail.held)
+    confidence, confidence_se = clustered_ratio(trail.sums(whole & met), trail.sums(whole & trail.held))
     ratio = np.divide(np.cumsum(expected), observed, out=np.zeros(observed.size), where=observed > 0)
     return Following(
         lift=lift,
@@ -368,15 +368,6 @@ def _tilted(trail: _Trail, log_odds: float) -> tuple[FloatArray, FloatArray]:
     tilt = np.where(trail.followed, confidence + (1 - confidence) * ratio, 1 - confidence + confidence / ratio)
     slope = np.where(trail.followed, (1 - confidence) * ratio, -confidence / ratio)
     return tilt, slope / tilt
-
-
-def _confidence(trail: _Trail, chosen: BoolArray) -> tuple[float, float]:
-    """Share of the chosen occasions that are followed, with its standard error clustered by customer; ``nan`` without any."""
-    if not chosen.any():
-        return float("nan"), float("nan")
-    confidence = float(trail.followed[chosen].mean())
-    scores = trail.sums(chosen * (trail.followed - confidence))
-    return confidence, float(np.sqrt(np.square(scores).sum())) / int(chosen.sum())
 
 
 def _share_by_day(trail: _Trail) -> FloatArray:

@@ -41,8 +41,8 @@ UNBROKEN = 24
 MOST_VERDICTS = 30
 """Rows of splits; more only where more were declared."""
 
-MOST_OFFERS = 3
-"""Offers that are told."""
+BEST_OFFERS = 3
+"""Offers of a run that are told."""
 
 PLAIN_WIDTH = 160
 """Characters a line at most where there is no terminal to ask."""
@@ -170,16 +170,16 @@ def show_verdicts(result: RunResult) -> None:
     show_tree(result)
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
     say(f"{len(result.segments)} segment{'s' * (len(result.segments) != 1)}{rules}")
-    _show_offers(result)
+    _show_best_offers(result)
     _show_warnings(result.quality)
 
 
-def _show_offers(result: RunResult) -> None:
+def _show_best_offers(result: RunResult) -> None:
     """Print the best offers, a line of words each, and how many more there are."""
     offers = ranked(result.rules or (), min_cell=result.min_cell)
-    for rule in offers[:MOST_OFFERS]:
+    for rule in offers[:BEST_OFFERS]:
         say(_offer(rule, within(result), min_cell=result.min_cell))
-    if (more := len(offers) - MOST_OFFERS) > 0:
+    if (more := len(offers) - BEST_OFFERS) > 0:
         say(f"\N{HORIZONTAL ELLIPSIS} and {more:,} more offer{'s' * (more != 1)}: see the report")
 
 
@@ -195,7 +195,9 @@ def _offer(rule: CrossSellRule, days: int | None, *, min_cell: int) -> str:
         said = f"offer {rule.consequent} after {bought}, to {reach} who never bought it{soon}"
     if worth is not None and worth.orders.estimate is not None:
         orders = worth.orders.estimate
-        said += f": could bring {orders:,.0f} more orders" if orders >= 10 else f": could bring {orders:.1f} more orders"
+        said += (
+            f": could bring {orders:,.0f} more orders" if orders >= 10 else f": could bring {orders:.1f} more orders"
+        )
         if worth.amount is not None and worth.amount.estimate is not None:
             said += f", about {float(f'{worth.amount.estimate:.3g}'):,.0f} in money,"
         said += "" if days is None else f" in {days} days"

@@ -208,9 +208,8 @@ def in_segments(rules: Iterable[CrossSellRule], counts: Counts) -> list[tuple[Cr
 
 
 def bundles(result: RunResult, *, valid: bool) -> list[Bundle]:
-    """Sets that sell together, or those tried that do not: pairs and longer ones, those first that are bought most often."""
-    found = (bundle for bundle in result.bundles or () if bundle.valid == valid)
-    return sorted(found, key=lambda bundle: (-bundle.orders_a_year, bundle.items))
+    """Sets that sell together, or those tried that do not, in the order of the run."""
+    return [bundle for bundle in result.bundles or () if bundle.valid == valid]
 
 
 def bundle_rows(sets: Iterable[Bundle], counts: Counts) -> list[BundleRow]:
@@ -265,16 +264,16 @@ def arrows_caption(rules: Sequence[CrossSellRule]) -> Markup:
 
 def speed_caption(rules: Sequence[CrossSellRule]) -> Markup:
     """What to see in the curves of how soon the consequent comes."""
-    timed = [(rule.median_days, _sides(rule), rule) for rule in rules if rule.median_days is not None]
+    timed = sorted((round(rule.median_days), *_sides(rule), rule) for rule in rules if rule.median_days is not None)
     soonest = Markup("")
-    if timed:
-        days, _, rule = min(timed)
-        soonest = Markup(" {}: {}, half within {}.").format(
-            "Soonest" if len(timed) > 1 else "That is", title(rule), quantity(days, DAYS)
-        )
+    if timed and (timed[0][0] < timed[-1][0] or len(timed) == 1):
+        days, *_, rule = timed[0]
+        soonest = Markup(" {} comes soonest, half within {}.").format(title(rule), quantity(days, DAYS))
+    elif timed:
+        soonest = Markup(" In each, that is within {}.").format(quantity(timed[0][0], DAYS))
     return Markup(
         "Solid: of customers new to it, the share who have bought it by each day after the first purchase. Dashed: as many as would "
-        "have by habit. Where the lines part, the offer is in time. Upright: half of those who come in time have come.{}"
+        "have by habit. Where the lines part, an offer is in time. Upright: half of those who come in these days have come.{}"
     ).format(soonest)
 
 

@@ -16,7 +16,14 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from segmentor.statistics.arrays import FloatArray, IntArray, sums_by
-from segmentor.statistics.association import Lift, clustered_ratio, relative_rates, size_classes, standardised
+from segmentor.statistics.association import (
+    Lift,
+    beyond_margins,
+    clustered_ratio,
+    relative_rates,
+    size_classes,
+    standardised,
+)
 from segmentor.statistics.survival import LifeTable, survival
 
 BoolArray = NDArray[np.bool_]
@@ -26,9 +33,6 @@ NEVER = np.iinfo(np.int64).max
 
 _REFITS = 3
 """Times that relative rates and odds ratio are fitted to each other."""
-
-_SWEEPS = 10
-"""Times that each margin is taken off in turn; after them a standard error changes by a hundredth at most."""
 
 _FARTHEST = 12.0
 """The log of an odds ratio is looked for within this distance of 0."""
@@ -332,13 +336,8 @@ def _by_habit(trail: _Trail, rate: FloatArray) -> FloatArray:
 
 
 def _beyond_margins(trail: _Trail, values: FloatArray, weight: FloatArray) -> FloatArray:
-    """What neither the customer nor a margin explains of the values: residuals of their weighted regression, fitted in turn."""
-    margins = (*trail.margins, trail.customer)
-    totals = [np.maximum(np.bincount(levels, weight), _TINY) for levels in margins]
-    for _ in range(_SWEEPS):
-        for levels, total in zip(margins, totals, strict=True):
-            values = values - (np.bincount(levels, weight * values) / total)[levels]
-    return values
+    """What neither the customer nor a margin explains of the values."""
+    return beyond_margins(values, (*trail.margins, trail.customer), weight=weight)
 
 
 def _rates(

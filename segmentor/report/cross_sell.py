@@ -294,7 +294,7 @@ def share_by(shares: Sequence[float | None], day: int) -> str:
 
 
 def _row(rule: CrossSellRule, counts: Counts) -> RuleRow:
-    visible = rule.worth if _tells_worth(rule, counts) else None
+    visible = rule.worth if rule.worth is not None and rule.worth.reachable >= counts.min_cell else None
     return RuleRow(
         names(rule.antecedent),
         name(rule.consequent),
@@ -310,10 +310,8 @@ def _row(rule: CrossSellRule, counts: Counts) -> RuleRow:
 
 
 def _reach(rule: CrossSellRule, counts: Counts) -> str:
-    """How many customers an offer reaches; empty where it was not counted."""
-    if rule.worth is None:
-        return ""
-    return counts(rule.worth.reachable) if rule.worth.reachable else "none"
+    """How many customers an offer reaches; empty where it reaches nobody, or that was not counted."""
+    return counts(rule.worth.reachable) if rule.worth is not None and rule.worth.reachable else ""
 
 
 def _soon(rule: CrossSellRule) -> str:
@@ -330,15 +328,22 @@ def _could_bring(rule: CrossSellRule, days: int | None, counts: Counts) -> Marku
     if rule.lift.estimate is not None:
         often = f"{quantity(rule.lift.estimate, RATIO)}{_bounds(rule.lift, RATIO)} times as often as by habit"
         strong = f"; {_TOGETHER[rule.mode == 'same_occasion']} {often}"
-    if not _tells_worth(rule, counts) or rule.worth is None:
-        why = "They are too few to tell what it could bring" if rule.worth else "What it could bring is not known"
+    worth = rule.worth
+    if worth is None or worth.orders.estimate is None:
+        return escape(f"What it could bring is not known{strong}.")
+    if worth.reachable < counts.min_cell:
+        why = "They are too few to tell what it could bring" if worth.reachable else "Nobody can be reached at present"
         return escape(f"{why}{strong}.")
-    orders, amount = rule.worth.orders, rule.worth.amount
-    money = f", about {quantity(_rounded(amount.estimate), _NUMBER)} in money," if amount and _is_known(amount) else ""
-    time = "" if days is None else f" in the next {quantity(days, DAYS)}"
+    money = "" if worth.amount is None or worth.amount.estimate is None else _in_money(worth.amount.estimate)
+    time = "" if days is None else f"{',' if money else ''} in the next {quantity(days, DAYS)}"
     return Markup("It could bring <strong>{}</strong>{}{}{}{}.").format(
-        quantity(orders.estimate, _ORDERS), _bounds(orders, _NUMBER), money, time, strong
+        quantity(worth.orders.estimate, _ORDERS), _bounds(worth.orders, _NUMBER), money, time, strong
     )
+
+
+def _in_money(amount: float) -> str:
+    """Money to three digits, as part of a sentence."""
+    return f", about {quantity(float(f'{amount:.3g}'), _NUMBER)} in money"
 
 
 def _where(rule: CrossSellRule, result: RunResult, counts: Counts) -> Markup:
@@ -368,11 +373,6 @@ def _tells(each: RuleInSegment, counts: Counts) -> bool:
     return each.customers >= counts.min_cell and _is_known(each.lift) and each.lift.ci_low is not None
 
 
-def _tells_worth(rule: CrossSellRule, counts: Counts) -> bool:
-    """Whether what an offer could bring is known and may be shown: from that of few customers these could be counted."""
-    return rule.worth is not None and rule.worth.reachable >= counts.min_cell and _is_known(rule.worth.orders)
-
-
 def _needed(bundle: Bundle) -> str:
     """How many more orders the discount needs."""
     if not math.isfinite(bundle.break_even) or bundle.break_even <= 0:
@@ -399,11 +399,6 @@ def _sides(rule: CrossSellRule) -> tuple[tuple[str, ...], str, str]:
 def _bounds(interval: Interval, unit: Unit) -> str:
     bounds = span(interval, unit)
     return f" ({bounds})" if bounds else ""
-
-
-def _rounded(value: float | None) -> float | None:
-    """A number to three digits."""
-    return float(f"{value:.3g}") if value is not None else None
 
 
 def _is_known(interval: Interval | None) -> bool:

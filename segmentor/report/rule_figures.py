@@ -207,11 +207,15 @@ def _matrix(mode: str, rules: Sequence[CrossSellRule]) -> Matrix:
         for number in range(len(grid.columns)):
             x, y = grid.corner(0, number)
             axes.text(x + _CELL_WIDTH / 2, y - 7, "x", ha="left", va="baseline", gid=f"=item {TURNED}#{number}")
-        for i, row in enumerate(grid.rows):
-            for j, column in enumerate(grid.columns):
-                name = _cell(axes, grid.corner(i, j), cells.get((row, column)), f"{i} {j}")
-                if (row, column) in cells:
-                    titles[name] = told(cells[row, column])
+        for number in range(len(grid.rows)):
+            (x, y), (right, _) = grid.corner(number, 0), grid.corner(number, len(grid.columns))
+            axes.fill(*_box(x, y, right - 2, y + _CELL_HEIGHT - 2), gid="=no-rule")
+        for number in range(1, len(grid.columns)):
+            (x, y), (_, low) = grid.corner(0, number), grid.corner(len(grid.rows), number)
+            axes.plot([x - 1, x - 1], [y, low - 2], gid="=gap")
+        for (row, column), rule in cells.items():
+            i, j = grid.rows.index(row), grid.columns.index(column)
+            titles[_cell(axes, grid.corner(i, j), rule, f"{i} {j}")] = told(rule)
     for sides, form in ((grid.rows, "item#row {}"), (grid.columns, f"item {TURNED}#{{}}")):
         for number, side in enumerate(sides):
             labels[form.format(number)] = cut(_named(side), _LONGEST, wide=True)
@@ -236,21 +240,23 @@ def _foremost(sides: Iterable[Side]) -> list[Side]:
     return [side for side, _ in Counter(sides).most_common(MOST_ITEMS)]
 
 
-def _cell(axes: Axes, corner: Point, rule: CrossSellRule | None, place: str) -> str:
-    """Draws a cell; returns the name it is drawn with."""
+def _cell(axes: Axes, corner: Point, rule: CrossSellRule, place: str) -> str:
+    """Draws the cell of a rule; returns the name it is drawn with."""
     x, y = corner
-    kind = "no-rule" if rule is None else f"cell s{step_of(rule)}" if rule.valid else "cell not-held"
-    name = f"{kind}#{place}"
+    name = f"cell {f's{step_of(rule)}' if rule.valid else 'not-held'}#{place}"
     right, low = x + _CELL_WIDTH - 2, y + _CELL_HEIGHT - 2
-    axes.fill([x, right, right, x], [y, y, low, low], gid=f"={name}")
-    if rule is not None:
-        if not rule.valid:
-            for start in (x, x + 13, x + 26):
-                axes.plot([start, start + 12], [low, y], gid="=hatch")
-        number = "" if rule.lift.estimate is None else f"{rule.lift.estimate:.1f}"
-        gid = "=lift" if rule.valid else "=lift not-held"
-        axes.text((x + right) / 2, (y + low) / 2, number, ha="center", va="center", gid=gid)
+    axes.fill(*_box(x, y, right, low), gid=f"={name}")
+    if not rule.valid:
+        for start in (x, x + 13, x + 26):
+            axes.plot([start, start + 12], [low, y], gid="=hatch")
+    number = "" if rule.lift.estimate is None else f"{rule.lift.estimate:.1f}"
+    gid = "=lift" if rule.valid else "=lift not-held"
+    axes.text((x + right) / 2, (y + low) / 2, number, ha="center", va="center", gid=gid)
     return name
+
+
+def _box(left: float, top: float, right: float, low: float) -> tuple[list[float], list[float]]:
+    return [left, right, right, left], [top, top, low, low]
 
 
 def _speed(rule: CrossSellRule, curve: NextCurve, *, days: int, top: float) -> str:

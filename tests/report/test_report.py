@@ -227,9 +227,10 @@ def test_characters_that_hide_or_turn_text_are_replaced(pages: dict[str, str]) -
 
 
 def test_names_stand_in_isolation(pages: dict[str, str]) -> None:
-    """Every name from the data is in an element of its own direction."""
+    """Every name from the data is in an element of its own direction; texts of figures are by the style."""
     texts = read(pages["hostile"]).texts
-    assert {tag for tag, text in texts if "alert(1)" in text} == {"bdi", "code", "pre", "title"}
+    assert {tag for tag, text in texts if "alert(1)" in text} == {"bdi", "code", "pre", "title", "text"}
+    assert re.search(r"figure text \{[^}]*unicode-bidi: isolate", pages["hostile"])
 
 
 def test_figures_are_well_formed_and_tell_their_content(any_page: str) -> None:
@@ -238,7 +239,7 @@ def test_figures_are_well_formed_and_tell_their_content(any_page: str) -> None:
         root = ElementTree.fromstring(figure)  # noqa: S314 - our own drawing
         assert root.get("aria-hidden") == "true" or root.get("aria-label")
         assert {key for element in root.iter() for key in element.attrib} <= {
-            "aria-hidden", "aria-label", "class", "d", "role", "text-anchor", "viewBox", "x", "y",
+            "aria-hidden", "aria-label", "class", "d", "height", "role", "text-anchor", "transform", "viewBox", "width", "x", "y",
         }  # fmt: skip
 
 

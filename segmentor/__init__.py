@@ -31,7 +31,7 @@ The map, in the order in which a run passes through it:
 - `trials`: all of this for every split, a declared one once, a found one in the half that did not suggest it.
 - `ledger`: every test with its place in the correction for many.
 - `segments`: splits that hold, one below the other, become definitions, words, and one SQL statement for each system.
-- `assignment`: the definitions of an earlier run give each customer its segment.
+- `assignment`: the definitions of an earlier run give each customer its segment, and its rules what to offer.
 - `comparison`: what changed from one run to another, and where its customers went.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.
 - `result`: everything that a run found, as plain records and as JSON.

@@ -50,11 +50,11 @@ def deal_labels(
     dealt: list[Evidence] = []
     for number in range(1, DEALS + 1):
         progress(f"{split.name} with baskets dealt at random, {number} of {DEALS}")
-        engine.execute(f"create or replace table _dealt as {_dealt(split.source, f'{config.seed}:{number}')}")
+        engine.execute(f"create or replace view _dealt as {_dealt(split.source, f'{config.seed}:{number}')}")
         evidence = gather(engine, config, split, population, halves=False, source="_dealt", detail="direction")
         if evidence.test is not None:
             dealt.append(evidence)
-    engine.execute("drop table _dealt")
+    engine.execute("drop view _dealt")
     if not dealt:
         return None
     effects = [each.effects for each in dealt if each.effects is not None]

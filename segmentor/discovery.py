@@ -99,17 +99,7 @@ class Screening:
     """
 
     candidates: tuple[Candidate, ...]
-    matrices: Mapping[Population, _Matrix]
-
-    def chosen_again(self, config: ExperimentConfig, population: Population) -> tuple[Chosen, ...]:
-        """How often each split of a population's attributes is the strongest when its customers are drawn anew.
-
-        Returns:
-            Splits that are chosen at all, the most frequent first.
-        """
-        chosen = self.matrices[population].chosen_again(config)
-        order = sorted(chosen.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(Chosen(name, round(share, 6)) for name, share in order)
+    matrices: Mapping[Population, Matrix]
 
 
 def screen(
@@ -129,7 +119,7 @@ def screen(
         resamples: Relabellings.
     """
     matrices = {
-        population: _Matrix.screened(engine, config, population, attributes, resamples=resamples)
+        population: Matrix.screened(engine, config, population, attributes, resamples=resamples)
         for population, attributes in families
         if population.tau_days and attributes
     }
@@ -338,7 +328,7 @@ def tenths(numbers: FloatArray) -> Codes:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Matrix:
+class Matrix:
     """Attributes of the customers of a population, as the statistics take them, and what these said of their splits.
 
     Attributes:
@@ -364,7 +354,8 @@ class _Matrix:
         attributes: Sequence[Attribute],
         *,
         resamples: int,
-    ) -> _Matrix:
+    ) -> Matrix:
+        """Screens the splits that attributes suggest among the customers of one population; see ``screen``."""
         members = MembersInMemory.fetch(engine, population)
         groups = tuple(one for one in attributes if one.codes is not None)
         numbers = tuple(one for one in attributes if one.numbers is not None)
@@ -401,14 +392,20 @@ class _Matrix:
                 statistic=None if test.threshold is None else test.length,
             )
 
-    def chosen_again(self, config: ExperimentConfig) -> dict[str, float]:
-        """Names of the splits that are the strongest in any resample, with the share of the resamples in which they are."""
+    def chosen_again(self, config: ExperimentConfig) -> tuple[Chosen, ...]:
+        """How often each split is the strongest when customers are drawn anew.
+
+        Returns:
+            Splits that are chosen at all, the most frequent first.
+        """
         shares = chosen_again(
             *self._data, self.tests, min_group=smallest_group(config), resamples=CHOICE_RESAMPLES, seed=config.seed
         )
-        return {
+        chosen = {
             self._split_of(test).name: share for test, share in zip(self.tests, shares.tolist(), strict=True) if share
         }
+        order = sorted(chosen.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(Chosen(name, round(share, 6)) for name, share in order)
 
     def _split_of(self, test: Screened) -> Split:
         """The split that was tested; a number is not cut yet."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from segmentor.confirmation import Confirmed
-from segmentor.result import EVERYBODY, TreeNode, Trial
+from segmentor.result import EVERYBODY, Chosen, TreeNode, Trial
 from segmentor.segments import Branch
 from segmentor.tree import ROOT, Grown, Populations
 
@@ -29,6 +29,8 @@ def prune(
     grown: Sequence[Grown],
     declared: Mapping[str, Trial],
     confirmed: Sequence[Confirmed],
+    *,
+    progress: Callable[[str], None],
 ) -> Pruned:
     """Cuts off what failed in confirmation, and all below it.
 
@@ -37,6 +39,7 @@ def prune(
         grown: The nodes, each before those below it.
         declared: Trials of the declared splits, by name.
         confirmed: What went to confirmation.
+        progress: Told of each node that was confirmed, or would have been.
     """
     tested = {(one.suggested.node.number, one.trial.split): one.trial for one in confirmed}
     branches: dict[int, Branch] = {}
@@ -63,8 +66,13 @@ def prune(
             filled = tuple(group for group in trial.groups if group.customers)
             zero = populations.zero_at(node, split.time_zero)
             branches[node.number] = Branch(node.segment, split, replace(trial, groups=filled), zero)
+        if above and one.matrix is not None:
+            progress(f"choice in {node.segment} from resamples")
+            again = one.matrix.chosen_again(populations.config)
+        else:
+            again = ()
         ended = None if stands else "not confirmed" if above else "above was not confirmed"
-        nodes.append(_node(grown, one, trial, ended=ended))
+        nodes.append(_node(grown, one, trial, again=again, ended=ended))
     return Pruned(tuple(branches.values()), tuple(nodes))
 
 
@@ -100,7 +108,14 @@ def explain(
     return [replace(trial, explained_by=root.name) if is_explained(trial) else trial for trial in trials]
 
 
-def _node(grown: Sequence[Grown], one: Grown, trial: Trial | None = None, *, ended: str | None) -> TreeNode:
+def _node(
+    grown: Sequence[Grown],
+    one: Grown,
+    trial: Trial | None = None,
+    *,
+    again: tuple[Chosen, ...] = (),
+    ended: str | None,
+) -> TreeNode:
     node = one.node
     plain = TreeNode(
         segment=node.segment,
@@ -108,7 +123,7 @@ def _node(grown: Sequence[Grown], one: Grown, trial: Trial | None = None, *, end
         customers=int(node.inside.sum()),
         tried=len(one.screened),
         ended=ended,
-        chosen_again=one.chosen_again,
+        chosen_again=again,
     )
     if trial is None:
         return plain

@@ -11,6 +11,7 @@ import numpy as np
 from segmentor.cycles import TimeZero
 from segmentor.discovery import (
     Candidate,
+    Matrix,
     Suggestion,
     group_sizes,
     merge_groups,
@@ -23,7 +24,7 @@ from segmentor.echo import echo_p_value
 from segmentor.evidence import PopulationInMemory
 from segmentor.labelling import MembersInMemory, known_in_time, label_customers
 from segmentor.populations import Population, half_of, later, node_of, prepare_population
-from segmentor.result import EVERYBODY, Chosen
+from segmentor.result import EVERYBODY
 from segmentor.segments import below
 from segmentor.splits import NOT_KNOWN, Attribute, Codes
 
@@ -113,7 +114,7 @@ class Grown:
         choice: The candidate that was applied; ``None`` where none was.
         suggestion: It as confirmation takes it, its groups merged where they could not be told apart.
         codes: Numbers of its groups by ``customer_no``.
-        chosen_again: Which splits resamples of the discovery customers choose here.
+        matrix: What it was chosen from, so that it can be chosen again from resamples of the discovery customers.
         ended: Why nothing was applied.
     """
 
@@ -122,7 +123,7 @@ class Grown:
     choice: Candidate | None = None
     suggestion: Suggestion | None = None
     codes: Codes | None = None
-    chosen_again: tuple[Chosen, ...] = ()
+    matrix: Matrix | None = None
     ended: str | None = None
 
 
@@ -203,8 +204,7 @@ def _grow_one(
         applied = _applied(engine, config, candidate, population, discovery)
         if applied is not None:
             suggestion, codes = applied
-            again = screening.chosen_again(config, population)
-            return Grown(node, screened, candidate, suggestion, codes, again)
+            return Grown(node, screened, candidate, suggestion, codes, screening.matrices[population])
     return Grown(node, screened, ended="too few customers")
 
 

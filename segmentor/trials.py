@@ -113,7 +113,7 @@ def run_trials(
     rest = [one for one in screened if one.split.name not in told]
     judged = judge_rest(populations, rest, grown[ROOT].node, progress=progress)
     uncut |= _without_threshold(config, cuts, told)
-    pruned = prune(populations, grown, {one.split.name: one.trial for one in declared}, confirmed)
+    pruned = prune(populations, grown, {one.split.name: one.trial for one in declared}, confirmed, progress=progress)
     trials = adjust_habits([*_in_order(splits, declared, confirmed, judged, uncut), *circular])
     return Tried(
         trials=tuple(explain(trials, grown, pruned.branches, level=config.trial.level)),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from mlxtend.frequent_patterns import fpgrowth
+from mlxtend.frequent_patterns import hmine
 
 from segmentor.cycles import TimeZero
 from segmentor.engine.duckdb import quote
@@ -78,7 +78,7 @@ def itemset_attributes(
         for number, who in _buyers(engine, table, column, items):
             bought[who, number] = True
     frame = pd.DataFrame(bought[members], columns=range(len(items)))
-    mined = fpgrowth(frame, min_support=least / len(members), max_len=MAX_LENGTH)
+    mined = hmine(frame, min_support=least / len(members), max_len=MAX_LENGTH)
     counts = {
         frozenset(one): round(support * len(members))
         for support, one in zip(mined["support"], mined["itemsets"], strict=True)

@@ -215,7 +215,7 @@ def label_sources(
 
 
 def make_label_sources(engine: Engine, config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...]) -> None:
-    """Makes the tables that the splits' labels read; in place of earlier ones, which may lack a column that these splits read.
+    """Makes the tables that the splits' labels read, as far as they are not there with all the columns that these splits read.
 
     Raises:
         DataError: A column of transactions is used with ``known: entry`` and is not constant for a customer.
@@ -223,7 +223,9 @@ def make_label_sources(engine: Engine, config: ExperimentConfig, columns: Column
     if any(split.source == "_attributes" for split in splits):
         _check_constant(engine, config, columns, splits)
     for name, select in label_sources(config, columns, splits):
-        engine.execute(f"create or replace table {name} as {select}")
+        needed = {column for column, *_ in engine.rows(f"describe {select}")}
+        if not needed <= set(engine.columns(name)):
+            engine.execute(f"create or replace table {name} as {select}")
 
 
 def replay_queries(config: ExperimentConfig, columns: Columns, splits: tuple[Split, ...]) -> list[Query]:

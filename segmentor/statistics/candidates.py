@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -35,6 +37,9 @@ _TAIL = 30.0
 
 _NUMBERS = 2**21
 """Scores held at a time while relabelling."""
+
+_WORKERS = 2
+"""Threads that sum relabelled scores: most of it runs without the interpreter."""
 
 _BEHIND = 5.0
 """Standardised size by which a candidate is behind the first too far to overtake it when customers are drawn anew."""
@@ -251,10 +256,15 @@ def _relabelled(
     places = shuffles(cohorts, resamples, np.random.default_rng(seed))
     n_sums = sum(column.n_values for column in columns)
     rows = max(1, min(_NUMBERS // ((len(cohorts) + n_sums) * len(scores)), resamples + 1))
-    for start in range(0, resamples + 1, rows):
-        block = np.empty((len(cohorts), min(rows, resamples + 1 - start)), dtype=np.int64)
-        for draw in range(block.shape[1]):
-            block[:, draw] = next(places) if start + draw else np.arange(len(cohorts))
+
+    def blocks() -> Iterator[IntArray]:
+        for start in range(0, resamples + 1, rows):
+            block = np.empty((len(cohorts), min(rows, resamples + 1 - start)), dtype=np.int64)
+            for draw in range(block.shape[1]):
+                block[:, draw] = next(places) if start + draw else np.arange(len(cohorts))
+            yield block
+
+    def smallest(block: IntArray) -> FloatArray:
         lengths = np.empty((int(ends[-1]), block.shape[1], len(scores)))
         for family in families:
             for number, sums in family.sums(table, block):
@@ -263,7 +273,13 @@ def _relabelled(
                     after = first + len(test.candidates)
                     lengths[first:after] = test.lengths(sums)
                     first = after
-        yield curves.smallest(lengths).T
+        return curves.smallest(lengths).T
+
+    waiting = blocks()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        # A few blocks at a time: all relabellings at once would fill the memory.
+        while several := list(islice(waiting, _WORKERS)):
+            yield from pool.map(smallest, several)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

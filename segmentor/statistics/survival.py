@@ -7,6 +7,7 @@ are linear in a customer's gaps: they come as values by day (`DayValues`), which
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import ndtri
@@ -21,7 +22,7 @@ _LEVEL = 1.5e-8
 """A curve within this distance of a level is at that level."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class LifeTable:
     """Weighted numbers of gaps by day: all that survival curves and scores need. Tables of disjoint gaps add.
 
@@ -79,12 +80,36 @@ class LifeTable:
         """Sum of the weights of all gaps."""
         return float(self.events.sum() + self.censored.sum())
 
-    @property
+    # Every curve and influence starts from these: they are worked out once a table.
+    @cached_property
     def at_risk(self) -> FloatArray:
         """Weighted number of gaps at risk by day, shape (n_days,)."""
         ends = self.events + self.censored
         numbers = _from_day_on(ends) - _from_day_on(self.entered)
-        return np.where(numbers > _NOTHING * self.weight, numbers, 0.0)
+        return _fixed(np.where(numbers > _NOTHING * self.weight, numbers, 0.0))
+
+    @cached_property
+    def hazard(self) -> FloatArray:
+        """Share of those at risk who return on the day, shape (n_days,)."""
+        numbers = self.at_risk
+        return _fixed(np.divide(self.events, numbers, out=np.zeros_like(numbers), where=numbers > 0))
+
+    @cached_property
+    def staying(self) -> FloatArray:
+        """At risk and not back on that day, shape (n_days,); exactly 0 where all at risk return."""
+        staying = self.at_risk - self.events
+        return _fixed(np.where(staying > 1e-9 * self.at_risk, staying, 0.0))
+
+    @cached_property
+    def survival(self) -> FloatArray:
+        """Kaplan-Meier estimate of the share not yet back by day, shape (n_days,); see ``survival``."""
+        numbers = self.at_risk
+        daily = np.divide(self.staying, numbers, out=np.ones_like(numbers), where=numbers > 0)
+        curve = np.cumprod(daily, dtype=np.float64)
+        last = last_day(self)
+        known = 0 if last is None else last + 1
+        curve[known:] = np.where(curve[known:] > 0, np.nan, 0.0)
+        return _fixed(curve)
 
     def cut(self, day: int) -> LifeTable:
         """The table as seen on `day`: gaps that end later are censored then. Shape (day + 1,) at most."""
@@ -169,7 +194,7 @@ def last_day(table: LifeTable, *, at_risk: float = 0.0) -> int | None:
 
 def cumulative_hazard(table: LifeTable) -> FloatArray:
     """Nelson-Aalen estimate of the cumulative hazard by day, shape (n_days,)."""
-    return np.cumsum(_hazard(table), dtype=np.float64)
+    return np.cumsum(table.hazard, dtype=np.float64)
 
 
 def survival(table: LifeTable) -> FloatArray:
@@ -178,13 +203,7 @@ def survival(table: LifeTable) -> FloatArray:
     A return on a day counts in that day's value. Where the risk set empties with the curve above 0, the curve is not
     known afterwards: `nan`.
     """
-    numbers = table.at_risk
-    daily = np.divide(_staying(table), numbers, out=np.ones_like(numbers), where=numbers > 0)
-    curve = np.cumprod(daily, dtype=np.float64)
-    last = last_day(table)
-    known = 0 if last is None else last + 1
-    curve[known:] = np.where(curve[known:] > 0, np.nan, 0.0)
-    return curve
+    return table.survival
 
 
 def survival_band(
@@ -324,33 +343,27 @@ def mean_cycle_influence(table: LifeTable, horizon: int) -> DayValues:
 
 def _compensated(table: LifeTable, jump: FloatArray) -> DayValues:
     """Sum over days of jump * (return - at risk * hazard): the form that all scores and influences share."""
-    expected = np.cumsum(jump * _hazard(table))
+    expected = np.cumsum(jump * table.hazard)
     return DayValues(event=jump - expected, censored=-expected)
 
 
 def _survival_jump(table: LifeTable, day: int) -> FloatArray:
-    staying = _staying(table)
+    staying = table.staying
     at_day = _until(survival(table), day)[day]
     return _through(np.divide(-at_day, staying, out=np.zeros_like(staying), where=staying > 0), day)
 
 
 def _area_jump(table: LifeTable, horizon: int) -> FloatArray:
-    staying = _staying(table)
+    staying = table.staying
     areas = np.zeros(max(table.n_days, horizon))
     areas[:horizon] = _from_day_on(_until(survival(table), horizon)[:horizon])
     return np.divide(-areas[: table.n_days], staying, out=np.zeros_like(staying), where=staying > 0)
 
 
-def _hazard(table: LifeTable) -> FloatArray:
-    numbers = table.at_risk
-    return np.divide(table.events, numbers, out=np.zeros_like(numbers), where=numbers > 0)
-
-
-def _staying(table: LifeTable) -> FloatArray:
-    """At risk and not back on that day; exactly 0 where all at risk return."""
-    numbers = table.at_risk
-    staying = numbers - table.events
-    return np.where(staying > 1e-9 * numbers, staying, 0.0)
+def _fixed(values: FloatArray) -> FloatArray:
+    """The array, closed to writing: more than one reader holds it."""
+    values.flags.writeable = False
+    return values
 
 
 def _until(curve: FloatArray, day: int) -> FloatArray:

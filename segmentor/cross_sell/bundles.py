@@ -171,9 +171,9 @@ def usual_discounts(
     columns = role_columns(engine, config)
     if not bundles or not {"amount", "discount"} <= set(columns):
         return [None] * len(bundles)
-    numbers = np.repeat(np.arange(len(bundles)), [len(bundle) for bundle in bundles])
-    sizes = np.array([len(bundles[number]) for number in numbers])
-    engine.put("_bundles", {"bundle": numbers, "item_no": np.concatenate(bundles), "items": sizes})
+    sizes = np.array([len(bundle) for bundle in bundles])
+    rows_of = np.repeat(np.arange(sizes.size), sizes)
+    engine.put("_bundles", {"bundle": rows_of, "item_no": np.concatenate(bundles), "items": sizes[rows_of]})
     # Some shops write what is taken off with a minus. Sums of decimals are exact, and so the same in whatever order the rows come.
     lines = "\n  union all ".join(
         f"select _customer_no, _day_no, {item} as item, cast({columns['amount']} as decimal(38, 4)) as paid,\n"

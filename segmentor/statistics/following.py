@@ -24,6 +24,7 @@ from segmentor.statistics.association import (
     size_classes,
     standardised,
 )
+from segmentor.statistics.heterogeneity import Scores
 from segmentor.statistics.survival import LifeTable, survival
 
 BoolArray = NDArray[np.bool_]
@@ -189,6 +190,35 @@ def following(occasions: Occasions, *, appetite: IntArray, antecedent: IntArray,
         share=share,
         usual=np.maximum.accumulate(share * ratio),
     )
+
+
+def lift_of_following(
+    occasions: Occasions, *, appetite: IntArray, antecedent: IntArray, consequent: IntArray
+) -> tuple[Lift, int]:
+    """The lift of `following`, of the same arguments, and the customers with a followed occasion; without their shares by day."""
+    trail = _trail(occasions, appetite, antecedent=antecedent, consequent=consequent)
+    if not trail.customer.size:
+        return Lift(0.0, 0.0, float("nan"), float("nan")), 0
+    return _against_habit(trail)[0], int(np.unique(trail.customer[trail.held & trail.followed]).size)
+
+
+def pull_scores(
+    occasions: Occasions, *, appetite: IntArray, antecedent: IntArray, consequent: IntArray, log_odds: float
+) -> Scores:
+    """Each customer's score of the pull that `following` fits, the log of the odds ratio, at a value of it.
+
+    Args:
+        occasions: All occasions.
+        appetite: As for `following`, as are the two that follow.
+        antecedent: Occasions with the antecedent.
+        consequent: Occasions with the consequent.
+        log_odds: The value.
+    """
+    trail = _trail(occasions, appetite, antecedent=antecedent, consequent=consequent)
+    tilt, slope = _tilted(trail, log_odds)
+    fitted = _by_habit(trail, tilt * _rates(trail.customer, np.flatnonzero(trail.held), trail.margins, given=tilt))
+    beyond = _beyond_margins(trail, trail.followed.astype(np.float64), fitted)
+    return Scores(trail.sums((trail.held - fitted) * beyond), float((fitted * beyond * slope).sum()))
 
 
 def screen_pairs(occasions: Occasions, *, sold: Sequence[IntArray], appetite: Iterable[IntArray]) -> Screening:

@@ -84,7 +84,7 @@ def screen_together(customer: IntArray, *, rate: FloatArray, held: IntArray, oth
     for place, other in enumerate(others):
         key[other] += 1 << place
     row = _of_buyers(customer, held)
-    weight, times = np.bincount(key[row], rate[row]), np.bincount(key[held])
+    weight, times = np.asarray(np.bincount(key[row], rate[row]), dtype=np.float64), np.bincount(key[held])
     times = np.pad(times, (0, weight.size - times.size))
     cell = np.flatnonzero(weight)
     owner = cell // kinds
@@ -138,7 +138,7 @@ class _Cells:
         expected = self.expected(log_lift)
         beyond = beyond_margins(self.together.astype(np.float64), [*self.margins, self.customer], weight=expected)
         scores = np.bincount(self.customer, (self.held - expected) * beyond)
-        return scores, float((expected * np.square(beyond)).sum())
+        return np.asarray(scores, dtype=np.float64), float((expected * np.square(beyond)).sum())
 
     def log_lift(self) -> tuple[float, float]:
         """Logarithm of the lift with its standard error, clustered by customer; ``nan`` where there is none."""

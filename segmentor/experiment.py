@@ -24,10 +24,10 @@ from segmentor.errors import InputError
 from segmentor.intake import input_files, load_tables
 from segmentor.report import render_report
 from segmentor.result import EVERYBODY, FORMAT, Quality, RunResult, Search, from_json, to_json
-from segmentor.segments import find_segments, segments_json, segments_sql, translations
+from segmentor.segments import find_segments, make_members, segments_json, segments_sql, translations
 from segmentor.splits import clustering_features, declared_splits, make_label_sources
 from segmentor.staging import staged_folder
-from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
+from segmentor.tables import bundles_csv, cross_sell_csv, habits_csv, ledger_csv, trials_csv
 from segmentor.trials import gather_sizes, run_trials
 
 if TYPE_CHECKING:
@@ -84,10 +84,11 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
         )
         branches = tried.branches
         segments = find_segments(engine, branches)
-        rules = None
+        rules = bundles = None
         if config.cross_sell is not None:
             progress("cross-sell rules")
-            rules = find_rules(engine, config, progress=progress)
+            members = make_members(engine, config, [branch.fork for branch in branches])
+            rules, bundles = find_rules(engine, config, segments=members, progress=progress)
         warnings = (*intake.warnings, *_snapshots(splits), *_not_tried(config))
         result = RunResult(
             experiment=config.experiment,
@@ -100,6 +101,7 @@ def run(config: ExperimentConfig, *, out: Path | None = None, progress: Progress
             ledger=tried.ledger,
             segments=segments,
             rules=rules,
+            bundles=bundles,
             min_cell=config.privacy.min_cell,
             tree=tried.nodes,
             search=_search(config, candidates, tried),
@@ -350,6 +352,7 @@ def _write(folder: Path, result: RunResult) -> None:
         "ledger.csv": ledger_csv(result),
         "habits.csv": habits_csv(result),
         "cross_sell.csv": cross_sell_csv(result),
+        "bundles.csv": bundles_csv(result),
         "quality.json": quality_json(result.quality),
     }
     for name, text in files.items():

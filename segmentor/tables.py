@@ -1,4 +1,4 @@
-"""A run's result as CSV tables for spreadsheets and programs: ``trials.csv``, ``habits.csv``, ``ledger.csv`` and ``cross_sell.csv``.
+"""A run's result as CSV tables for spreadsheets and programs: trials, habits, the ledger, cross-sell rules and bundles.
 
 A name that a spreadsheet could run is led by an apostrophe, also where several stand in one cell with ``|`` between: so a name reads
 the same wherever it stands.
@@ -11,7 +11,17 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from segmentor.result import ClusterRule, CrossSellRule, Habit, Interval, LedgerEntry, PairEffect, RunResult, Trial
+from segmentor.result import (
+    Bundle,
+    ClusterRule,
+    CrossSellRule,
+    Habit,
+    Interval,
+    LedgerEntry,
+    PairEffect,
+    RunResult,
+    Trial,
+)
 
 Cell = str | int | float | bool | None
 Cells = Cell | tuple[Cell, ...]
@@ -92,6 +102,22 @@ CROSS_SELL_COLUMNS = (
     "expected_extra_amount",
 )
 
+BUNDLE_COLUMNS = (
+    "items",
+    "customers",
+    "lift",
+    "lift_ci_low",
+    "lift_ci_high",
+    "p_confirmation_adjusted",
+    "valid",
+    "orders_a_year",
+    "price",
+    "usual_discount",
+    "bundle_price",
+    "margin_an_order",
+    "break_even",
+)
+
 
 def trials_csv(result: RunResult) -> str:
     """One row per trial, in the order of the config; effects are those of the pair that carries the verdict."""
@@ -111,6 +137,11 @@ def ledger_csv(result: RunResult) -> str:
 def cross_sell_csv(result: RunResult) -> str:
     """One row per promoted rule; only the header where cross-sell is off or nothing was promoted."""
     return _csv(CROSS_SELL_COLUMNS, (_rule_row(rule) for rule in result.rules or ()))
+
+
+def bundles_csv(result: RunResult) -> str:
+    """One row per set that was tried as a bundle; only the header where cross-sell is off or there is none."""
+    return _csv(BUNDLE_COLUMNS, (_bundle_row(bundle) for bundle in result.bundles or ()))
 
 
 def assigned_csv(rows: Iterable[Sequence[Cell]]) -> str:
@@ -221,6 +252,11 @@ def _rule_row(rule: CrossSellRule) -> dict[str, Cells]:
         if rule.worth is None or rule.worth.amount is None
         else rule.worth.amount.estimate,
     }
+
+
+def _bundle_row(bundle: Bundle) -> dict[str, Cells]:
+    cells: dict[str, Cells] = {column: getattr(bundle, column) for column in BUNDLE_COLUMNS if "lift" not in column}
+    return {**cells, **_interval_cells("lift", bundle.lift)}
 
 
 def _interval_cells(name: str, interval: Interval) -> dict[str, Cells]:

@@ -43,7 +43,14 @@ def rules_of(
 ) -> tuple[CrossSellRule, ...]:
     """The rules of the engine's baskets."""
     config: Any = SimpleNamespace(
-        cross_sell=SimpleNamespace(level=level, min_customers=min_customers, within_days=60, max_items=max_items),
+        cross_sell=SimpleNamespace(
+            level=level,
+            min_customers=min_customers,
+            within_days=60,
+            max_items=max_items,
+            bundle_discount=0.05,
+            margin=0.4,
+        ),
         cycle=SimpleNamespace(observed_until=None),
         trial=SimpleNamespace(level=0.05),
         data=SimpleNamespace(
@@ -51,7 +58,7 @@ def rules_of(
             transactions=SimpleNamespace(columns={"customer": "who", "time": "at", "amount": "money"}),
         ),
     )
-    return find_rules(engine, config, progress=print)
+    return find_rules(engine, config, progress=print)[0]
 
 
 def items_of(rule: CrossSellRule) -> tuple[str, ...]:

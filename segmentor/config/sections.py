@@ -431,7 +431,19 @@ class CrossSell(Section):
     within_days: Days = Field(90, description="Days after a purchase in which a next purchase counts.")
     max_items: TwoOrMore = Field(3, description="Most items in a rule.")
     bundle_discount: Share = Field(0.05, description="Discount of an offer, as a share of the price.")
-    margin: Share = Field(0.4, description="Margin, as a share of the price.")
+    margin: Share = Field(
+        0.4, validate_default=True, description="Margin, as a share of the price; more than bundle_discount."
+    )
+
+    @field_validator("margin")
+    @classmethod
+    def _more_than_the_discount(cls, margin: float, info: ValidationInfo) -> float:
+        discount = info.data.get("bundle_discount")
+        if discount is not None and margin <= discount:
+            raise ValueError(
+                f"{margin:g} is no more than bundle_discount, {discount:g}, which would leave nothing of a bundle; correct one of the two"
+            )
+        return margin
 
 
 class Privacy(Section):

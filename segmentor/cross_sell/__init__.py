@@ -2,24 +2,26 @@
 
 The map: `items` makes items and occasions of the purchased lines; `mining` finds what is bought together often enough; `attach`
 tests what goes with what on the same occasion, `following` what is bought next; `kinds` says what a rule is to a shop, `worth`
-what acting on it could bring.
+what acting on it could bring, `segments` for whom it holds; `bundles` are what sells as a set.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segmentor.cross_sell.attach import Attachment, attach_rules
+from segmentor.cross_sell.bundles import find_bundles
 from segmentor.cross_sell.following import NextPurchase, next_purchases
 from segmentor.cross_sell.items import Assortment, load_items
 from segmentor.cross_sell.kinds import kind_of_rule
+from segmentor.cross_sell.segments import within_segments
 from segmentor.cross_sell.worth import value_rules
-from segmentor.result import EVERYBODY, CrossSellRule, Interval
+from segmentor.result import EVERYBODY, Bundle, CrossSellRule, Interval
 from segmentor.statistics.multiplicity import holm
 
 if TYPE_CHECKING:
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 
 def find_rules(
-    engine: Engine, config: ExperimentConfig, *, progress: Callable[[str], None]
-) -> tuple[CrossSellRule, ...]:
+    engine: Engine, config: ExperimentConfig, *, segments: Sequence[str] = (), progress: Callable[[str], None]
+) -> tuple[tuple[CrossSellRule, ...], tuple[Bundle, ...]]:
     """What goes with what on the same occasion, and what is bought next, beyond season and how much is bought anyway.
 
     A rule's lift is against what the customer's own habits lead to expect, with the month and the appetite of the occasion, the
@@ -40,12 +42,15 @@ def find_rules(
 
     Args:
         engine: Holds ``_basket_lines``, one row per purchased line with ``_customer_no``, ``_day_no`` (the day in the shop) and the
-            columns of transactions and products, and ``_halves`` with ``_customer_no`` and ``half`` (0 discovery, 1 confirmation).
+            columns of transactions and products, and ``_halves`` with ``_customer_no`` and ``half`` (0 discovery, 1 confirmation);
+            with segments also ``_segment_members``, see ``within_segments``.
         config: The experiment; its ``cross_sell`` section says what an item is.
+        segments: Names of the segments in which valid rules are looked at again.
         progress: Told what is being done.
 
     Returns:
-        The promoted rules, valid ones first, by falling lift; empty where there is none or the section is off.
+        The promoted rules, valid ones first, by falling lift; and what was tried as a bundle. Empty where there is none or the
+        section is off.
 
     Raises:
         ConfigError: ``cross_sell.level`` names no column of the baskets.
@@ -55,7 +60,7 @@ def find_rules(
     """
     settings, level = config.cross_sell, config.trial.level
     if settings is None:
-        return ()
+        return (), ()
     progress("items and occasions")
     items = load_items(engine, config, levels=settings.level, min_customers=settings.min_customers)
     progress(f"rules of {len(items)} items")
@@ -68,7 +73,10 @@ def find_rules(
     found: list[Attachment | NextPurchase] = [*attached, *next_bought]
     adjusted = holm(np.array([one.p_value for one in found])).tolist()
     rules = (_record(items, one, p=p, level=level) for one, p in zip(found, adjusted, strict=True))
-    return tuple(sorted(value_rules(engine, config, items, found, rules), key=_rank))
+    valued = value_rules(engine, config, items, found, rules)
+    told = within_segments(engine, items, found, valued, segments=segments, within=settings.within_days)
+    bundles = find_bundles(engine, config, items, attached, adjusted[: len(attached)], progress=progress)
+    return tuple(sorted(told, key=_rank)), bundles
 
 
 def _record(items: Assortment, found: Attachment | NextPurchase, *, p: float, level: float) -> CrossSellRule:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from segmentor.statistics.association import (
     RuleCounts,
     beyond_habit,
     clustered_ratio,
+    counts_by_habit,
     lift_beyond_habit,
     relative_rates,
 )
@@ -78,7 +80,7 @@ def attach_rules(
 def _screen_pairs(baskets: Baskets, pairs: Sequence[Rule]) -> list[float]:
     """P-values of pairs, with rates fitted once an item: its partner is among the other items then, near enough to screen."""
     partnered = {item for rule in pairs for item in rule.items}
-    rates = {item: _rates(baskets, baskets.sold[item], (item,)) for item in partnered}
+    rates = {item: rates_by_kind(baskets, baskets.sold[item], (item,)) for item in partnered}
     return [
         _association(baskets, rule, rates=(rates[rule.antecedent[0]], rates[rule.consequent])).p_value for rule in pairs
     ]
@@ -126,24 +128,38 @@ def _associations(baskets: Baskets, rule: Rule) -> Iterator[Lift]:
     yield _association(baskets, rule)
 
 
+def each_beyond_habit(baskets: Baskets, rule: Rule) -> tuple[FloatArray, FloatArray]:
+    """Occasions with both sides of a rule, and their number by habit, of each customer who tells of it; shape (n_customers,) each."""
+    return counts_by_habit(baskets.customer, **_sides(baskets, rule))
+
+
 def _association(baskets: Baskets, rule: Rule, *, rates: tuple[FloatArray, FloatArray] | None = None) -> Lift:
     """The association of a rule's two sides; with the given rates of these, or rates fitted to this very rule."""
+    return lift_beyond_habit(baskets.customer, **_sides(baskets, rule, rates=rates))
+
+
+def _sides(baskets: Baskets, rule: Rule, *, rates: tuple[FloatArray, FloatArray] | None = None) -> dict[str, Any]:
+    """Occasions of a rule's two sides and of both, and rates by kind of occasion."""
     antecedent, consequent = baskets.holding(rule.antecedent), baskets.sold[rule.consequent]
     if rates is None:
-        rates = (_rates(baskets, antecedent, rule.items), _rates(baskets, consequent, rule.items))
-    return lift_beyond_habit(
-        baskets.customer,
-        kind=baskets.month * _classes(baskets) + baskets.appetite(rule.items),
-        antecedent_rates=rates[0],
-        consequent_rates=rates[1],
-        antecedent=antecedent,
-        consequent=consequent,
-        both=baskets.holding(rule.items),
-    )
+        rates = (rates_by_kind(baskets, antecedent, rule.items), rates_by_kind(baskets, consequent, rule.items))
+    return {
+        "kind": kinds(baskets, rule.items),
+        "antecedent_rates": rates[0],
+        "consequent_rates": rates[1],
+        "antecedent": antecedent,
+        "consequent": consequent,
+        "both": baskets.holding(rule.items),
+    }
 
 
-def _rates(baskets: Baskets, held: IntArray, items: Items) -> FloatArray:
-    """Relative rates by month and class of appetite, the number of items other than these; shape (n_months * n_classes,)."""
+def kinds(baskets: Baskets, items: Items) -> IntArray:
+    """Kind of each occasion: its month and its class of appetite, the number of items other than these."""
+    return baskets.month * _classes(baskets) + baskets.appetite(items)
+
+
+def rates_by_kind(baskets: Baskets, held: IntArray, items: Items) -> FloatArray:
+    """Relative rates on occasions of each of the ``kinds``; shape (n_months * n_classes,)."""
     margins = (baskets.month, baskets.appetite(items))
     by_month, by_appetite = relative_rates(baskets.customer, held, margins=margins)
     unseen = _classes(baskets) - by_appetite.size

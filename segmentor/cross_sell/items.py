@@ -66,11 +66,18 @@ class Baskets:
 
     def given(self, items: Items, *, keep: Sequence[int]) -> Baskets:
         """Only the occasions that hold all the items, and of what was sold only some items, numbered as they stand in ``keep``."""
-        among = self.holding(items)
+        return self._only(self.holding(items), [self.sold[item] for item in keep])
+
+    def only(self, occasions: IntArray) -> Baskets:
+        """Only some of the occasions, which are given ascending."""
+        return self._only(occasions, self.sold)
+
+    def _only(self, occasions: IntArray, sold: Sequence[IntArray]) -> Baskets:
         number = np.full(self.customer.size, -1)
-        number[among] = np.arange(among.size)
-        sold = tuple(rows[rows >= 0] for rows in (number[self.sold[item]] for item in keep))
-        return Baskets(self.customer[among], self.day[among], self.month[among], self.size[among], sold)
+        number[occasions] = np.arange(occasions.size)
+        kept = tuple(rows[rows >= 0] for rows in (number[item] for item in sold))
+        customer, day, month, size = (column[occasions] for column in (self.customer, self.day, self.month, self.size))
+        return Baskets(customer, day, month, size, kept)
 
     @cached_property
     def appetites(self) -> IntArray:

@@ -6,8 +6,10 @@
    what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
    sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
    comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
-   have a card, ``candidates`` makes rows of the others and of the search, and ``tree`` lays out the tree of segments.
-2. ``figures`` draws return curves and intervals as SVG without colours; ``figure_data`` gives the numbers of a figure as CSV.
+   have a card, ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, and ``cross_sell``
+   makes offers of rules.
+2. ``figures`` draws return curves and intervals as SVG without colours, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
+   numbers of a figure as CSV.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
    split's card, and knows nothing of the others. ``navigation`` reads the contents off the sections that are there, and
    ``sections/parts.html.j2`` has what several use: tables that can be sorted, buttons that save.
@@ -29,12 +31,14 @@ from segmentor.report import (
     answer,
     beside,
     candidates,
+    cross_sell,
     figure_data,
     figures,
     ledger,
     names,
     navigation,
     numbers,
+    rule_figures,
     tree,
     vocabulary,
     words,
@@ -70,8 +74,10 @@ def render_report(result: RunResult) -> str:
         ledger=ledger,
         candidates=candidates,
         tree=tree,
+        cross_sell=cross_sell,
         figures=figures,
         figure_data=figure_data,
+        rule_figures=rule_figures,
         navigation=navigation,
         style=style,
         style_hash=style_hash,

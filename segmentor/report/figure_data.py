@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from segmentor.report.lines import without_group
 from segmentor.report.names import cut
 from segmentor.report.small_cells import Counts
-from segmentor.result import NOT_YET_KNOWN, GroupEffect, RunResult
+from segmentor.result import NOT_YET_KNOWN, CrossSellRule, GroupEffect, RunResult
 from segmentor.result.standing import standing
 from segmentor.tables import Cell, as_csv
 
@@ -30,9 +30,7 @@ def curves(groups: Sequence[GroupEffect]) -> str:
         groups: Groups that have a curve.
     """
     drawn = [group.curve for group in groups if group.curve is not None]
-    columns = [
-        f"{bound}: {cut(group.name, 80)}" for group in groups for bound in ("share_back", "ci_low", "ci_high")
-    ]
+    columns = [f"{bound}: {cut(group.name, 80)}" for group in groups for bound in ("share_back", "ci_low", "ci_high")]
     by_day = [
         dict(zip(curve.days, zip(curve.share_back, curve.ci_low, curve.ci_high, strict=True), strict=True))
         for curve in drawn
@@ -51,6 +49,50 @@ def tree(result: RunResult, counts: Counts) -> str:
     return as_csv(columns, _nodes(result, counts))
 
 
+def rules(found: Sequence[CrossSellRule], counts: Counts) -> str:
+    """Cross-sell rules as they are drawn, those that held and those that did not."""
+    columns = ("bought", "offered", "mode", "confidence", "lift", "ci_low", "ci_high", "customers", "valid")
+    return as_csv(
+        columns,
+        [
+            [
+                " + ".join(cut(item, 80) for item in rule.antecedent),
+                cut(rule.consequent, 80),
+                rule.mode,
+                _rounded(rule.confidence),
+                *map(_rounded, (rule.lift.estimate, rule.lift.ci_low, rule.lift.ci_high)),
+                _count(rule.customers, counts),
+                rule.valid,
+            ]
+            for rule in found
+        ],
+    )
+
+
+def speeds(found: Sequence[CrossSellRule]) -> str:
+    """How soon the next is bought, by rule and day: the share who have bought it, and by habit.
+
+    Args:
+        found: Rules that have a curve.
+    """
+    columns = ("bought", "then", "day", "share", "by_habit")
+    return as_csv(
+        columns,
+        [
+            [
+                " + ".join(cut(item, 80) for item in rule.antecedent),
+                cut(rule.consequent, 80),
+                day,
+                _rounded(share),
+                _rounded(usual),
+            ]
+            for rule in found
+            if rule.curve is not None
+            for day, (share, usual) in enumerate(zip(rule.curve.share, rule.curve.usual, strict=True))
+        ],
+    )
+
+
 def _nodes(result: RunResult, counts: Counts) -> Iterator[list[Cell]]:
     nodes = standing(result)
     rest = without_group(nodes)
@@ -62,7 +104,9 @@ def _nodes(result: RunResult, counts: Counts) -> Iterator[list[Cell]]:
             cut(node.segment, 200),
             None if node.parent is None else cut(node.parent, 200),
             cut(node.split, 200) if node.held and node.split is not None else None,
-            _count(min(node.customers, result.quality.cycle.customers) if node.parent is None else node.customers, counts),
+            _count(
+                min(node.customers, result.quality.cycle.customers) if node.parent is None else node.customers, counts
+            ),
             None if told is None else _rounded(told.share_back),
             None if told is None else told.horizon_days,
             None if told is None or told.mean_cycle_days is None else round(told.mean_cycle_days, 1),

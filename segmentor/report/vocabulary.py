@@ -68,6 +68,19 @@ SOURCES = {"declared": "declared", "enumerated": "gone through", "clustered": "f
 METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN on a UMAP embedding"}
 """Ways of clustering; another one is shown as it is."""
 
+KINDS = {
+    "upsell": "a dearer one of the same category",
+    "lateral": "another brand of the same category at a like price",
+    "cross_category": "from another category",
+}
+"""What an offer is to what was bought, as part of a sentence; of an attachment nothing needs to be said."""
+
+WORTH = (
+    "what an offer would bring, did it work as the first purchase does by itself. Whoever buys the one may want the other anyway: what an "
+    "offer adds can be told only by customers who are held out from it."
+)
+"""What the worth of a rule is and is not, after what it is called."""
+
 NOTHING_SEPARATES = (
     "Nothing separates: no split showed a difference, in how many customers come back or in how soon, "
     "that is both sure and large enough to act on."
@@ -136,6 +149,7 @@ PAGE = {
 TABLES = {
     "accounts": "Rows of each input: read, kept, filtered out and rejected",
     "alike": "Splits that do not matter",
+    "bundles": "Sets of items",
     "by-day": "Share back by day",
     "candidates": "Candidates without a card",
     "cluster-rules": "Rules that say a cluster",
@@ -144,6 +158,7 @@ TABLES = {
     "crossover": "Next group of the customers of each first group",
     "effects": "Share back and mean cycle of each group",
     "habits": "Habits in which the groups differ",
+    "in-segments": "Rules within segments",
     "ledger": "Tests of this stage",
     "pairs": "Differences between pairs of groups",
     "parts": "The effect in parts of the customers",
@@ -151,6 +166,7 @@ TABLES = {
     "rules": "What is bought with what",
     "scores": "Scores of the test",
     "segments": "Segments at a glance",
+    "speeds": "How soon the next is bought",
     "splits": "Splits at a glance",
 }
 """What the rows of each kind of table are, for those who hear the page."""
@@ -215,6 +231,12 @@ GLOSSARY = (
         "Stickiness",
         "How much of the first label stays (Cohen's kappa): 0 where what comes next does not depend on it, 1 where it never changes.",
     ),
+    (
+        "By habit",
+        "How often two things would be bought together or one after the other, by the customer's other occasions, the month and how much is bought.",
+    ),
+    ("Rule", "Who buys the one buys the other, on the same occasion or next, more often than by habit."),
+    ("Reachable", "Customers who bought the one lately and have never bought the other, at the end of the period."),
     (
         "Holm, min-P, Benjamini-Yekutieli",
         "Ways to raise p for the number of tests, so that many tests make no more false alarms than one.",

@@ -115,9 +115,9 @@ class Bundle:
     Attributes:
         items: Sorted.
         customers: Customers with an occasion that holds them all, both halves.
-        lift: Confirmation. Of two items that of their rule; of more the smallest over the pairs in the set: how many times as strong
-            the pair is on occasions with the other items as on occasions without.
-        p_confirmation_adjusted: The largest over those pairs, Holm-adjusted over the sets tried; of two items that of their rule.
+        lift: Confirmation. Of two items that of their rule; of more the smallest over the items: how many times as often the item is
+            bought with all the others together as what each of them by itself explains.
+        p_confirmation_adjusted: The largest over the items, Holm-adjusted over the sets promoted; of two items that of their rule.
         valid: Significant, and the whole interval of the lift above 1.
         orders_a_year: Occasions a year that hold them all, both halves.
         price: Money for one of each, at the median price paid a piece; ``None`` where amounts are not known.

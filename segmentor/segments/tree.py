@@ -159,6 +159,33 @@ def known_since(forks: Sequence[Fork]) -> str:
     return f"case{branches} end" if branches else "cast(null as bigint)"
 
 
+def told_of_from(forks: Sequence[Fork], *, merge_within_days: int) -> str:
+    """SQL of the first day that the label of ``placed`` was not made of; NULL where it is not known.
+
+    A first purchase ends with the days that are merged into it, a date begins the day after the lines before it, and what is known
+    at entry is made of no purchase.
+
+    Args:
+        forks: The tree.
+        merge_within_days: As of the cycle.
+    """
+    names = _label_names(forks)
+    branches = ""
+    for leaf in leaves_of(forks):
+        days = {
+            f"{names[fork.split.labels]}.known_since + {0 if fork.split.time_zero.until is not None else merge_within_days}": None
+            for fork in (step.fork for step in leaf.steps)
+            if fork.split.known != "entry"
+        }
+        first = f"greatest({', '.join(days)})" if days else str(_BEFORE_ALL)
+        branches += f"\n    when {conditions(leaf.steps, names)} then {first}"
+    return f"case{branches} end" if branches else "cast(null as bigint)"
+
+
+_BEFORE_ALL = -(10**6)
+"""A day number before any that can be read."""
+
+
 def not_yet_known(forks: Sequence[Fork]) -> str:
     """SQL of why the segment of ``placed`` is not known, in words; NULL where it is. The table ``o`` has ``purchases`` and ``first_day`` of those who bought."""
     names = _label_names(forks)

@@ -214,7 +214,7 @@ def stage(levels: tuple[str, ...]) -> Measured:
             load_tables(engine, config, quarantine=folder / "quarantine", progress=lambda _: None)
             build_cycles(engine, config, progress=lambda _: None)
             cpu, wall = time.process_time(), time.perf_counter()
-            rules = find_rules(engine, config, progress=lambda _: None)
+            rules, _ = find_rules(engine, config, progress=lambda _: None)
             return Measured(rules, time.process_time() - cpu, time.perf_counter() - wall, _peak())
 
 

@@ -138,7 +138,7 @@ def _rules(shop: FragranceShop, config: ExperimentConfig) -> list[CrossSellRule]
     tables = {"transactions": shop.transactions, "products": products, "customers": shop.customers}
     with engine_of_tables(tables, {"transactions": TRANSACTIONS}) as engine:
         build_cycles(engine, config, progress=lambda _: None)
-        rules = find_rules(engine, config, progress=lambda _: None)
+        rules, _ = find_rules(engine, config, progress=lambda _: None)
     return [rule for rule in rules if len(rule.antecedent) == 1]
 
 

@@ -16,6 +16,7 @@ from segmentor.report import render_report
 from segmentor.report.lines import counts_in, counts_of
 from segmentor.report.small_cells import Counts
 from segmentor.result import (
+    Bundle,
     Chosen,
     Clustering,
     ClusterRule,
@@ -34,9 +35,11 @@ from segmentor.result import (
     Interval,
     LedgerEntry,
     LeftOut,
+    NextCurve,
     PairEffect,
     Quality,
     Rule,
+    RuleInSegment,
     RunResult,
     ScoreTest,
     Search,
@@ -48,6 +51,7 @@ from segmentor.result import (
     TreeNode,
     Trial,
     Verdict,
+    Worth,
 )
 
 HOSTILE = [
@@ -314,7 +318,15 @@ def crowded(searched: RunResult) -> RunResult:
             *searched.ledger,
             *(
                 LedgerEntry(
-                    "all", trial.split, "discovery", "min-P", 0.02 + number / 12_000, number, 10_512, 0.9, "not promoted"
+                    "all",
+                    trial.split,
+                    "discovery",
+                    "min-P",
+                    0.02 + number / 12_000,
+                    number,
+                    10_512,
+                    0.9,
+                    "not promoted",
                 )
                 for number, trial in enumerate(many)
             ),
@@ -407,7 +419,27 @@ def hostile(laundry: RunResult) -> RunResult:
             Segment(f"s{i}", text, "all", (Rule(text, text, text, text),), 500, 0.5, 40.0, 120, (20, 60), text)
             for i, text in enumerate(HOSTILE)
         ),
-        rules=tuple(replace(rule, antecedent=(text, HOSTILE[1]), consequent=text, segment=text) for text in HOSTILE),
+        rules=tuple(
+            replace(
+                rule,
+                antecedent=(text, HOSTILE[1]),
+                consequent=text,
+                segment=text,
+                kind=text,
+                mode=mode,
+                median_days=5.0,
+                curve=NextCurve((0.0, 0.1, 0.2), (0.0, 0.1, 0.1)),
+                worth=Worth(500, Interval(30.0, 20.0, 40.0), None),
+                segments=tuple(RuleInSegment(each, 40, around(2.0, 0.1), holds=True) for each in HOSTILE),
+                p_segments_adjusted=0.01,
+            )
+            for text in HOSTILE
+            for mode in ("same_occasion", "next_purchase")
+        ),
+        bundles=tuple(
+            Bundle(tuple(HOSTILE[:4]), 40, around(1.5, 0.1), 0.01, valid, 9.0, 20.0, 0.1, 19.0, 8.0, 1.1)
+            for valid in (True, False)
+        ),
         ledger=tuple(LedgerEntry(text, text, text, text, 0.01, 1, 8, 0.08, text) for text in HOSTILE),
         quality=replace(
             quality(tuple(HOSTILE)), inputs={HOSTILE[0]: InputQuality(3, 1, 1, 1, {HOSTILE[1]: 1}, HOSTILE[2])}
@@ -441,6 +473,7 @@ def pages(request: pytest.FixtureRequest) -> dict[str, str]:
 def config(purchase: str | None) -> dict[str, object]:
     """A config as a run resolves it."""
     return {
+        "cross_sell": {"bundle_discount": 0.05, "level": ["category"], "margin": 0.4, "within_days": 60},
         "cycle": {"merge_within_days": 1, "purchase": purchase},
         "data": {"engine": "duckdb", "timezone": "America/New_York"},
         "trial": {"level": 0.05, "minimum_effect": 0.1, "minimum_share": 0.05, "return_days": [30, 60, 90]},

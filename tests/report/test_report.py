@@ -21,7 +21,9 @@ from segmentor.report import figure_data, render_report
 from segmentor.report.lines import counts_of
 from segmentor.result import RunResult, to_json
 
-_REACHES_OUT = r"url\(|@import|import[ (]|fetch|XMLHttp|innerHTML|outerHTML|insertAdjacent|document\.write|\beval|Function\("
+_REACHES_OUT = (
+    r"url\(|@import|import[ (]|fetch|XMLHttp|innerHTML|outerHTML|insertAdjacent|document\.write|\beval|Function\("
+)
 """What a script or sheet could load, or make markup or code of text with."""
 
 SHOPS = ["laundry", "discovered", "nothing separates", "untestable", "grown", "searched", "undivided", "hostile"]
@@ -181,9 +183,7 @@ def test_the_page_is_one_file_that_loads_nothing(any_page: str) -> None:
     """No tag loads anything, one script runs, links stay on the page, and the policy forbids the rest."""
     html = any_page
     tags = read(html).tags
-    assert not {"link", "img", "iframe", "object", "embed", "base", "form", "image", "use"} & {
-        tag for tag, _ in tags
-    }
+    assert not {"link", "img", "iframe", "object", "embed", "base", "form", "image", "use"} & {tag for tag, _ in tags}
     for _, attributes in tags:
         assert not [
             name for name in attributes if name.startswith("on") or name in ("style", "src", "srcset", "xlink:href")
@@ -240,9 +240,10 @@ def test_characters_that_hide_or_turn_text_are_replaced(pages: dict[str, str]) -
 
 
 def test_names_stand_in_isolation(pages: dict[str, str]) -> None:
-    """Every name from the data is in an element of its own direction."""
+    """Every name from the data is in an element of its own direction; texts of figures are by the style."""
     texts = read(pages["hostile"]).texts
-    assert {tag for tag, text in texts if "alert(1)" in text} == {"bdi", "code", "pre", "title"}
+    assert {tag for tag, text in texts if "alert(1)" in text} == {"bdi", "code", "pre", "title", "text"}
+    assert re.search(r"figure text \{[^}]*unicode-bidi: isolate", pages["hostile"])
 
 
 def test_figures_are_well_formed_and_tell_their_content(any_page: str) -> None:
@@ -251,7 +252,7 @@ def test_figures_are_well_formed_and_tell_their_content(any_page: str) -> None:
         root = ElementTree.fromstring(figure)  # noqa: S314 - our own drawing
         assert root.get("aria-hidden") == "true" or root.get("aria-label")
         assert {key for element in root.iter() for key in element.attrib} <= {
-            "aria-hidden", "aria-label", "class", "d", "role", "text-anchor", "viewBox", "x", "y",
+            "aria-hidden", "aria-label", "class", "d", "height", "role", "text-anchor", "transform", "viewBox", "width", "x", "y",
         }  # fmt: skip
 
 
@@ -435,9 +436,7 @@ def test_the_saved_tree_hides_what_the_page_hides(grown: RunResult) -> None:
     """A node of few customers, and one that would give it away, are told in words, and of leaves of few nothing is told."""
     few = replace(
         grown,
-        tree=tuple(
-            replace(node, customers=7) if node.segment == "large / store" else node for node in grown.tree
-        ),
+        tree=tuple(replace(node, customers=7) if node.segment == "large / store" else node for node in grown.tree),
         segments=tuple(
             replace(segment, customers=7) if segment.name == "large / store" else segment for segment in grown.segments
         ),

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-
-from markupsafe import Markup
+from html import unescape
 
 
 def sections_in(body: str) -> list[tuple[str, str]]:
@@ -13,7 +12,7 @@ def sections_in(body: str) -> list[tuple[str, str]]:
     Args:
         body: The page's markup. Names from the data are escaped in it, so that none of them opens a section.
     """
-    return [(found["id"], Markup(found["title"]).striptags()) for found in _SECTION.finditer(body)]
+    return [(found["id"], unescape(re.sub("<[^>]*>", "", found["title"]))) for found in _SECTION.finditer(body)]
 
 
 _SECTION = re.compile(r'<section id="(?P<id>[\w-]+)"[^>]*>\s*<h2[^>]*>(?P<title>.*?)</h2>', re.DOTALL)

@@ -204,7 +204,7 @@
         }
       }
     });
-    for (const room of all(".scroll")) watch.observe(room);
+    for (const room of all(".scroll:has(caption)")) watch.observe(room);
   };
 
   /* figures: their numbers stand beside them as text */

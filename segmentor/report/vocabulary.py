@@ -160,6 +160,7 @@ TABLES = {
     "habits": "Habits in which the groups differ",
     "in-segments": "Rules within segments",
     "ledger": "Tests of this stage",
+    "offers": "Offers as arrows",
     "pairs": "Differences between pairs of groups",
     "parts": "The effect in parts of the customers",
     "repeating": "Splits that repeat another",

@@ -223,7 +223,7 @@ def bundle_rows(sets: Iterable[Bundle], counts: Counts) -> list[BundleRow]:
             quantity(each.usual_discount if each.customers >= counts.min_cell else None, PERCENT),
             quantity(each.bundle_price, _PRICE),
             quantity(each.margin_an_order, _PRICE),
-            _needed(each),
+            f"{quantity(each.break_even - 1, PERCENT)} more",
         )
         for each in sets
     ]
@@ -371,13 +371,6 @@ def _in_segment(each: RuleInSegment) -> Markup:
 def _tells(each: RuleInSegment, counts: Counts) -> bool:
     """Whether the rule's lift in a segment is known and may be shown."""
     return each.customers >= counts.min_cell and _is_known(each.lift) and each.lift.ci_low is not None
-
-
-def _needed(bundle: Bundle) -> str:
-    """How many more orders the discount needs."""
-    if not math.isfinite(bundle.break_even) or bundle.break_even <= 0:
-        return "it never does"
-    return f"{quantity(bundle.break_even - 1, PERCENT)} more"
 
 
 def _usefulness(rule: CrossSellRule, *, min_cell: int) -> tuple[float, float, float, tuple[tuple[str, ...], str, str]]:

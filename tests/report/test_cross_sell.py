@@ -425,12 +425,6 @@ def test_bundles_tell_price_margin_and_what_the_discount_needs(laundry: RunResul
     assert page.index("1 set did not hold") < page.index("brush , candle and soap 31 – – – – 14 % more")
 
 
-def test_a_discount_as_large_as_the_margin_never_earns_itself_back() -> None:
-    """Where nothing is left of the price, no number of orders makes up for it."""
-    (row,) = cross_sell.bundle_rows([replace(PAIR, break_even=-8.0, margin_an_order=-1.0)], COUNTS)
-    assert row.needed == "it never does"
-
-
 def test_the_table_says_how_soon_something_is_bought_again() -> None:
     """The days of a repeat stand beside the rule; what is not bought again is said to be so."""
     again = [row.again.replace("\N{NO-BREAK SPACE}", " ") for row in cross_sell.rows([TOGETHER, LATER], COUNTS)]

@@ -24,7 +24,7 @@ from segmentor.report.numbers import (
     quantity,
     span,
 )
-from segmentor.report.rule_figures import MOST_ARROWS
+from segmentor.report.rule_figures import MOST_ARROWS, Matrix
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import KINDS
 from segmentor.report.words import few, level, setting
@@ -241,13 +241,17 @@ def title(rule: CrossSellRule) -> Markup:
     return Markup("{}{} {}").format(names(rule.antecedent), joint, name(rule.consequent))
 
 
-def matrix_caption(rules: Iterable[CrossSellRule]) -> Markup:
+def matrix_caption(matrices: Sequence[Matrix]) -> Markup:
     """What to see in the matrices."""
-    strongest = max(rules, key=lambda rule: (rule.lift.estimate or 0.0, _sides(rule)))
+    strongest = max((matrix.strongest for matrix in matrices), key=lambda rule: rule.lift.estimate or 0.0)
+    left_out = sum(matrix.left_out for matrix in matrices)
+    rest = (
+        f" {count(left_out, 'rule')} of other items {'is' if left_out == 1 else 'are'} not drawn." if left_out else ""
+    )
     return Markup(
-        "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. {} stands out, {} as "
-        "often. A cell without a number is no rule."
-    ).format(title(strongest), quantity(strongest.lift.estimate, TIMES))
+        "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. {} stands out, "
+        "{} as often. A cell without a number is no rule.{}"
+    ).format(title(strongest), quantity(strongest.lift.estimate, TIMES), rest)
 
 
 def arrows_caption(rules: Sequence[CrossSellRule]) -> Markup:
@@ -391,7 +395,7 @@ def _sides(rule: CrossSellRule) -> tuple[tuple[str, ...], str, str]:
 
 def _bounds(interval: Interval, unit: Unit) -> str:
     bounds = span(interval, unit)
-    return f" ({bounds})" if bounds else ""
+    return f" ({bounds.replace(' ', NO_BREAK)})" if bounds else ""
 
 
 def _is_known(interval: Interval | None) -> bool:

@@ -26,7 +26,7 @@ from segmentor.report.numbers import (
 )
 from segmentor.report.rule_figures import MOST_ARROWS, Matrix
 from segmentor.report.small_cells import Counts
-from segmentor.report.vocabulary import KINDS
+from segmentor.report.vocabulary import OFFERS
 from segmentor.report.words import few, level, setting
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Bundle, CrossSellRule, Interval, RuleInSegment, RunResult
 
@@ -143,7 +143,7 @@ def offer(rule: CrossSellRule, result: RunResult, counts: Counts, *, kind: bool 
     days = within(result)
     lately = "lately" if days is None else f"in the last {quantity(days, DAYS)}"
     bought, offered = names(rule.antecedent), name(rule.consequent)
-    what = Markup("Offer {}{}").format(offered, f", {KINDS[rule.kind]}," if kind and rule.kind in KINDS else "")
+    what = Markup("Offer {}{}").format(offered, f", {OFFERS[rule.kind]}," if kind and rule.kind in OFFERS else "")
     whom = "customers" if rule.segment == EVERYBODY else Markup("customers of {}").format(name(rule.segment))
     reach = _reach(rule, counts)
     if rule.mode == "same_occasion":

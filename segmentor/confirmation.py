@@ -160,8 +160,8 @@ def _sizes(populations: Populations, one: Suggested) -> Labelled:
     members = populations.members(zero)
     codes = np.where(one.node.inside, one.codes, NOT_KNOWN).astype(np.int16)
     labelled = members.label(config, split, whole, codes)
-    inside = int(one.node.inside[members.customer_no].sum())
-    return replace(labelled, not_known=inside - sum(group.customers for group in labelled.groups))
+    outside = len(members.reached) - int(one.node.inside[members.reached].sum())
+    return replace(labelled, not_known=labelled.not_known - outside)
 
 
 def _named(trial: Trial, attribute: Attribute | None, node: Node) -> Trial:

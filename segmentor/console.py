@@ -17,11 +17,13 @@ from rich.text import Text
 
 from segmentor.errors import printable
 from segmentor.report.clusters import called_by_rule
-from segmentor.report.cross_sell import ranked, within
+from segmentor.report.cross_sell import ranked
+from segmentor.report.cross_sell import within as days_of_offers
+from segmentor.report.ledger import Sieve, sieves
 from segmentor.report.tree import was_too_small
 from segmentor.report.words import short_group
-from segmentor.result import EVERYBODY, CrossSellRule, Interval, Quality, RunResult, TreeNode, Trial
-from segmentor.result.standing import standing
+from segmentor.result import EVERYBODY, NOT_YET_KNOWN, CrossSellRule, Interval, Quality, RunResult, TreeNode, Trial
+from segmentor.result.standing import defined, standing, without_group
 
 if TYPE_CHECKING:
     from segmentor.assignment import Assignment
@@ -167,18 +169,26 @@ def show_verdicts(result: RunResult) -> None:
         if trial.source == "declared" or (trial.segment, trial.split) in of_tree:
             for remark in _remarks(trial):
                 say(remark)
+    if result.search is not None:
+        everybody, within = sieves(result)
+        more = f"; within segments {_sifted(within)}" if within.promoted else ""
+        say(f"candidates among all customers: {_sifted(everybody)}{more}")
     show_tree(result)
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
-    say(f"{len(result.segments)} segment{'s' * (len(result.segments) != 1)}{rules}")
+    say(f"{_segments(result)}{rules}")
     _show_best_offers(result)
     _show_warnings(result.quality)
+
+
+def _sifted(sieve: Sieve) -> str:
+    return f"{sieve.tried:,} tried, {sieve.promoted:,} promoted to a test in the other half, {sieve.confirmed:,} confirmed there"
 
 
 def _show_best_offers(result: RunResult) -> None:
     """Print the best offers, a line of words each, and how many more there are."""
     offers = ranked(result.rules or (), min_cell=result.min_cell)
     for rule in offers[:BEST_OFFERS]:
-        say(_offer(rule, within(result), min_cell=result.min_cell))
+        say(_offer(rule, days_of_offers(result), min_cell=result.min_cell))
     if (more := len(offers) - BEST_OFFERS) > 0:
         say(f"\N{HORIZONTAL ELLIPSIS} and {more:,} more offer{'s' * (more != 1)}: see the report")
 
@@ -206,25 +216,33 @@ def _offer(rule: CrossSellRule, days: int | None, *, min_cell: int) -> str:
 
 def show_tree(result: RunResult) -> None:
     """Print the splits that held and the groups that they make, each group further in than the one above it, and what was not confirmed."""
-    depths: dict[str | None, int] = {}
-    below: dict[str | None, list[TreeNode]] = {}
     nodes = standing(result)
-    for node in nodes:
-        below.setdefault(node.parent, []).append(node)
-    waiting = nodes[:1]
-    while waiting:
-        node, *rest = waiting
-        depth = depths.get(node.parent, -1) + 1
-        depths[node.segment] = depth
+    rest = without_group(nodes)
+
+    def show(node: TreeNode, depth: int) -> None:
         above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
-        bought = result.quality.cycle.customers
-        counted = (
-            f", {bought:,} of them with a purchase that counts"
-            if node.parent is None and bought < node.customers
-            else ""
-        )
-        say(f"{'  ' * depth}{node.segment.removeprefix(above)}  {node.customers:,} customers{counted}{_came_of(node)}")
-        waiting = (*below.get(node.segment, ()), *rest)
+        of = f" with a purchase that counts, of {result.customers:,} in the data" if result.never_bought else ""
+        counted = f"{node.customers:,} customers{of if node.parent is None else ''}"
+        say(f"{'  ' * depth}{node.segment.removeprefix(above)}  {counted}{_came_of(node)}")
+        for each in nodes:
+            if each.parent == node.segment:
+                show(each, depth + 1)
+        if rest.get(node.segment):
+            say(f"{'  ' * (depth + 1)}{NOT_YET_KNOWN}  {rest[node.segment]:,} customers")
+
+    for root in nodes[:1]:
+        show(root, 0)
+
+
+def _segments(result: RunResult) -> str:
+    """How many segments there are, and how many customers are in none of them."""
+    number = len(defined(result))
+    said = f"{number} segment{'s' * (number != 1)}"
+    unknown = next((each.customers for each in result.segments if each.name == NOT_YET_KNOWN), 0)
+    if not unknown:
+        return said
+    never = f" ({result.never_bought:,} of them without a purchase that counts)" if result.never_bought else ""
+    return f"{said}, {unknown:,} customers not yet known{never}"
 
 
 def _came_of(node: TreeNode) -> str:
@@ -295,7 +313,11 @@ def show_search(checked: CheckResult) -> None:
     if clustering is not None:
         say(f"features of clusters: {', '.join(clustering.features)}")
     for one in checked.left_out:
-        say(f"left out: {one.name}: {one.reason}")
+        if one.kind != "itemset":
+            say(f"left out: {one.name}: {one.reason}")
+    if itemsets := sum(one.kind == "itemset" for one in checked.left_out):
+        several = "set of products that makes" if itemsets == 1 else "sets of products that make"
+        say(f"left out: {itemsets:,} {several} the same groups as another candidate")
 
 
 def show_assignment(assignment: Assignment) -> None:

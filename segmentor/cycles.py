@@ -377,13 +377,14 @@ def build_cycles(
 
 
 def build_population(engine: Engine, config: ExperimentConfig, zero: TimeZero, *, observed_until: int) -> None:
-    """Makes ``gaps_<suffix>`` and ``members_<suffix>``: the gaps that count once a label is known.
+    """Makes ``gaps_<suffix>``, ``members_<suffix>`` and ``reached_<suffix>``: the gaps that count once a label is known.
 
     ``gaps_``: a row a gap, ``customer_no``, ``begins`` (day number), ``duration`` (days, 1 or more), ``entry_age`` (age at which it
     enters the risk set: 0, or that of the gap that spans the date) and ``event_observed``. ``members_``: a row a customer with a
     gap, ``customer_no``, ``cohort`` (code of the month or quarter of time zero), ``follow_up`` (days observed after it), ``cycles``
     (gaps that ended in a return) and ``weight``, what each of the gaps it keeps weighs under Wang-Chang (fixed point,
-    ``WEIGHT_UNIT`` is 1).
+    ``WEIGHT_UNIT`` is 1). ``reached_``: a row a customer of whom the label may be known, ``customer_no``: one who made the purchases
+    of the time zero, or bought before its date, and was observed from there on or not.
 
     For a date also ``waits_``: the days from the date to the next occasion, a row a member (0 for an occasion on that day), and
     ``begun_`` with ``begun_members_``: the gaps that begin on the date or later, with cycles and weights of their own.
@@ -410,6 +411,11 @@ def build_population(engine: Engine, config: ExperimentConfig, zero: TimeZero, *
         "from counted c join everyone e using (customer_no)\n"
         f"join _occasions o on o._customer = e.customer and o._number = {number}",
         [observed_until],
+    )
+    reached = f"_number = {zero.purchases}" if since is None else f"_number = 1 and _start < {since}"
+    engine.execute(
+        f"create table reached_{suffix} as\n"
+        f"select e.customer_no from _occasions o join everyone e on e.customer = o._customer where {reached}"
     )
     if since is None:
         return

@@ -54,7 +54,7 @@ class Evidence:
         split: The split.
         tau_days: Day at which scores are cut.
         groups: Groups with their sizes.
-        not_known: Customers to whom no group applies.
+        not_known: Customers to whom no group applies, observed after time zero or not.
         no_follow_up: Labelled customers not observed after time zero.
         comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups, or far too many.
         test: Its test; ``None`` where there is an obstacle, and of a split whose effects alone were asked for.
@@ -86,7 +86,6 @@ def gather(
     *,
     halves: bool = True,
     source: str | None = None,
-    within: str | None = None,
     detail: Detail = "curves",
 ) -> Evidence:
     """Labels the customers of a population, tests the split and measures its effects; leaves the table ``labels``.
@@ -98,10 +97,9 @@ def gather(
         population: Whom to look at.
         halves: Measure a significant effect in each half of the customers too.
         source: Another table of the columns of the split's source.
-        within: Table of ``customer_no`` that names all customers of whom the population is a part; see ``label_customers``.
         detail: How much of the effects is measured; without curves there is no naive p either.
     """
-    labelled = label_customers(engine, config, split, population, source=source, within=within)
+    labelled = label_customers(engine, config, split, population, source=source)
     evidence = _describe(split, population, labelled)
     if evidence.obstacle is not None:
         return evidence

@@ -312,15 +312,11 @@ def _opened(config: ExperimentConfig, private: Path) -> Iterator[Engine]:
 
 
 def _search(config: ExperimentConfig, candidates: Candidates, tried: Tried) -> Search | None:
-    """How many candidates were tried, promoted and confirmed at the root; ``None`` where only declared splits were."""
+    """What was gone through to find splits; ``None`` where only declared ones were tried."""
     if config.splits.enumerated is None and config.splits.clustered is None:
         return None
-    found = [trial for trial in tried.trials if trial.source != "declared" and trial.segment == EVERYBODY]
-    promoted = [trial for trial in found if trial.p_adjusted is not None]
     return Search(
-        tried=len(found),
-        promoted=len(promoted),
-        confirmed=sum(trial.verdict == "separates" for trial in promoted),
+        tried=sum(trial.source != "declared" and trial.segment == EVERYBODY for trial in tried.trials),
         left_out=(*candidates.left_out, *tried.untried),
         clusterings=candidates.clusterings,
     )

@@ -43,7 +43,7 @@ class Labelled:
 
     Attributes:
         groups: In the order of the config, by value where there is none.
-        not_known: Members of the population to whom no group applies.
+        not_known: Customers of the population to whom no group applies, with a gap or without.
         no_follow_up: Labelled customers without a gap in the population.
         comparability: Whether the groups share cohorts and follow-up; ``None`` for more than ``MAX_GROUPS``.
         obstacle: Reason code for which the split cannot be tested, and how to restate it; ``None`` where it can.
@@ -63,7 +63,6 @@ def label_customers(
     population: Population,
     *,
     source: str | None = None,
-    within: str | None = None,
 ) -> Labelled:
     """Makes ``labels``: a row a labelled customer with a gap, with ``group_no`` and what the sums need.
 
@@ -75,8 +74,6 @@ def label_customers(
         split: A split whose groups are conditions or values.
         population: Who is labelled.
         source: Another table of the columns of the split's source.
-        within: Table of ``customer_no`` that names all customers of whom the population is a part, those without a gap included;
-            everybody where it is not given. Only they can lack follow-up.
 
     Raises:
         ExpressionError: A condition cannot be computed over the data.
@@ -103,8 +100,10 @@ def label_customers(
         "from labelled l join group_names n using (segment_group) join everyone e using (customer)\n"
         f"join members_{population.suffix} m using (customer_no)"
     )
-    everyone = "" if within is None else f" join everyone using (customer) join {within} using (customer_no)"
-    with_label = int(engine.scalar(f"select count(*) from labelled{everyone} where segment_group is not null"))
+    ((reached, with_label),) = engine.rows(
+        f"select count(*), count(segment_group) from reached_{population.suffix} join everyone using (customer_no)\n"
+        "left join labelled using (customer)"
+    )
     sizes = {
         number: (customers, cycles)
         for number, customers, cycles in engine.rows(
@@ -115,6 +114,7 @@ def label_customers(
         split,
         population,
         tuple(GroupEffect(name, *sizes.get(number, (0, 0))) for number, name in enumerate(names)),
+        reached=reached,
         with_label=with_label,
         comparability=lambda: _comparability(engine, config, len(names)),
         circular=lambda: made_of_purchases(engine, split),
@@ -126,11 +126,12 @@ def _labelled(
     population: Population,
     groups: tuple[GroupEffect, ...],
     *,
+    reached: int,
     with_label: int,
     comparability: Callable[[], Comparability],
     circular: Callable[[], tuple[str, str] | None],
 ) -> Labelled:
-    """Groups with what stands in the way of a test; ``with_label`` counts those without a gap too."""
+    """Groups with what stands in the way of a test; ``reached`` and ``with_label`` count those without a gap too."""
     labelled = sum(group.customers for group in groups)
     obstacle, compared = _obstacle(split, groups, population), None
     if len(groups) <= MAX_GROUPS:
@@ -140,7 +141,7 @@ def _labelled(
             obstacle = circular()
     return Labelled(
         groups=groups,
-        not_known=population.members - labelled,
+        not_known=reached - with_label,
         no_follow_up=with_label - labelled,
         comparability=compared,
         obstacle=obstacle,
@@ -172,6 +173,7 @@ class MembersInMemory:
         follow_up: Days observed after time zero, same shape.
         scores: In fixed point, shape (n_scores, n_members); of no customers where nobody came back.
         by_follow_up: Customers by their follow-up, the shortest first, shape (n_members,).
+        reached: Numbers of the members and of those without a gap, shape (n_reached,).
     """
 
     customer_no: IntArray
@@ -181,6 +183,7 @@ class MembersInMemory:
     follow_up: IntArray
     scores: IntArray
     by_follow_up: IntArray
+    reached: IntArray
 
     @classmethod
     def fetch(cls, engine: Engine, population: Population) -> MembersInMemory:
@@ -201,6 +204,7 @@ class MembersInMemory:
             follow_up=table["follow_up"].astype(np.int64),
             scores=np.array([table[name] for name in names], dtype=np.int64).reshape(len(names), -1),
             by_follow_up=np.argsort(table["follow_up"], kind="stable"),
+            reached=engine.arrays(f"select customer_no from reached_{suffix} order by customer_no")["customer_no"],
         )
 
     def label(self, config: ExperimentConfig, split: Split, population: Population, codes: Codes) -> Labelled:
@@ -221,7 +225,8 @@ class MembersInMemory:
             split,
             population,
             tuple(map(GroupEffect, split.groups, sizes.tolist(), cycles.tolist())),
-            with_label=int((codes >= 0).sum()),
+            reached=len(self.reached),
+            with_label=int((codes[self.reached] >= 0).sum()),
             comparability=lambda: self._comparability(config, own, n_groups),
             circular=lambda: self.made_of_purchases(split, codes),
         )

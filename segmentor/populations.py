@@ -28,7 +28,7 @@ class Population:
     """Customers from one time zero on, all of them or one half.
 
     Attributes:
-        suffix: Of its tables: ``gaps_``, ``members_`` (see ``cycles.build_population``) and ``scores_`` (``customer_no``, ``s0``, ``s1``, ...,
+        suffix: Of its tables: ``gaps_``, ``members_``, ``reached_`` (see ``cycles.build_population``) and ``scores_`` (``customer_no``, ``s0``, ``s1``, ...,
             fixed point, ``SCORE_UNIT`` is 1).
         until: Day number of the date that is its time zero; ``None`` where that is a purchase.
         tau_days: Day by which 90 % of the observed returns happened, or the config's: where scores are cut; 0 if nobody came back.
@@ -94,7 +94,7 @@ def later(one: TimeZero, other: TimeZero) -> TimeZero:
 def _part_of(engine: Engine, config: ExperimentConfig, whole: Population, suffix: str, inside: str) -> Population:
     """Some of the customers of a population, by a condition on ``everyone`` as ``e``."""
     dated = ("waits", "begun", "begun_members") if whole.until is not None else ()
-    for table in ("gaps", "members", *dated):
+    for table in ("gaps", "members", "reached", *dated):
         engine.execute(
             f"create or replace view {table}_{suffix} as select t.* from {table}_{whole.suffix} t\n"
             f"join everyone e using (customer_no) where {inside}"

@@ -202,7 +202,7 @@ def _untried(
     """Attributes of which nothing was screened at the root."""
     seen = {one.attribute.name for one in screened}
     reason = f"no split of it leaves two groups of {smallest_group(config)} customers in the half that is searched"
-    return tuple(LeftOut(one.name, reason) for one in attributes if one.name not in seen)
+    return tuple(LeftOut(one.name, one.kind, reason) for one in attributes if one.name not in seen)
 
 
 def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> tuple[list[Attribute], list[Trial]]:

@@ -370,6 +370,14 @@ def test_absolute_path_of_windows_is_shown_by_its_name(load: Load, path: str) ->
         ('title: "a\\0b"', "6: title: holds the control character '\\x00'; take it out"),
         (f"title: {'x' * 300}", "6: title: is 300 characters long; keep it within 200"),
         ("cross_sell: {margin: 40}", "6: cross_sell.margin: 40 is not a share; did you mean 0.4?"),
+        (
+            "cross_sell: {margin: 0.05}",
+            "6: cross_sell.margin: 0.05 is no more than bundle_discount, 0.05, which would leave nothing of a bundle; correct one of the two",
+        ),
+        (
+            "cross_sell: {bundle_discount: 0.5}",
+            "6: cross_sell.margin: 0.4 is no more than bundle_discount, 0.5, which would leave nothing of a bundle; correct one of the two",
+        ),
         ("cross_sell: {level: [a, b, a]}", "6: cross_sell.level: 'a' stands more than once; keep one"),
         (
             "cross_sell: {level: 5}",

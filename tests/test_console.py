@@ -14,9 +14,11 @@ from segmentor.result import (
     CycleSummary,
     GroupEffect,
     Interval,
+    LedgerEntry,
     PairEffect,
     Quality,
     RunResult,
+    Search,
     Segment,
     TreeNode,
     Trial,
@@ -144,16 +146,46 @@ TREE = (
 
 
 def test_the_tree_is_a_list_in_which_groups_stand_under_their_parent(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each node has its size and its split; below a split that was not confirmed nothing stands."""
-    quality = Quality({}, CycleSummary(120, 300, 180, 120, 0, "2017-01-01", "2017-12-31", 20))
-    console.show_tree(RunResult("x", "A shop", "en", 1, {}, quality, (), (), (EVERYBODY,), None, 10, tree=TREE))
+    """Each node has its size, its split and who is in no group of it, so that sizes add up; below a split that was not confirmed nothing stands."""
+    quality = Quality({}, CycleSummary(1_410, 3_000, 1_590, 1_410, 0, "2017-01-01", "2017-12-31", 20))
+    segments = tuple(
+        Segment(name, name, "all", (), customers)
+        for name, customers in (("small", 612), ("large / store", 140), ("large / web", 352), ("not yet known", 1_365))
+    )
+    console.show_verdicts(RunResult("x", "A shop", "en", 1, {}, quality, (), (), segments, None, 10, tree=TREE))
     assert capsys.readouterr().out.splitlines() == [
-        "all  1,410 customers, 120 of them with a purchase that counts, by size",
+        "A shop",
+        "all  1,410 customers with a purchase that counts, of 2,469 in the data, by size",
         "  small  612 customers (by basket: not confirmed)",
         "  large  498 customers, by channel",
         "    store  140 customers",
         "    web  352 customers: nothing passed, 60 tried",
+        "    not yet known  6 customers",
+        "  not yet known  300 customers",
+        "3 segments, 1,365 customers not yet known (1,059 of them without a purchase that counts)",
     ]
+
+
+def test_how_many_candidates_were_tried_promoted_and_confirmed_stands_in_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Candidates among all customers and those within segments are counted apart; a declared split is none."""
+    found = replace(BASKET, source="enumerated", p_discovery_adjusted=0.001)
+    trials = (
+        BASKET,
+        *(replace(found, split=f"held {number}") for number in range(3)),
+        replace(found, split="gone", verdict="inconclusive"),
+        replace(found, split="screened out", verdict="inconclusive", p_adjusted=None),
+        replace(found, split="deeper", segment="large"),
+    )
+    entry = LedgerEntry("large", "deeper", "discovery", "min-P", 0.001, 1, 41, 0.01, "promoted")
+    quality = Quality({}, CycleSummary(120, 300, 180, 120, 0, "2017-01-01", "2017-12-31", 20))
+    result = RunResult("x", "A shop", "en", 1, {}, quality, trials, (entry,), (EVERYBODY,), None, 10, search=Search(5))
+    console.show_verdicts(result)
+    assert (
+        "candidates among all customers: 5 tried, 4 promoted to a test in the other half, 3 confirmed there; "
+        "within segments 41 tried, 1 promoted to a test in the other half, 1 confirmed there"
+    ) in capsys.readouterr().out.splitlines()
 
 
 def test_names_cannot_drive_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,6 +141,7 @@ def test_lift_over_all_occasions_alike_makes_rules_of_heavy_buyers(
         share = sides["antecedent"].size * sides["consequent"].size / customer.size**2
         return clustered_lift(both.astype(float), share * occasions)
 
+    monkeypatch.setattr(attach, "_screen_pairs", lambda _, pairs: [0.0] * len(pairs))
     monkeypatch.setattr(attach, "lift_beyond_habit", plain_lift)
     fill(engine, *held_items(np.random.default_rng(2), 3000, planted={}))
     assert sum(rule.valid for rule in rules_of(engine)) == 45

@@ -292,6 +292,7 @@ def test_a_label_counts_from_a_date_on_if_it_was_known_before(world: World, name
     )
     assert own == {number for (number,) in known if codes[number] >= 0}
     assert labelled.not_known == population.members - len(own)
+    assert labelled.no_follow_up == 0
     alone = gather(world.engine, world.config, split, population, halves=False, detail="intervals")
     (found,) = many(world, population, [(split, codes)])
     assert_alike(found, dataclasses.replace(alone, test=None))
@@ -303,14 +304,14 @@ def test_a_node_of_a_tree_is_a_population(world: World) -> None:
     _, sizes = world.coded("size")
     inside = np.flatnonzero(sizes == 0)
     engine.put("node", {"customer_no": inside.astype(np.int32)})
-    for table in ("gaps", "members", "scores"):
+    for table in ("gaps", "members", "reached", "scores"):
         engine.execute(
             f"create or replace view {table}_node as select * from {table}_{whole.suffix} join node using (customer_no)"
         )
     members = int(engine.scalar("select count(*) from members_node"))
     population = dataclasses.replace(whole, suffix="node", members=members)
     split, codes = world.coded("channel")
-    alone = gather(engine, world.config, split, population, halves=False, within="node", detail="intervals")
+    alone = gather(engine, world.config, split, population, halves=False, detail="intervals")
     outside = np.ones(CUSTOMERS, dtype=bool)
     outside[inside] = False
     (found,) = many(world, population, [(split, np.where(outside, np.int16(-1), codes))])

@@ -244,7 +244,7 @@ def test_the_same_partition_under_another_name_is_tried_once(tmp_path: Path) -> 
         found, left_out, _, _ = enumerated(engine, tmp_path, "{known: first_purchase}")
     attributes = {one.name: one for one in found}
     assert attributes["region"].aliases["region"] == ("region_in_full",)
-    assert LeftOut("region_in_full", "makes the same groups as region") in left_out
+    assert LeftOut("region_in_full", "column", "makes the same groups as region") in left_out
     partitions = [
         (split.time_zero, one.codes.tobytes())
         for one in found
@@ -272,7 +272,8 @@ def test_what_single_lines_say_is_asked_once(tmp_path: Path, known: str) -> None
     assert aliases["brand: blue"] == {"with brand: blue"}
     assert {"discount_share", "discount"} <= aliases["with discount"]
     assert not {"with brand: red", "with brand: blue", "discount_share", "discount"} & names
-    assert LeftOut("discount_share", "makes the same groups as with discount") in left_out
+    assert LeftOut("discount_share", "column", "makes the same groups as with discount") in left_out
+    assert {one.kind for one in left_out if one.name.startswith("with ")} == {"itemset"}
 
 
 def test_a_number_of_two_values_is_its_two_groups(tmp_path: Path) -> None:

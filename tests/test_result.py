@@ -161,7 +161,9 @@ def result() -> RunResult:
                 chosen_again=(Chosen("size", 0.9),),
             ),
         ),
-        search=Search(3, 2, 1, (LeftOut("id", "a key"),), (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),)),
+        search=Search(
+            3, (LeftOut("id", "column", "a key"),), (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),)
+        ),
         versions={"python": "3.11.9"},
     )
 

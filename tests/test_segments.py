@@ -26,7 +26,17 @@ from segmentor.config import ExperimentConfig
 from segmentor.cycles import Columns, build_cycles
 from segmentor.engine.duckdb import Engine
 from segmentor.result import NOT_YET_KNOWN, Curve, GroupEffect, Interval, Trial
-from segmentor.segments import Branch, Fork, below, find_segments, leaves_of, segments_json, segments_sql, translations
+from segmentor.segments import (
+    Branch,
+    Fork,
+    below,
+    find_segments,
+    leaves_of,
+    make_members,
+    segments_json,
+    segments_sql,
+    translations,
+)
 from segmentor.segments.definitions import _slug
 from segmentor.splits import Split, declared_splits, make_label_sources
 
@@ -512,3 +522,52 @@ def test_the_sql_leaves_out_the_customers_that_a_run_leaves_out(tmp_path: Path) 
     assert set(expected.values()) == {"north", NOT_YET_KNOWN}
     assert dict(replayed(duckdb, sql, lines, tables)) == expected
     assert dict(replayed(sqlite3, sql, lines, tables)) == expected
+
+
+@pytest.mark.parametrize("name", SPLITS)
+def test_members_count_from_the_day_after_their_label(name: str, tmp_path: Path) -> None:
+    """Each customer in a leaf counts from the first day that the label was not made of, and from ever where that is known at entry."""
+    lines, tables = shop(3)
+    with opened(tmp_path, [SPLITS[name]], lines, tables, merge=2) as made:
+        forks = [made.fork("all", as_found(made.splits[0], merged=False))]
+        leaves = make_members(made.engine, made.config, forks)
+        rows = made.engine.rows(
+            "select customer, segment_no, _first_day from _segment_members join everyone on customer_no = _customer_no"
+        )
+        members = {customer: (leaves[number], first) for customer, number, first in rows}
+        expected = {}
+        for customer, (segment, since) in expected_places(made.engine, forks).items():
+            if segment != NOT_YET_KNOWN:
+                known = (datetime.date.fromisoformat(since) - datetime.date(1970, 1, 1)).days
+                expected[customer] = (segment, known + (0 if name == "until a date" else 2))
+    assert leaves == tuple(leaf.name for leaf in leaves_of(forks))
+    if name.startswith("entry"):
+        assert {customer: segment for customer, (segment, _) in members.items()} == {
+            customer: segment for customer, (segment, _) in expected.items()
+        }
+        assert all(first < 0 for _, first in members.values())
+    else:
+        assert members == expected
+    assert members
+
+
+def test_members_of_two_splits_count_from_the_later_label(tmp_path: Path) -> None:
+    """Below a split that is known at entry, one of the first purchase decides from when on a customer counts."""
+    lines, tables = shop(4)
+    declared = [SPLITS["entry, by"], SPLITS["first purchase, any"].replace("name: s", "name: t")]
+    with opened(tmp_path, declared, lines, tables) as made:
+        forks = [made.fork("all", made.splits[0]), made.fork("north", made.splits[1])]
+        leaves = make_members(made.engine, made.config, forks)
+        rows = made.engine.rows("select distinct segment_no, _first_day < 0 from _segment_members order by 1")
+    assert {leaves[number]: ever for number, ever in rows} == {
+        "north / small": False,
+        "north / large": False,
+        "south": True,
+    }
+
+
+def test_without_a_tree_nobody_is_a_member(tmp_path: Path) -> None:
+    """Where there is one segment, there are no leaves to look at."""
+    lines, tables = shop(5)
+    with opened(tmp_path, [SPLITS["entry"]], lines, tables) as made:
+        assert make_members(made.engine, made.config, []) == ()

@@ -1,4 +1,4 @@
-"""``trials.csv``, ``habits.csv``, ``ledger.csv`` and ``cross_sell.csv``: the columns of the contract, in order, and cells that no spreadsheet runs."""
+"""``trials.csv``, ``habits.csv``, ``ledger.csv``, ``cross_sell.csv``, ``bundles.csv``: the columns of the contract, in order, and cells that no spreadsheet runs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from io import StringIO
 import pytest
 
 from segmentor.result import (
+    Bundle,
     ClusterRule,
     CrossSellRule,
     CycleSummary,
@@ -24,7 +25,7 @@ from segmentor.result import (
     Trial,
     Worth,
 )
-from segmentor.tables import cross_sell_csv, habits_csv, ledger_csv, trials_csv
+from segmentor.tables import bundles_csv, cross_sell_csv, habits_csv, ledger_csv, trials_csv
 
 NONE = Interval(None, None, None)
 TESTED = Trial(
@@ -148,6 +149,27 @@ def test_rules_have_the_columns_of_the_contract() -> None:
         "a|b,c,attach,same_occasion,all,60,0.1,0.25,2.0,1.5,,0.03,true,,12.5,99.0\n"
         "a|b,c,attach,same_occasion,all,60,0.1,0.25,2.0,1.5,,0.03,false,23.0,,\n"
     )
+
+
+def test_bundles_have_their_columns() -> None:
+    """A bundle is one row, its items with a bar between; money that is not known is empty."""
+    known = Bundle(
+        ("a", "b"), 60, Interval(2.0, 1.5, None), 0.03, valid=True, orders_a_year=90.5, price=10.0, usual_discount=0.02,
+        bundle_price=9.5, margin_an_order=2.5, break_even=1.2,
+    )  # fmt: skip
+    unknown = replace(known, price=None, usual_discount=None, bundle_price=None, margin_an_order=None, valid=False)
+    assert bundles_csv(replace(result(), bundles=(known, unknown))) == (
+        "items,customers,lift,lift_ci_low,lift_ci_high,p_confirmation_adjusted,valid,orders_a_year,price,usual_discount,"
+        "bundle_price,margin_an_order,break_even\n"
+        "a|b,60,2.0,1.5,,0.03,true,90.5,10.0,0.02,9.5,2.5,1.2\n"
+        "a|b,60,2.0,1.5,,0.03,false,90.5,,,,,1.2\n"
+    )
+
+
+@pytest.mark.parametrize("bundles", [None, ()])
+def test_without_bundles_there_is_a_header_only(bundles: tuple[Bundle, ...] | None) -> None:
+    """A run without cross-sell or without bundles writes the header."""
+    assert bundles_csv(replace(result(), bundles=bundles)).count("\n") == 1
 
 
 @pytest.mark.parametrize("rules", [None, ()])

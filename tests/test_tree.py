@@ -104,6 +104,18 @@ def test_customers_who_never_bought_what_is_looked_at_are_in_no_node(tmp_path: P
     assert sum(node.customers for node in tried.nodes if node.parent == "all") == 800
 
 
+def test_no_group_applies_to_as_many_in_the_trial_as_in_the_tree(tmp_path: Path) -> None:
+    """Who is seen for the first time on the last day is in no test, and still is of a group or of none: two counts that differ would tell of them."""
+    none: list[Line] = [(f"r{number}", f"r{number}", day(number), "r", 1, 1.0) for number in range(60)]
+    last: list[Line] = [(f"l{number}", f"l{number}", day(UNTIL), "pr"[number > 3], 1, 1.0) for number in range(7)]
+    tried, _ = grown(tmp_path, shop(800, product=2.0) + none + last, PRODUCT)
+    (trial,) = tried.trials
+    root, *below = tried.nodes
+    assert (trial.verdict, trial.not_known, trial.no_follow_up) == ("separates", 63, 4)
+    assert root.customers - sum(node.customers for node in below) == 63
+    assert sum(group.customers for group in trial.groups) + 63 + 4 == root.customers == 867
+
+
 def screened(segment: str, parent: int | None, promoted: dict[str, str], others: dict[str, str]) -> Grown:
     """A node in which some splits passed and others did not: name of the split to that of its attribute."""
     node = Node(0, segment, parent, 0, None, np.ones(3, dtype=bool))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from segmentor.cross_sell.items import Assortment, Baskets, Items
 from segmentor.cross_sell.mining import Rule, longer_rules, pair_rules
@@ -14,11 +17,13 @@ from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.association import (
     Estimate,
     Lift,
+    Partner,
     RuleCounts,
     beyond_habit,
     clustered_ratio,
     counts_by_habit,
     lift_beyond_habit,
+    lifts_beyond_habit,
     relative_rates,
 )
 from segmentor.statistics.multiplicity import holm
@@ -71,7 +76,7 @@ def attach_rules(
     promoted = _held(pairs, _screen_pairs(items.discovery, pairs), level=level)
     longer = longer_rules(items, promoted, min_customers=min_customers, max_items=max_items)
     progress(f"{len(longer)} longer sets")
-    promoted += _held(longer, [_p_value(items.discovery, rule, hopeless=level) for rule in longer], level=level)
+    promoted += _screen_longer(items.discovery, longer, level=level)
     testable = [rule for rule in promoted if items.confirmation.holding(rule.antecedent).size]
     progress(f"{len(testable)} rules in the other half")
     return [_confirmed(items, rule) for rule in testable]
@@ -79,11 +84,50 @@ def attach_rules(
 
 def _screen_pairs(baskets: Baskets, pairs: Sequence[Rule]) -> list[float]:
     """P-values of pairs, with rates fitted once an item: its partner is among the other items then, near enough to screen."""
-    partnered = {item for rule in pairs for item in rule.items}
-    rates = {item: rates_by_kind(baskets, baskets.sold[item], (item,)) for item in partnered}
-    return [
-        _association(baskets, rule, rates=(rates[rule.antecedent[0]], rates[rule.consequent])).p_value for rule in pairs
-    ]
+    rates = {
+        item: rates_by_kind(baskets, baskets.sold[item], appetite=baskets.appetite((item,)))
+        for item in {item for rule in pairs for item in rule.items}
+    }
+    partners: defaultdict[int, list[int]] = defaultdict(list)
+    for rule in pairs:
+        partners[rule.antecedent[0]].append(rule.consequent)
+    p_values: dict[Items, float] = {}
+    for item, others in partners.items():
+        held = np.bincount(baskets.sold[item], minlength=baskets.size.size) > 0
+        lifts = lifts_beyond_habit(
+            baskets.customer,
+            kind=baskets.kinds((item,)),
+            rates=rates[item],
+            antecedent=baskets.sold[item],
+            partners=[_partner(baskets, other, held=held, rates=rates[other]) for other in others],
+        )
+        p_values |= {(item, other): lift.p_value for other, lift in zip(others, lifts, strict=True)}
+    return [p_values[rule.antecedent[0], rule.consequent] for rule in pairs]
+
+
+def _partner(baskets: Baskets, item: int, *, held: NDArray[np.bool_], rates: FloatArray) -> Partner:
+    """An item beside another one that these occasions hold."""
+    occasions = baskets.sold[item]
+    both = held[occasions]
+    kind = baskets.kinds_of(occasions, others=baskets.size[occasions] - 1 - both)
+    return Partner(occasions, kind=kind, both=both, rates=rates)
+
+
+def _screen_longer(baskets: Baskets, rules: Sequence[Rule], *, level: float) -> list[Rule]:
+    """The longer rules that hold, each by the largest p-value of its tests.
+
+    The tests are made in turn, the next one only of rules that hold by those made: further ones make no p-value smaller, so that
+    what Holm's adjustment has left out it leaves out in the end.
+    """
+    tests = [_associations(baskets, rule) for rule in rules]
+    largest = np.zeros(len(rules))
+    while True:
+        held = np.flatnonzero(holm(largest) <= level).tolist()
+        made = [(place, test.p_value) for place in held for test in islice(tests[place], 1)]
+        if not made:
+            return [rules[place] for place in held]
+        for place, p in made:
+            largest[place] = max(largest[place], p)
 
 
 def _held(rules: Sequence[Rule], p_values: Sequence[float], *, level: float) -> list[Rule]:
@@ -109,16 +153,6 @@ def _confirmed(items: Assortment, rule: Rule) -> Attachment:
     )
 
 
-def _p_value(baskets: Baskets, rule: Rule, *, hopeless: float) -> float:
-    """The largest p-value of the rule's tests; those that remain are left out once one is above ``hopeless``."""
-    largest = 0.0
-    for association in _associations(baskets, rule):
-        largest = max(largest, association.p_value)
-        if largest > hopeless:
-            break
-    return largest
-
-
 def _associations(baskets: Baskets, rule: Rule) -> Iterator[Lift]:
     """That of each item of a longer antecedent, given the others; last the rule's own."""
     if len(rule.antecedent) > 1:
@@ -133,38 +167,27 @@ def each_beyond_habit(baskets: Baskets, rule: Rule) -> tuple[FloatArray, FloatAr
     return counts_by_habit(baskets.customer, **_sides(baskets, rule))
 
 
-def _association(baskets: Baskets, rule: Rule, *, rates: tuple[FloatArray, FloatArray] | None = None) -> Lift:
-    """The association of a rule's two sides; with the given rates of these, or rates fitted to this very rule."""
-    return lift_beyond_habit(baskets.customer, **_sides(baskets, rule, rates=rates))
+def _association(baskets: Baskets, rule: Rule) -> Lift:
+    """The association of a rule's two sides, with rates fitted to this very rule."""
+    return lift_beyond_habit(baskets.customer, **_sides(baskets, rule))
 
 
-def _sides(baskets: Baskets, rule: Rule, *, rates: tuple[FloatArray, FloatArray] | None = None) -> dict[str, Any]:
+def _sides(baskets: Baskets, rule: Rule) -> dict[str, Any]:
     """Occasions of a rule's two sides and of both, and rates by kind of occasion."""
     antecedent, consequent = baskets.holding(rule.antecedent), baskets.sold[rule.consequent]
-    if rates is None:
-        rates = (rates_by_kind(baskets, antecedent, rule.items), rates_by_kind(baskets, consequent, rule.items))
+    appetite = baskets.appetite(rule.items)
     return {
-        "kind": kinds(baskets, rule.items),
-        "antecedent_rates": rates[0],
-        "consequent_rates": rates[1],
+        "kind": baskets.kinds(rule.items),
+        "antecedent_rates": rates_by_kind(baskets, antecedent, appetite=appetite),
+        "consequent_rates": rates_by_kind(baskets, consequent, appetite=appetite),
         "antecedent": antecedent,
         "consequent": consequent,
         "both": baskets.holding(rule.items),
     }
 
 
-def kinds(baskets: Baskets, items: Items) -> IntArray:
-    """Kind of each occasion: its month and its class of appetite, the number of items other than these."""
-    return baskets.month * _classes(baskets) + baskets.appetite(items)
-
-
-def rates_by_kind(baskets: Baskets, held: IntArray, items: Items) -> FloatArray:
-    """Relative rates on occasions of each of the ``kinds``; shape (n_months * n_classes,)."""
-    margins = (baskets.month, baskets.appetite(items))
-    by_month, by_appetite = relative_rates(baskets.customer, held, margins=margins)
-    unseen = _classes(baskets) - by_appetite.size
+def rates_by_kind(baskets: Baskets, held: IntArray, *, appetite: IntArray) -> FloatArray:
+    """Relative rates by month and class of appetite of what is held, by `Baskets.kinds`; shape (n_months * n_classes,)."""
+    by_month, by_appetite = relative_rates(baskets.customer, held, margins=(baskets.month, appetite))
+    unseen = baskets.classes - by_appetite.size
     return np.outer(by_month, np.pad(by_appetite, (0, unseen), constant_values=1.0)).ravel()
-
-
-def _classes(baskets: Baskets) -> int:
-    return 1 + int(baskets.appetites[-1])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.cross_sell.attach import Attachment, kinds, rates_by_kind
+from segmentor.cross_sell.attach import Attachment, rates_by_kind
 from segmentor.cross_sell.items import Assortment, Baskets, Items, level_columns, lines_items
 from segmentor.cross_sell.kinds import role_columns
 from segmentor.result import Bundle, Interval
@@ -215,14 +215,14 @@ def _screened(baskets: Baskets, bundles: Sequence[Items], *, hopeless: float) ->
 
     @cache
     def rates(item: int) -> FloatArray:
-        return rates_by_kind(baskets, baskets.sold[item], (item,))
+        return rates_by_kind(baskets, baskets.sold[item], appetite=baskets.appetite((item,)))
 
     p_values = []
     for bundle in bundles:
         largest = 0.0
         for item, others in _each_with_others(bundle):
             sold = [baskets.sold[other] for other in others]
-            rate = rates(item)[kinds(baskets, (item,))]
+            rate = rates(item)[baskets.kinds((item,))]
             p_value = screen_together(baskets.customer, rate=rate, held=baskets.sold[item], others=sold)
             largest = max(largest, p_value)
             if largest > hopeless:

@@ -68,22 +68,23 @@ def next_purchases(
         discovery,
         sold=items.discovery.sold,
         appetite=(items.discovery.appetite((item,)) for item in range(len(items))),
+        least=min_customers,
     )
+    pairs = zip(screened.items.tolist(), screened.customers.tolist(), screened.p_values.tolist(), strict=True)
     tried = [
-        Rule((first,), second)
-        for first, second in np.argwhere(screened.customers >= min_customers).tolist()
+        (Rule((first,), second), customers, p)
+        for (first, second), customers, p in pairs
         if (min(first, second), max(first, second)) not in items.related
     ]
     progress(f"{len(tried)} pairs in the order of time")
-    p_values = np.array([screened.p_values[rule.antecedent[0], rule.consequent] for rule in tried])
-    promoted = [rule for rule, p in zip(tried, holm(p_values), strict=True) if p <= level]
+    adjusted = holm(np.array([p for *_, p in tried])).tolist()
+    promoted = [(rule, customers) for (rule, customers, _), p in zip(tried, adjusted, strict=True) if p <= level]
     progress(f"{len(promoted)} next purchases in the other half")
     found = []
-    for rule in promoted:
+    for rule, customers in promoted:
         test = _following(items.confirmation, confirmation, rule)
         if test.lift.expected > 0.0 and not math.isnan(test.confidence):
-            customers = screened.customers[rule.antecedent[0], rule.consequent] + test.customers
-            found.append(NextPurchase(rule, int(customers), test))
+            found.append(NextPurchase(rule, customers + test.customers, test))
     return found
 
 

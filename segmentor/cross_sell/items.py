@@ -86,10 +86,34 @@ class Baskets:
 
     def appetite(self, items: Items) -> IntArray:
         """Class of each occasion by the number of its items other than these; shape (n_occasions,)."""
-        others = self.size.copy()
+        return self.kinds(items) - self._month_kinds
+
+    def kinds(self, items: Items) -> IntArray:
+        """Month and class of appetite of each occasion in one number, these items left out; shape (n_occasions,)."""
+        others, kinds = self.size.copy(), self._all_kinds.copy()
         for item in items:
             others[self.sold[item]] -= 1
-        return self.appetites[others]
+        for item in items:
+            kinds[self.sold[item]] = self.kinds_of(self.sold[item], others=others[self.sold[item]])
+        return kinds
+
+    def kinds_of(self, occasions: IntArray, *, others: IntArray) -> IntArray:
+        """The same of some occasions with so many other items; shape (n_some,)."""
+        return self._month_kinds[occasions] + self.appetites[others]
+
+    @cached_property
+    def classes(self) -> int:
+        """Number of classes of appetite."""
+        return 1 + int(self.appetites[-1])
+
+    @cached_property
+    def _month_kinds(self) -> IntArray:
+        return self.month * self.classes
+
+    @cached_property
+    def _all_kinds(self) -> IntArray:
+        """Kind of each occasion by the number of all its items."""
+        return self._month_kinds + self.appetites[self.size]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

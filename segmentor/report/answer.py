@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
+from segmentor.report.ledger import Sieve, sieves
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import DAYS, PERCENT, POINTS, count, quantity
 from segmentor.report.vocabulary import NOTHING_SEPARATES, VERDICTS
 from segmentor.report.words import (
-    below_the_root,
     but_see,
     column,
-    confirming,
     excludes,
     few,
     is_echo,
@@ -27,7 +26,7 @@ from segmentor.report.words import (
     was_asked,
     within_segment,
 )
-from segmentor.result import GroupEffect, RunResult, Search, Trial, Verdict
+from segmentor.result import GroupEffect, RunResult, Trial, Verdict
 
 
 def answers(result: RunResult) -> list[tuple[Verdict | None, Markup]]:
@@ -152,19 +151,25 @@ def _what_is_open(trials: Sequence[Trial], result: RunResult, *, others: int) ->
             )
         )
     if result.search is not None:
-        sentences.append(_searched(result.search, result.trials))
+        sentences.append(_searched(result))
     return Markup(" ").join(sentences)
 
 
-def _searched(search: Search, trials: Sequence[Trial]) -> Markup:
-    tried, tested = count(search.tried, "candidate"), confirming(trials)
-    if not tested:
+def _searched(result: RunResult) -> Markup:
+    everybody, within = sieves(result)
+    tried = count(everybody.tried, "candidate")
+    if not everybody.promoted and not within.promoted:
         return Markup("None of {} that the data suggested stood out enough for a confirming test.").format(tried)
-    held = [trial for trial in tested if trial.verdict == "separates"]
-    holds = f"{count(len(held))} {_verbs(held, 'separates')[0]}" if held else "none separates"
-    return Markup("Of {} that the data suggested, {} had a confirming test{}, and {} there.").format(
-        tried, count(len(tested)), below_the_root(tested), holds
-    )
+    said = f"{tried} that the data suggested, {_sifted(everybody)}"
+    if within.promoted:
+        said += f"; of {count(within.tried)} tried within segments, {_sifted(within)}"
+    return escape(f"Of {said}.")
+
+
+def _sifted(sieve: Sieve) -> str:
+    confirmed = count(sieve.confirmed) if sieve.confirmed else "none"
+    verb = "separate" if sieve.confirmed > 1 else "separates"
+    return f"{count(sieve.promoted)} had a confirming test, and {confirmed} {verb} there"
 
 
 def _verbs(things: Sequence[object], *singular: str) -> list[str]:

@@ -28,7 +28,7 @@ from segmentor.report.numbers import (
     span,
 )
 from segmentor.report.small_cells import Counts
-from segmentor.report.vocabulary import METHODS, REASONS, SOURCES
+from segmentor.report.vocabulary import KINDS, METHODS, REASONS, SOURCES
 from segmentor.report.words import (
     but_see,
     column,
@@ -199,32 +199,38 @@ def tried(result: RunResult) -> Markup:
 
 
 def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
-    """What made no candidate, and why: columns by reason, then for each reason how many sets of products bought together."""
+    """What made no candidate, and why: columns and clusters by reason, then for each reason how many sets of products bought together."""
     itemsets: Counter[str] = Counter()
-    columns: dict[str, list[Markup]] = {}
+    named: dict[str, list[Markup]] = {}
     for each in () if result.search is None else result.search.left_out:
         same, _, other = each.reason.partition(_SAME_AS)
         why = each.reason if same else f"{_SAME_AS}another candidate"
-        if each.name.startswith("with "):
+        if each.kind == "itemset":
             itemsets[why] += 1
         else:
             shown = name(each.name) if same else Markup("{} (as {})").format(name(each.name), name(other))
-            columns.setdefault(why, []).append(shown)
+            named.setdefault(why, []).append(shown)
     return [
-        *((listed(few(names, most=MOST_LEFT_OUT)), reason(why)) for why, names in columns.items()),
-        *(
-            (escape(count(number, "set of products", "sets of products")), reason(why))
-            for why, number in itemsets.items()
-        ),
+        *((listed(few(names, most=MOST_LEFT_OUT)), reason(why)) for why, names in named.items()),
+        *((escape(count(number, *KINDS["itemset"])), reason(why)) for why, number in itemsets.items()),
     ]
 
 
-def how_many_left_out(result: RunResult) -> str:
-    """How many columns, and how many sets of products, made no candidate."""
-    names = [each.name for each in result.search.left_out] if result.search else []
-    itemsets = sum(each.startswith("with ") for each in names)
-    said = [count(len(names) - itemsets, "column")]
-    return " and ".join([*said, count(itemsets, "set of products", "sets of products")] if itemsets else said)
+def how_many_left_out(result: RunResult) -> Markup:
+    """How many columns, sets of products and clusters made no candidate; empty where everything did."""
+    kinds = Counter(each.kind for each in result.search.left_out) if result.search else Counter[str]()
+    return listed(
+        [
+            escape(count(number, *KINDS[kind])) if kind in KINDS else Markup("{} {}").format(count(number), name(kind))
+            for kind, number in kinds.items()
+        ]
+    )
+
+
+def are_named(result: RunResult) -> bool:
+    """Whether ``left_out`` names everything that made no candidate."""
+    left = () if result.search is None else result.search.left_out
+    return len(left) <= MOST_LEFT_OUT and not any(each.kind == "itemset" for each in left)
 
 
 def clusterings(result: RunResult, counts: Counts) -> list[ClusteringRow]:

@@ -24,9 +24,9 @@ from segmentor.report.numbers import (
     quantity,
     span,
 )
-from segmentor.report.rule_figures import MOST_ARROWS
+from segmentor.report.rule_figures import MOST_ARROWS, Matrix
 from segmentor.report.small_cells import Counts
-from segmentor.report.vocabulary import KINDS
+from segmentor.report.vocabulary import OFFERS
 from segmentor.report.words import few, level, setting
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Bundle, CrossSellRule, Interval, RuleInSegment, RunResult
 
@@ -143,7 +143,7 @@ def offer(rule: CrossSellRule, result: RunResult, counts: Counts, *, kind: bool 
     days = within(result)
     lately = "lately" if days is None else f"in the last {quantity(days, DAYS)}"
     bought, offered = names(rule.antecedent), name(rule.consequent)
-    what = Markup("Offer {}{}").format(offered, f", {KINDS[rule.kind]}," if kind and rule.kind in KINDS else "")
+    what = Markup("Offer {}{}").format(offered, f", {OFFERS[rule.kind]}," if kind and rule.kind in OFFERS else "")
     whom = "customers" if rule.segment == EVERYBODY else Markup("customers of {}").format(name(rule.segment))
     reach = _reach(rule, counts)
     if rule.mode == "same_occasion":
@@ -223,7 +223,7 @@ def bundle_rows(sets: Iterable[Bundle], counts: Counts) -> list[BundleRow]:
             quantity(each.usual_discount if each.customers >= counts.min_cell else None, PERCENT),
             quantity(each.bundle_price, _PRICE),
             quantity(each.margin_an_order, _PRICE),
-            _needed(each),
+            f"{quantity(each.break_even - 1, PERCENT)} more",
         )
         for each in sets
     ]
@@ -241,13 +241,17 @@ def title(rule: CrossSellRule) -> Markup:
     return Markup("{}{} {}").format(names(rule.antecedent), joint, name(rule.consequent))
 
 
-def matrix_caption(rules: Iterable[CrossSellRule]) -> Markup:
+def matrix_caption(matrices: Sequence[Matrix]) -> Markup:
     """What to see in the matrices."""
-    strongest = max(rules, key=lambda rule: (rule.lift.estimate or 0.0, _sides(rule)))
+    strongest = max((matrix.strongest for matrix in matrices), key=lambda rule: rule.lift.estimate or 0.0)
+    left_out = sum(matrix.left_out for matrix in matrices)
+    rest = (
+        f" {count(left_out, 'rule')} of other items {'is' if left_out == 1 else 'are'} not drawn." if left_out else ""
+    )
     return Markup(
-        "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. {} stands out, {} as "
-        "often. A cell without a number is no rule."
-    ).format(title(strongest), quantity(strongest.lift.estimate, TIMES))
+        "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. {} stands out, "
+        "{} as often. A cell without a number is no rule.{}"
+    ).format(title(strongest), quantity(strongest.lift.estimate, TIMES), rest)
 
 
 def arrows_caption(rules: Sequence[CrossSellRule]) -> Markup:
@@ -373,13 +377,6 @@ def _tells(each: RuleInSegment, counts: Counts) -> bool:
     return each.customers >= counts.min_cell and _is_known(each.lift) and each.lift.ci_low is not None
 
 
-def _needed(bundle: Bundle) -> str:
-    """How many more orders the discount needs."""
-    if not math.isfinite(bundle.break_even) or bundle.break_even <= 0:
-        return "it never does"
-    return f"{quantity(bundle.break_even - 1, PERCENT)} more"
-
-
 def _usefulness(rule: CrossSellRule, *, min_cell: int) -> tuple[float, float, float, tuple[tuple[str, ...], str, str]]:
     """To sort by: what could bring most comes first."""
     worth = rule.worth if rule.worth is not None and rule.worth.reachable >= min_cell else None
@@ -398,7 +395,7 @@ def _sides(rule: CrossSellRule) -> tuple[tuple[str, ...], str, str]:
 
 def _bounds(interval: Interval, unit: Unit) -> str:
     bounds = span(interval, unit)
-    return f" ({bounds})" if bounds else ""
+    return f" ({bounds.replace(' ', NO_BREAK)})" if bounds else ""
 
 
 def _is_known(interval: Interval | None) -> bool:

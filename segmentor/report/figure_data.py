@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from segmentor.report.lines import without_group
 from segmentor.report.names import cut
 from segmentor.report.small_cells import Counts
 from segmentor.result import NOT_YET_KNOWN, CrossSellRule, GroupEffect, RunResult
-from segmentor.result.standing import standing
+from segmentor.result.standing import standing, without_group
 from segmentor.tables import Cell, as_csv
 
 DECIMALS = 3

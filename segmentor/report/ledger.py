@@ -31,6 +31,37 @@ class Stage:
     entries: list[LedgerEntry]
 
 
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """What became of candidates.
+
+    Attributes:
+        tried: Screened in one half of the customers.
+        promoted: Those that stood out there and had their one test in the other half.
+        confirmed: Those that separate in it.
+    """
+
+    tried: int
+    promoted: int
+    confirmed: int
+
+
+def sieves(result: RunResult) -> tuple[Sieve, Sieve]:
+    """What became of candidates among all customers, and of those within segments."""
+    within: dict[str, int] = {}
+    for entry in result.ledger:
+        if entry.stage == "discovery" and entry.segment != EVERYBODY:
+            within[entry.segment] = max(within.get(entry.segment, 0), entry.of)
+    tested = [trial for trial in result.trials if trial.source != "declared" and trial.p_adjusted is not None]
+
+    def sieve(tried: int, *, of_all: bool) -> Sieve:
+        verdicts = [trial.verdict for trial in tested if (trial.segment == EVERYBODY) == of_all]
+        return Sieve(tried, len(verdicts), verdicts.count("separates"))
+
+    tried = 0 if result.search is None else result.search.tried
+    return sieve(tried, of_all=True), sieve(sum(within.values()), of_all=False)
+
+
 def stages(result: RunResult) -> list[Stage]:
     """The tests by stage and correction, in the order of the run; a screening adjusts for the candidates of its segment."""
     together: dict[tuple[str, str, str], list[LedgerEntry]] = {}

@@ -8,12 +8,16 @@ from collections.abc import Iterator, Sequence
 from segmentor.report.beside import crossover_table
 from segmentor.report.small_cells import Counts
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, RunResult, TreeNode, Trial
-from segmentor.result.standing import standing
+from segmentor.result.standing import standing, without_group
 
 
 def counts_of(result: RunResult) -> Counts:
     """How customers of groups, nodes and segments are shown on a result's page."""
-    lines = [*_of_tree(result), *(line for trial in result.trials for line in _of_groups(trial))]
+    among = {EVERYBODY: result.quality.cycle.customers} | {node.segment: node.customers for node in standing(result)}
+    lines = [
+        *_of_tree(result),
+        *(line for trial in result.trials for line in _of_groups(trial, among.get(trial.segment, 0), result.min_cell)),
+    ]
     return Counts.of(lines, result.min_cell)
 
 
@@ -26,15 +30,6 @@ def counts_in(trial: Trial, counts: Counts) -> Counts:
     return Counts.of(lines, counts.min_cell, rough=rough)
 
 
-def without_group(nodes: Sequence[TreeNode]) -> dict[str, int]:
-    """Customers in none of the groups below, of each node that stands above others."""
-    below: dict[str, int] = {}
-    for node in nodes:
-        if node.parent is not None:
-            below[node.parent] = below.get(node.parent, 0) + node.customers
-    return {node.segment: max(node.customers - below[node.segment], 0) for node in nodes if node.segment in below}
-
-
 def group_at(node: TreeNode) -> str:
     """The group that a node is: a stroke that stands alone in its name is doubled in that of the segment."""
     above = "" if node.parent in (None, EVERYBODY) else f"{node.parent} / "
@@ -44,9 +39,13 @@ def group_at(node: TreeNode) -> str:
 _DOUBLED = re.compile(r"(?<![^ ])/(/+)(?![^ ])")
 
 
-def _of_groups(trial: Trial) -> Iterator[Sequence[int]]:
-    """The groups and those in none make up the customers among whom it was tried."""
-    yield [*(group.customers for group in trial.groups), trial.not_known, trial.no_follow_up]
+def _of_groups(trial: Trial, among: int, min_cell: int) -> Iterator[Sequence[int]]:
+    """The groups and those in none make up the customers among whom it was tried, but for those of whom it is too early to tell."""
+    groups = [*(group.customers for group in trial.groups), trial.not_known, trial.no_follow_up]
+    yield groups
+    too_early = among - sum(groups)
+    if 0 < too_early < min_cell:
+        yield [*groups, too_early]
 
 
 def _of_cohorts(trial: Trial) -> Iterator[Sequence[int]]:
@@ -78,25 +77,30 @@ def _of_crossover(trial: Trial) -> Iterator[Sequence[int]]:
 
 
 def _of_tree(result: RunResult) -> Iterator[Sequence[int]]:
-    """Each node with those below it; all customers with those who have not bought; the segments; and counts of nearly the same."""
+    """Each node with those below it; all customers with those who never bought; the segments; and counts of nearly the same."""
     nodes = standing(result)
-    groups = {
-        (trial.segment, trial.split, group.name): group.customers for trial in result.trials for group in trial.groups
-    }
+    trials = {(trial.segment, trial.split): trial for trial in result.trials}
+    groups = {(*at, group.name): group.customers for at, trial in trials.items() for group in trial.groups}
     rest = without_group(nodes)
     segments = {segment.name: segment.customers for segment in result.segments}
+    unknown, never = segments.get(NOT_YET_KNOWN, 0), result.never_bought
+    # How many bought is known anyway, from occasions and cycles.
+    yield [result.customers, never]
+    yield [never, *segments.values()]
     yield list(segments.values())
-    yield [segments.get(NOT_YET_KNOWN, 0), *rest.values()]
-    if nodes:
-        never = max(nodes[0].customers - result.quality.cycle.customers, 0)
-        yield [nodes[0].customers, never]
+    yield [unknown, never, *rest.values(), abs(unknown - never - sum(rest.values()))]
     for node in nodes:
         if node.segment in rest:
-            below = [each.customers for each in nodes if each.parent == node.segment]
-            # How many there are in all is known anyway, so that the root is no count to say roughly.
-            yield [*([] if node.parent is None else [node.customers]), *below, rest[node.segment]]
-            if node.parent is None:
-                yield [never, *below, rest[node.segment]]
+            below = [each for each in nodes if each.parent == node.segment]
+            sizes = [each.customers for each in below]
+            yield [*([] if node.parent is None else [node.customers]), *sizes, rest[node.segment]]
+            if (trial := trials.get((node.segment, node.split or ""))) is not None:
+                too_early = abs(rest[node.segment] - trial.not_known)
+                if 0 < too_early < result.min_cell:
+                    yield [rest[node.segment], trial.not_known, too_early]
+                followed = {group.name: group.customers for group in trial.groups}
+                late = (abs(each.customers - followed.get(group_at(each), each.customers)) for each in below)
+                yield [trial.no_follow_up, *late]
         same = [segments.get(node.segment, node.customers)]
         above = next((each for each in nodes if each.segment == node.parent), None)
         if above is not None and above.split is not None:

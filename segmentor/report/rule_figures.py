@@ -5,7 +5,6 @@ Drawn as the return curves of ``figures``: geometry and text only, names put in 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -66,12 +65,14 @@ class Matrix:
         mode: ``same_occasion`` or ``next_purchase``.
         svg: The drawing.
         columns: How many it has.
+        strongest: The valid rule with the highest lift in it.
         left_out: Rules of the mode for which there was no room.
     """
 
     mode: str
     svg: str
     columns: int
+    strongest: CrossSellRule
     left_out: int
 
 
@@ -92,11 +93,11 @@ class _Grid:
 
     @property
     def left(self) -> float:
-        return 10 + _LETTER * max(min(room(_named(row)), _LONGEST) for row in self.rows)
+        return 10 + max(_length(row) for row in self.rows)
 
     @property
     def over(self) -> float:
-        return 14 + 0.72 * _LETTER * max(min(room(_named(column)), _LONGEST) for column in self.columns)
+        return 14 + 0.72 * max(_length(column) for column in self.columns)
 
     @property
     def width(self) -> float:
@@ -113,8 +114,8 @@ class _Grid:
 def matrices(rules: Sequence[CrossSellRule]) -> list[Matrix]:
     """A matrix for each mode that has a valid rule; none where there are fewer than ``FEWEST`` valid rules.
 
-    Rows are what was bought, columns what is offered, at most ``MOST_ITEMS`` of either: those with the most valid rules, of as many
-    those with the surest.
+    Rows are what was bought, columns what is offered, at most ``MOST_ITEMS`` of either: those with the most and the
+    strongest valid rules.
     """
     if sum(rule.valid for rule in rules) < FEWEST:
         return []
@@ -221,23 +222,29 @@ def _matrix(mode: str, rules: Sequence[CrossSellRule]) -> Matrix:
             labels[form.format(number)] = cut(_named(side), _LONGEST, wide=True)
             titles[form.format(number)] = cut(_named(side), 200)
     drawing = plain_svg(svg, labels, _in_words([*cells.values()]), titles=titles)
-    return Matrix(mode, drawing, len(grid.columns), left_out=len(rules) - len(cells))
+    strongest = max(
+        (rule for rule in cells.values() if rule.valid), key=lambda rule: (rule.lift.estimate or 0.0, *_names(rule))
+    )
+    return Matrix(mode, drawing, len(grid.columns), strongest, left_out=len(rules) - len(cells))
 
 
 def _chosen(rules: Sequence[CrossSellRule]) -> dict[tuple[Side, Side], CrossSellRule]:
-    """The rules that there is room for, by row and column, in the order in which these stand: those of most valid rules first."""
+    """The rules that there is room for, by row and column, in the order in which these stand: those of most and strongest rules first."""
     valid = [rule for rule in rules if rule.valid]
-    columns = _foremost((rule.consequent,) for rule in valid)
-    rows = _foremost(rule.antecedent for rule in valid if (rule.consequent,) in columns)
+    columns = _foremost(((rule.consequent,), rule) for rule in valid)
+    rows = _foremost((rule.antecedent, rule) for rule in valid if (rule.consequent,) in columns)
     cells: dict[tuple[Side, Side], CrossSellRule] = {}
     for rule in sorted(rules, key=lambda rule: not rule.valid):
         cells.setdefault(_names(rule), rule)
     return {(row, column): cells[row, column] for row in rows for column in columns if (row, column) in cells}
 
 
-def _foremost(sides: Iterable[Side]) -> list[Side]:
-    """The sides that occur most often, of as often those that come first."""
-    return [side for side, _ in Counter(sides).most_common(MOST_ITEMS)]
+def _foremost(sides: Iterable[tuple[Side, CrossSellRule]]) -> list[Side]:
+    """The sides whose rules go furthest beyond habit together, on the scale of the colours."""
+    strength: dict[Side, float] = {}
+    for side, rule in sides:
+        strength[side] = strength.get(side, 0.0) + log(max(rule.lift.ci_low or 1.0, 1.0))
+    return sorted(strength, key=lambda side: (-strength[side], side))[:MOST_ITEMS]
 
 
 def _cell(axes: Axes, corner: Point, rule: CrossSellRule, place: str) -> str:
@@ -347,6 +354,12 @@ def _names(rule: CrossSellRule) -> tuple[Side, Side]:
 
 def _named(side: Side) -> str:
     return " + ".join(side)
+
+
+def _length(side: Side) -> float:
+    """Room that a name takes beside a matrix."""
+    shown = cut(_named(side), _LONGEST, wide=True)
+    return _LETTER * (room(shown) + 0.3 * sum(map(str.isupper, shown)))
 
 
 def _known(shares: Sequence[float | None]) -> list[float]:

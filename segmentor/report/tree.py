@@ -10,14 +10,14 @@ from markupsafe import Markup, escape
 from segmentor.report.beside import crossover_answer, sticks
 from segmentor.report.figures import share_bar
 from segmentor.report.ledger import places
-from segmentor.report.lines import counts_in, group_at, without_group
+from segmentor.report.lines import counts_in, group_at
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import DAYS, PERCENT, RATIO, SIGNED_POINTS, count, probability, quantity
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import ENDED, NOT_TESTED, REASONS
 from segmentor.report.words import few, heading, short_group, verdict_pair
 from segmentor.result import Chosen, RunResult, TreeNode, Trial
-from segmentor.result.standing import standing
+from segmentor.result.standing import defined, standing, without_group
 
 MOST_CHOSEN = 5
 """Splits of resamples that are named at a node."""
@@ -59,7 +59,7 @@ class Branch:
         again: Splits that resamples choose here.
         pruned: The split that was not confirmed; ``None`` for any other node.
         unknown: Whether it holds the customers to whom no group applies (yet).
-        others: Of the root, who else is in the data: customers without a purchase that counts.
+        others: Of the root, how many customers are in the data, where some have no purchase that counts.
         below: The nodes below.
     """
 
@@ -116,7 +116,7 @@ def summary(result: RunResult) -> Markup:
     dropped = [node for node in result.tree if node.ended == "not confirmed"]
     untested = sum(map(was_too_small, dropped))
     said = [
-        f"{count(len(held), 'split')} {'makes' if len(held) == 1 else 'make'} {count(len(result.segments), 'segment')}."
+        f"{count(len(held), 'split')} {'makes' if len(held) == 1 else 'make'} {count(len(defined(result)), 'segment')}."
     ]
     for number, came_of in ((len(dropped) - untested, "not borne out by"), (untested, "too small to be tested in")):
         if number:
@@ -188,7 +188,6 @@ def was_too_small(node: TreeNode) -> bool:
 def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
     result, counts = drawn.result, drawn.counts
     everyone = drawn.nodes[0].customers
-    bought = min(result.quality.cycle.customers, everyone)
     trial = drawn.trials.get((node.segment, node.split or ""))
     segment = next((each for each in result.segments if each.name == node.segment), None)
     leaf = segment if segment is not None and not node.held else None
@@ -201,7 +200,7 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
     return Branch(
         escape("All customers") if node.parent is None else heading(group_at(node)),
         by,
-        counts(bought if node.parent is None else node.customers),
+        counts(node.customers),
         share_bar(node.customers / everyone) if counts.exact(node.customers) and everyone else "",
         split,
         f"{quantity(leaf.share_back, PERCENT)} back within {quantity(leaf.horizon_days, DAYS)}"
@@ -215,8 +214,8 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
         tuple(_facts(node, trial, counts)),
         tuple(_again(chosen) for chosen in node.chosen_again[:MOST_CHOSEN]),
         _pruned(node, trial, result),
-        others=f"with a purchase that counts, of {counts(everyone)} in the data"
-        if node.parent is None and bought < everyone
+        others=f"with a purchase that counts, of {counts(result.customers)} in the data"
+        if node.parent is None and result.never_bought
         else "",
         below=tuple(below),
     )

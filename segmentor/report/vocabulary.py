@@ -65,10 +65,17 @@ NOT_TESTED = "it could not be tested in the other half"
 SOURCES = {"declared": "declared", "enumerated": "gone through", "clustered": "from clusters"}
 """Where a candidate comes from, in a table; another source is shown as it is."""
 
+KINDS = {
+    "column": ("column", "columns"),
+    "itemset": ("set of products", "sets of products"),
+    "cluster": ("cluster", "clusters"),
+}
+"""What may have made no candidate, one and several; another kind is shown as it is."""
+
 METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN on a UMAP embedding"}
 """Ways of clustering; another one is shown as it is."""
 
-KINDS = {
+OFFERS = {
     "upsell": "a dearer one of the same category",
     "lateral": "another brand of the same category at a like price",
     "cross_category": "from another category",

@@ -43,6 +43,7 @@ from segmentor.result import (
     SplitTest,
     Trial,
 )
+from segmentor.result.standing import defined
 
 
 def config_text(result: RunResult) -> str:
@@ -262,6 +263,18 @@ def rule(segment: Segment) -> Markup:
     return heading(segment.words, length=600)
 
 
+def in_segments(result: RunResult, counts: Counts) -> str:
+    """Where every customer is, and who is in no segment of those that a definition makes."""
+    segments = count(len(defined(result)), "segment")
+    unknown = next((each.customers for each in result.segments if each.name == NOT_YET_KNOWN), 0)
+    if not unknown:
+        return f"Every customer is in exactly one of these {segments}."
+    never = f", {counts(result.never_bought)} of them without a purchase that counts" if result.never_bought else ""
+    return (
+        f"Every customer is in exactly one of these {segments}, or not yet known: {counts(unknown)} customers{never}."
+    )
+
+
 def evidence(segment: Segment, result: RunResult) -> Markup:
     """Why a segment stands; of a split with several groups, that it speaks of two of them."""
     if not segment.evidence or segment.name == NOT_YET_KNOWN:
@@ -396,17 +409,6 @@ def _for_many(trial: Trial, result: RunResult) -> str:
 def but_see(trial: Trial) -> Markup:
     """Where the column of a split that does not matter separates all the same."""
     return Markup("see {}").format(within_segment(name(trial.split), trial))
-
-
-def confirming(trials: Sequence[Trial]) -> list[Trial]:
-    """Splits that the data suggested and that had their one test in the other half."""
-    return [trial for trial in trials if trial.source != "declared" and trial.p_adjusted is not None]
-
-
-def below_the_root(trials: Sequence[Trial]) -> str:
-    """How many were tried within a segment, to stand behind how many there are; empty for none."""
-    number = sum(trial.segment != EVERYBODY for trial in trials)
-    return f", {count(number)} of them below the root" if number else ""
 
 
 def tree_first(result: RunResult) -> list[Trial]:

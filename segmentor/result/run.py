@@ -169,6 +169,16 @@ class RunResult:
     versions: dict[str, str] = field(default_factory=dict)
     format: int = FORMAT
 
+    @property
+    def customers(self) -> int:
+        """Customers in the data, those without a purchase that counts too: each is in exactly one segment."""
+        return sum(segment.customers for segment in self.segments)
+
+    @property
+    def never_bought(self) -> int:
+        """Those of them who never made the purchase that cycles are of."""
+        return max(self.customers - self.quality.cycle.customers, 0)
+
 
 def to_json(result: RunResult) -> str:
     """Write the text of ``results.json``: floats in full, the same bytes for the same result.

@@ -47,9 +47,16 @@ class TreeNode:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """A column or an itemset that made no candidate, and why."""
+    """Something that made no candidate, and why.
+
+    Attributes:
+        name: Its name.
+        kind: ``column`` (two columns at once and features too), ``itemset`` or ``cluster``.
+        reason: Why.
+    """
 
     name: str
+    kind: str
     reason: str
 
 
@@ -82,14 +89,10 @@ class Search:
 
     Attributes:
         tried: Candidates screened at the root.
-        promoted: Those that went on to confirmation.
-        confirmed: Those that separate there.
-        left_out: Columns that made no candidate.
+        left_out: What made no candidate.
         clusterings: Clusterings whose rules were candidates.
     """
 
     tried: int
-    promoted: int
-    confirmed: int
     left_out: tuple[LeftOut, ...] = ()
     clusterings: tuple[Clustering, ...] = ()

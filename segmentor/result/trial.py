@@ -375,7 +375,7 @@ class Trial:
         known: When its label is known, such as ``first_purchase`` or ``first_purchases: 2``.
         definition: The groups' conditions in words of the config, one a group.
         groups: The groups, in the order of the config.
-        not_known: Customers to whom no group applies.
+        not_known: Customers to whom no group applies, of those who made the purchases, or bought before the date, by which it is known.
         no_follow_up: Labelled customers left out because they were not observed after time zero.
         comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups, or far too many.
         verdict: What the trial says.

@@ -40,6 +40,7 @@ class Attribute:
             single values are tried.
         by_value: By code, the value against the rest (groups: the value first, the rest second); ``None`` where that is tried under
             another name or not at all. Empty for a number and where there are two groups.
+        kind: What it is: ``column`` (features too), ``itemset`` or ``cluster``.
         timing: Whether it is made of timing or amounts, so that it may echo past frequency.
         cluster: Of a rule, the cluster that it stands for; ``None`` for any other.
         aliases: Name of one of its splits to names of others that make the same groups and are not tried.
@@ -52,6 +53,7 @@ class Attribute:
     numbers: FloatArray | None
     whole: Split | None
     by_value: tuple[Split | None, ...] = ()
+    kind: Literal["column", "itemset", "cluster"] = "column"
     timing: bool = False
     cluster: ClusterRule | None = None
     aliases: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

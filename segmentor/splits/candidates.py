@@ -135,7 +135,7 @@ def without_twins(attributes: Iterable[Attribute]) -> tuple[tuple[Attribute, ...
                 replace(attribute, whole=splits[0], by_value=tuple(splits[1:]), aliases=aliases.get(place, {}))
             )
         else:
-            left_out.append(LeftOut(attribute.name, f"makes the same groups as {twin_of[place]}"))
+            left_out.append(LeftOut(attribute.name, attribute.kind, f"makes the same groups as {twin_of[place]}"))
     return tuple(found), left_out
 
 

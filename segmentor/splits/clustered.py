@@ -91,6 +91,7 @@ def cluster_attributes(
                 numbers=None,
                 whole=split,
                 timing=_is_of_timing(config, columns, asked.known, rule.rule),
+                kind="cluster",
                 cluster=rule.summary,
             )
         )
@@ -184,10 +185,11 @@ def _is_of_timing(config: ExperimentConfig, columns: Columns, known: Known, rule
 def _unsaid(method: str, found: Found) -> list[LeftOut]:
     """Clusters that no short rule says well enough."""
     return [
-        LeftOut(f"{method} cluster {one.summary.cluster} of {one.summary.clusters}", one.reason)
+        LeftOut(f"{method} cluster {one.summary.cluster} of {one.summary.clusters}", "cluster", one.reason)
         if one.rule is None
         else LeftOut(
             f"{method} cluster {one.summary.cluster} of {one.summary.clusters}",
+            "cluster",
             f"{one.reason}: {one.rule} takes {100 * one.summary.coverage:.0f} % of it, {100 * one.summary.precision:.0f} % of whom are in it",
         )
         for one in found.unsaid

@@ -253,7 +253,7 @@ class _Search:
             try:
                 splits.append(self._writer.compiled({"name": "probe", "known": source.known.plain(), "by": name}))
             except ConfigError:
-                self._left_out.append(LeftOut(name, "stands in two tables; derive it under another name"))
+                self._left_out.append(LeftOut(name, "column", "stands in two tables; derive it under another name"))
         nobody = {"nobody": "false", "everybody": "true"}
         return (*splits, self._writer.groups("probe", source.known, nobody))
 
@@ -286,11 +286,15 @@ class _Search:
     def _counts(self, name: str, profile: _Profile) -> bool:
         """Whether a number can be cut, and is no key."""
         if profile.different == profile.whole == profile.known and profile.known > MAX_PAIRS:
-            self._left_out.append(LeftOut(name, f"is a key: {profile.different} different whole numbers"))
+            self._left_out.append(LeftOut(name, "column", f"is a key: {profile.different} different whole numbers"))
             return False
         if profile.calendar is not None and abs(profile.calendar) > MAX_CALENDAR:
             self._left_out.append(
-                LeftOut(name, "follows the calendar: it says when somebody bought, which customers are compared within")
+                LeftOut(
+                    name,
+                    "column",
+                    "follows the calendar: it says when somebody bought, which customers are compared within",
+                )
             )
             return False
         return True
@@ -314,7 +318,7 @@ class _Search:
             elif covered < MIN_COVERED:
                 reason = f"its {len(enough)} largest of {profile.different} values are those of {100 * covered:.0f} % of the customers"
         if reason is not None:
-            self._left_out.append(LeftOut(name, reason))
+            self._left_out.append(LeftOut(name, "column", reason))
             return None
         return Category(name, profile.kind, tuple(values), profile.known < profile.rows, name in source.constant)
 
@@ -349,7 +353,11 @@ class _Search:
             large = [int(size) >= self._config.trial.min_group for size in sizes]
             if sum(large) < 2:
                 self._left_out.append(
-                    LeftOut(category.column, f"fewer than two groups have {self._config.trial.min_group} customers")
+                    LeftOut(
+                        category.column,
+                        "column",
+                        f"fewer than two groups have {self._config.trial.min_group} customers",
+                    )
                 )
                 continue
             name = self._writer.named(category.column)
@@ -424,7 +432,7 @@ class _Search:
             numbers[fetched["customer_no"]] = np.ma.filled(fetched[f"n{at}"].astype(np.float64), np.nan)
             different = np.unique(numbers[~np.isnan(numbers)])
             if len(different) < 2:
-                self._left_out.append(LeftOut(str(split.by), "has one value"))
+                self._left_out.append(LeftOut(str(split.by), "column", "has one value"))
                 continue
             feature = None if at < len(own) else found[at - len(own)]
             timing = feature is not None and feature.feature.timing and source.zero.until is not None

@@ -96,7 +96,7 @@ def itemset_attributes(
         name = writer.named(f"with {about}")
         condition = " and ".join(f"{quote(one)} > 0" if ":" in one else f"{one} > 0" for one in names)
         split = writer.groups(name, known, {name: condition, f"without{name.removeprefix('with')}": REST})
-        yield Attribute(name, "enumerated", zero, codes=codes, numbers=None, whole=split)
+        yield Attribute(name, "enumerated", zero, codes=codes, numbers=None, whole=split, kind="itemset")
 
 
 def _items(

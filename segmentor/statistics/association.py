@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from scipy.special import expit, logit, ndtr, ndtri
 
-from segmentor.statistics.arrays import FloatArray, IntArray, ranges
+from segmentor.statistics.arrays import FloatArray, IntArray, ranges, sums_by
 
 _ROUNDING = 1e-9
 """Share of the observed count below which a spread is rounding error and not variance."""
@@ -22,6 +24,12 @@ _SETTLED = 1e-3
 
 _SWEEPS = 10
 """Times that each margin is taken off in turn; after them a standard error changes by a hundredth at most."""
+
+_OCCASIONS_A_CELL = 8
+"""Occasions a cell below which cells are looked for that have none."""
+
+_CELLS = 1 << 21
+"""Customers times partners whose sums are held at once."""
 
 _TINY = 1e-300
 """Stands for 0 where nothing is divided by nothing."""
@@ -223,17 +231,19 @@ def relative_rates(
     observed = [_sums(levels[held], size=of_level.size) for levels, of_level in zip(margins, rates, strict=True)]
     times = np.bincount(customer[held], minlength=_customers(customer))
     buyers = np.flatnonzero((times > 0)[customer])
-    bought, among = times[times > 0], [levels[buyers] for levels in margins]
-    firsts = np.flatnonzero(np.diff(customer[buyers], prepend=-1))
-    occasions = np.diff(firsts, append=buyers.size)
-    known = np.ones(buyers.size) if given is None else given[buyers]
-    factors = [np.ones(buyers.size) for _ in margins]
+    bought, occasions = times[times > 0], np.bincount(customer)[times > 0]
+    firsts = np.cumsum(occasions) - occasions
+    cell, of_cells = _cells([levels[buyers] for levels in margins])
+    known = None if given is None else given[buyers]
+    factors = [np.ones(levels.size) for levels in of_cells]
     for _ in range(_ROUNDS if bought.size else 0):
         before = list(rates)
-        total = np.add.reduceat(math.prod(factors, start=known), firsts)
-        own = np.repeat(bought / total.clip(min=_TINY), occasions) * known
-        for place, levels in enumerate(among):
-            expected = math.prod(factors[:place] + factors[place + 1 :], start=own)
+        rate = math.prod(factors[1:], start=factors[0])[cell]
+        total = np.add.reduceat(rate if known is None else rate * known, firsts)
+        own = np.repeat(bought / np.maximum(total, _TINY), occasions)
+        among = _sums(cell, own if known is None else own * known, size=factors[0].size)
+        for place, levels in enumerate(of_cells):
+            expected = math.prod(factors[:place] + factors[place + 1 :], start=among)
             rates[place] = _level_rates(observed[place], _sums(levels, expected, size=rates[place].size))
             factors[place] = rates[place][levels]
         # The last margin is fitted to the others: where they have settled, it has.
@@ -256,6 +266,29 @@ def beyond_margins(values: FloatArray, margins: Sequence[IntArray], *, weight: F
         for levels, total in zip(margins, totals, strict=True):
             values = values - (np.bincount(levels, weight * values) / total)[levels]
     return values
+
+
+def _cells(margins: Sequence[IntArray]) -> tuple[IntArray, list[IntArray]]:
+    """The cell of each occasion, 0, 1, ..., by its levels: what depends on these alone is worked out a cell, not an occasion.
+
+    Cells without occasions are left out where there are too many cells to gain by them.
+
+    Returns:
+        The cells, shape (n_occasions,), and for each margin the level of each cell, shape (n_cells,).
+    """
+    cell, cells = np.zeros_like(margins[0]), np.zeros(1, dtype=np.int64)
+    of_cells: list[IntArray] = []
+    for levels in margins:
+        size = 1 + int(levels.max(initial=0))
+        cell = cell * size + levels
+        cells = np.arange(cells.size * size)
+        if cells.size > cell.size // _OCCASIONS_A_CELL:
+            cells = np.flatnonzero(np.bincount(cell, minlength=1))
+            place = np.zeros(1 + int(cells.max(initial=0)), dtype=np.int64)
+            place[cells] = np.arange(cells.size)
+            cell = place[cell]
+        of_cells = [*(of_cell[cells // size] for of_cell in of_cells), cells % size]
+    return cell, of_cells
 
 
 def lift_beyond_habit(
@@ -325,6 +358,66 @@ def counts_by_habit(
     same, sum_s, sum_t = (np.add.reduceat(rates, starts) for rates in (s * t, s, t))
     observed = n_xy[known]
     return observed, (n_x[known] * n_y[known] - observed) * same / (sum_s * sum_t - same)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Partner:
+    """A consequent that an antecedent is tried with.
+
+    Attributes:
+        occasions: Indices of the occasions with it; shape (n_held,).
+        kind: Kind of each of them with both left out; same shape.
+        both: Whether it holds the antecedent too; same shape.
+        rates: Relative rate of the consequent on occasions of each kind, above 0; shape (n_kinds,).
+    """
+
+    occasions: IntArray
+    kind: IntArray
+    both: NDArray[np.bool_]
+    rates: FloatArray
+
+
+def lifts_beyond_habit(
+    customer: IntArray, *, kind: IntArray, rates: FloatArray, antecedent: IntArray, partners: Sequence[Partner]
+) -> list[Lift]:
+    """`lift_beyond_habit` of one antecedent with each of many partners.
+
+    Sums over the occasions of a customer are one sparse product for all partners, as if none of them changed the kind of an
+    occasion, and are set right on its own occasions: only with these goes what a partner costs.
+
+    Args:
+        customer: Customer of each occasion, 0, 1, ..., ascending; shape (n_occasions,).
+        kind: Kind of each occasion with the antecedent left out, 0, 1, ...; same shape.
+        rates: Relative rate of the antecedent on occasions of each kind, above 0; shape (n_kinds,).
+        antecedent: Indices of the occasions with the antecedent.
+        partners: The consequents.
+    """
+    times = np.bincount(customer[antecedent], minlength=_customers(customer))
+    chosen = (times > 0) & (np.bincount(customer) > 1)
+    number, n_x = np.where(chosen, np.cumsum(chosen) - 1, -1), times[chosen]
+    rows, ends = np.flatnonzero(chosen[customer]), np.cumsum(np.bincount(customer)[chosen])
+    by_kind = csr_array((np.ones(rows.size), kind[rows], np.concatenate([[0], ends])), shape=(n_x.size, rates.size))
+    of_antecedent, lifts, room = by_kind @ rates, [], max(1, _CELLS // max(1, n_x.size))
+    for block in (partners[start : start + room] for start in range(0, len(partners), room)):
+        theirs = np.column_stack([partner.rates for partner in block])
+        of_partners, together = by_kind @ theirs, by_kind @ (rates[:, np.newaxis] * theirs)
+        for partner, of_consequent, of_both in zip(block, of_partners.T, together.T, strict=True):
+            place = number[customer[partner.occasions]]
+            own = np.flatnonzero(place >= 0)
+            place, before, after = place[own], kind[partner.occasions[own]], partner.kind[own]
+            n_y = np.bincount(place, minlength=n_x.size)
+            known = np.flatnonzero(n_y)
+            sum_s, sum_t, same = (
+                (total + sums_by(place, of_kind[after] - of_kind[before], n_x.size))[known]
+                for total, of_kind in (
+                    (of_antecedent, rates),
+                    (of_consequent, partner.rates),
+                    (of_both, rates * partner.rates),
+                )
+            )
+            observed = _sums(place[partner.both[own]], size=n_x.size)[known]
+            lifts.append(clustered_lift(observed, (n_x[known] * n_y[known] - observed) * same / (sum_s * sum_t - same)))
+    return lifts
 
 
 def clustered_lift(observed: FloatArray, expected: FloatArray) -> Lift:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +46,7 @@ _TINY = 1e-300
 """Stands for 0 where nothing is divided by nothing."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Occasions:
     """Occasions of customers in the order of time, and how far they are followed.
 
@@ -69,9 +70,9 @@ class Occasions:
         Args:
             bought: Indices of the occasions with the item, ascending.
         """
-        buyer, place = np.unique(self.customer[bought], return_index=True)
+        buyer, occasion = _firsts(self.customer, bought)
         first: IntArray = np.full(1 + self.customer.max(initial=-1), NEVER)
-        first[buyer] = self.day[bought[place]]
+        first[buyer] = self.day[occasion]
         first_day = first[self.customer]
         return np.where(first_day == NEVER, NEVER, first_day - self.day)
 
@@ -84,10 +85,14 @@ class Occasions:
         Args:
             appetite: Class of each occasion by the number of its other items; same shape.
         """
+        return self.month, appetite, *self._later_and_earlier
+
+    @cached_property
+    def _later_and_earlier(self) -> tuple[IntArray, IntArray]:
         row, keys = np.arange(self.customer.size), self.keys()
         later = np.searchsorted(keys, keys + self.within, side="right") - row - 1
         earlier = row - np.searchsorted(self.customer, self.customer)
-        return self.month, appetite, size_classes(later), size_classes(earlier)
+        return size_classes(later), size_classes(earlier)
 
     def keys(self) -> IntArray:
         """A number for each occasion, ascending, by which those of one customer differ as days do and others by more than the days."""
@@ -130,14 +135,16 @@ class Following:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Screening:
-    """Every ordered pair of items, the antecedent first; nothing on the diagonal.
+    """Ordered pairs of items that enough customers followed; a row a pair, ordered by its items.
 
     Attributes:
+        items: Numbers of the antecedent and the consequent; shape (n_pairs, 2).
         customers: Customers with an occasion with the antecedent that the first purchase of the consequent follows within the
-            days; shape (n_items, n_items).
+            days; shape (n_pairs,).
         p_values: One-sided, against a lift of at most 1; 1 where nothing varies; same shape.
     """
 
+    items: IntArray
     customers: IntArray
     p_values: FloatArray
 
@@ -221,7 +228,9 @@ def pull_scores(
     return Scores(trail.sums((trail.held - fitted) * beyond), float((fitted * beyond * slope).sum()))
 
 
-def screen_pairs(occasions: Occasions, *, sold: Sequence[IntArray], appetite: Iterable[IntArray]) -> Screening:
+def screen_pairs(
+    occasions: Occasions, *, sold: Sequence[IntArray], appetite: Iterable[IntArray], least: int
+) -> Screening:
     """The test of `following` for every ordered pair of items, with relative rates fitted once an item, to all its occasions.
 
     The occasions before a purchase follow each other, so that sums over them are differences of running sums: what a pair costs
@@ -231,44 +240,65 @@ def screen_pairs(occasions: Occasions, *, sold: Sequence[IntArray], appetite: It
         occasions: All occasions.
         sold: For each item the occasions that hold it, ascending.
         appetite: For each item the class of each occasion by the number of its other items; shape (n_occasions,) each.
+        least: Fewest customers of a pair who have followed it, 1 or more.
     """
-    runs = _runs(occasions, sold)
-    customers, p_values = np.zeros((len(sold), len(sold)), dtype=np.int64), np.ones((len(sold), len(sold)))
+    runs, blocks = (
+        _runs(occasions, sold),
+        [(np.empty((0, 2), dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))],
+    )
     for item, (held, classes) in enumerate(zip(sold, appetite, strict=True)):
-        rate = _rates(occasions.customer, held, occasions.margins(classes))
-        bought = np.bincount(held, minlength=rate.size)
-        so_far, rate_so_far = _running(bought), _running(rate)
-        own = np.flatnonzero((so_far[runs.stop] > so_far[runs.start]) & (runs.item != item))
-        start, low, stop, consequent = runs.start[own], runs.low[own], runs.stop[own], runs.item[own]
-        observed = so_far[stop] - so_far[low]
-        share = (rate_so_far[stop] - rate_so_far[low]) / (rate_so_far[stop] - rate_so_far[start])
-        score = observed - (so_far[stop] - so_far[start]) * share
-        customers[item] = np.bincount(consequent[observed > 0], minlength=len(sold))
-        spread = np.sqrt(sums_by(consequent, np.square(score), len(sold)))
-        varies = spread > _ROUNDING * sums_by(consequent, observed, len(sold))
-        z = np.divide(sums_by(consequent, score, len(sold)), spread, out=np.full(len(sold), -np.inf), where=varies)
-        p_values[item] = ndtr(-z)
-    return Screening(customers, p_values)
+        first: IntArray = np.full(1 + occasions.customer.max(initial=-1), occasions.customer.size)
+        buyer, occasion = _firsts(occasions.customer, held)
+        first[buyer] = occasion
+        own = runs.chosen(np.flatnonzero((first[runs.customer] < runs.stop) & (runs.item != item)))
+        so_far = _running(np.bincount(held, minlength=occasions.customer.size))
+        observed = so_far[own.stop] - so_far[own.low]
+        customers = np.bincount(own.item[observed > 0], minlength=len(sold))
+        tried = np.flatnonzero(customers >= least)
+        if tried.size:
+            told = np.flatnonzero((customers >= least)[own.item])
+            own, observed = own.chosen(told), observed[told]
+            rate_so_far = _running(_rates(occasions.customer, held, occasions.margins(classes)))
+            share = (rate_so_far[own.stop] - rate_so_far[own.low]) / (rate_so_far[own.stop] - rate_so_far[own.start])
+            score = observed - (so_far[own.stop] - so_far[own.start]) * share
+            followed, total, squares = (
+                sums_by(own.item, values, len(sold))[tried] for values in (observed, score, np.square(score))
+            )
+            spread = np.sqrt(squares)
+            z = np.divide(total, spread, out=np.full(tried.size, -np.inf), where=spread > _ROUNDING * followed)
+            blocks.append((np.column_stack([np.full(tried.size, item), tried]), customers[tried], ndtr(-z)))
+    return Screening(*map(np.concatenate, zip(*blocks, strict=True)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Runs:
     """Occasions before the first purchase of an item, a run for each customer: from start to stop, from low within the days."""
 
+    customer: IntArray
     item: IntArray
     start: IntArray
     low: IntArray
     stop: IntArray
 
+    def chosen(self, runs: IntArray) -> _Runs:
+        """Some of them."""
+        return _Runs(self.customer[runs], self.item[runs], self.start[runs], self.low[runs], self.stop[runs])
+
 
 def _runs(occasions: Occasions, sold: Sequence[IntArray]) -> _Runs:
-    keys, runs = occasions.keys(), []
+    keys, runs = occasions.keys(), [np.zeros((5, 0), dtype=np.int64)]
     for item, bought in enumerate(sold):
-        buyer, place = np.unique(occasions.customer[bought], return_index=True)
-        start, stop = np.searchsorted(occasions.customer, buyer), bought[place]
+        buyer, stop = _firsts(occasions.customer, bought)
+        start = np.searchsorted(occasions.customer, buyer)
         low = np.maximum(start, np.searchsorted(keys, keys[stop] - occasions.within))
-        runs.append(np.stack([np.full(stop.size, item), start, low, stop]))
-    return _Runs(*np.concatenate(runs, axis=1)) if runs else _Runs(*np.zeros((4, 0), dtype=np.int64))
+        runs.append(np.stack([buyer, np.full(stop.size, item), start, low, stop]))
+    return _Runs(*np.concatenate(runs, axis=1))
+
+
+def _firsts(customer: IntArray, bought: IntArray) -> tuple[IntArray, IntArray]:
+    """Customers with an item, ascending, and the first occasion of each that holds it."""
+    buyer, place = np.unique(customer[bought], return_index=True)
+    return buyer, bought[place]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -83,10 +83,10 @@ class Outcome:
     true: frozenset[Name]
 
 
-def outcomes(world: FragranceWorld, seeds: Iterable[int], *, customers: int) -> list[Outcome]:
-    """Outcomes of shops of a world, drawn by two processes."""
+def outcomes(world: FragranceWorld, seeds: Iterable[int], *, customers: int) -> Iterator[Outcome]:
+    """Outcomes of shops of a world, drawn by two processes, in the order of the seeds."""
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        return list(pool.map(partial(outcome, world, customers), seeds))
+        yield from pool.map(partial(outcome, world, customers), seeds)
 
 
 def outcome(world: FragranceWorld, customers: int, seed: int) -> Outcome:
@@ -111,8 +111,9 @@ def outcome(world: FragranceWorld, customers: int, seed: int) -> Outcome:
     )
 
 
-def rates(shops: Sequence[Outcome]) -> dict[str, float]:
+def rates(outcomes: Iterable[Outcome]) -> dict[str, float]:
     """Shares of rules, of intervals and of shops; those of nothing are left out."""
+    shops = list(outcomes)
     planted = [rule for shop in shops for rule in shop.planted]
     intervals = [rule for rule in planted if rule.interval is not None]
     shares = {
@@ -197,11 +198,20 @@ def main() -> None:
     """Prints the rates."""
     parser = argparse.ArgumentParser(description="What cross-sell finds in fragrance shops whose rules are known.")
     parser.add_argument("--shops", type=int, default=100)
+    parser.add_argument(
+        "--first-seed", type=int, default=1, help="seed of the first shop, to go on where a run stopped"
+    )
     parser.add_argument("--customers", type=int, default=20_000)
     parser.add_argument("--null", action="store_true", help="no rule is planted")
     arguments = parser.parse_args()
     world = FragranceWorld().null() if arguments.null else FragranceWorld()
-    shops = outcomes(world, range(1, arguments.shops + 1), customers=arguments.customers)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.shops)
+    shops: list[Outcome] = []
+    for seed, one in zip(seeds, outcomes(world, seeds, customers=arguments.customers), strict=True):
+        shops.append(one)
+        enough = [rule.valid for rule in one.planted if rule.enough]
+        false = len(one.valid - one.true)
+        print(f"seed {seed}: {sum(enough)} of {len(enough)} planted rules are valid, {false} are false", flush=True)
     for name, rate in rates(shops).items():
         print(f"{name:55s} {rate:7.3f}")
 

@@ -216,6 +216,9 @@ def main() -> None:
         description="What the search for splits finds in fragrance shops of which nothing is declared."
     )
     parser.add_argument("--shops", type=int, default=100)
+    parser.add_argument(
+        "--first-seed", type=int, default=1, help="seed of the first shop, to go on where a run stopped"
+    )
     parser.add_argument("--customers", type=int, default=20_000)
     parser.add_argument("--rate-sd", type=float, default=0.6)
     parser.add_argument("--buy-once", type=float, default=0.2)
@@ -228,7 +231,7 @@ def main() -> None:
     overrides = [PAIRS] if arguments.pairs else []
     if arguments.cluster:
         overrides.append(clustered(arguments.cluster))
-    seeds = range(1, arguments.shops + 1)
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.shops)
     found: list[Search] = []
     for seed, one in zip(
         seeds, searches(world, seeds, customers=arguments.customers, overrides=overrides), strict=True

@@ -225,9 +225,7 @@ def grown(laundry: RunResult) -> RunResult:
         ),
         search=Search(
             212,
-            3,
-            1,
-            (LeftOut("product_id", "too many values"), LeftOut("coupon", "one value")),
+            (LeftOut("product_id", "column", "too many values"), LeftOut("coupon", "column", "one value")),
             (
                 Clustering("kmeans", ("category: DETERGENT", "brand: TIDE", "discount_share"), 705, 4, 0.0, 0.78, 0.21),
                 Clustering("hdbscan", ("frequency", "recency"), 705, 2, 0.34, 0.83, 0.55),
@@ -279,7 +277,7 @@ def undivided(searched: RunResult) -> RunResult:
                 chosen_again=(Chosen("category 41", 0.09), Chosen("category 12", 0.07)),
             ),
         ),
-        search=replace(searched.search, tried=40, promoted=0, confirmed=0),
+        search=replace(searched.search, tried=40),
     )
 
 
@@ -410,9 +408,7 @@ def hostile(laundry: RunResult) -> RunResult:
         ),
         search=Search(
             3,
-            2,
-            1,
-            tuple(LeftOut(text, text) for text in HOSTILE),
+            tuple(LeftOut(text, text, text) for text in HOSTILE),
             tuple(Clustering(text, tuple(HOSTILE), 400, 2, 0.1, 0.7, 0.2) for text in HOSTILE),
         ),
         segments=tuple(

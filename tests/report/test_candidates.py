@@ -221,23 +221,28 @@ def test_no_value_of_a_column_that_separates_is_one_not_to_segment_on(grown: Run
 
 
 def test_what_was_left_out_is_told_by_reason(grown: RunResult) -> None:
-    """Columns stand by reason with what they are the same as; sets of products are counted, one line a reason."""
+    """Columns and clusters stand by reason with what they are the same as; sets of products, whatever they are called, are counted."""
     assert grown.search is not None
     left_out = (
-        LeftOut("coupon", "has one value"),
-        LeftOut("with a and b", "makes the same groups as with b"),
-        LeftOut("shop", "has one value"),
-        LeftOut("with c", "makes the same groups as size: x"),
-        LeftOut("place", "makes the same groups as region"),
+        LeftOut("coupon", "column", "has one value"),
+        LeftOut("with a and b", "itemset", "makes the same groups as with b"),
+        LeftOut("with tax", "column", "has one value"),
+        LeftOut("with c", "itemset", "makes the same groups as size: x"),
+        LeftOut("place", "column", "makes the same groups as region"),
+        LeftOut("kmeans cluster 2 of 4", "cluster", "no short rule says it"),
     )
     result = replace(grown, search=replace(grown.search, left_out=left_out))
     told = [(text(those).replace("\N{NO-BREAK SPACE}", " "), text(why)) for those, why in candidates.left_out(result)]
     assert told == [
-        ("coupon and shop", "Has one value."),
+        ("coupon and with tax", "Has one value."),
         ("place (as region)", "Makes the same groups as another candidate."),
+        ("kmeans cluster 2 of 4", "No short rule says it."),
         ("2 sets of products", "Makes the same groups as another candidate."),
     ]
-    assert candidates.how_many_left_out(result).replace("\N{NO-BREAK SPACE}", " ") == "3 columns and 2 sets of products"
+    told = text(candidates.how_many_left_out(result)).replace("\N{NO-BREAK SPACE}", " ")
+    assert told == "3 columns, 2 sets of products and 1 cluster"
+    assert not candidates.are_named(result)
+    assert candidates.are_named(grown)
 
 
 def test_groups_of_products_bought_together_are_named_shortly(searched: RunResult) -> None:

@@ -268,7 +268,7 @@ def test_200_rules_are_folded_and_the_page_stays_small(laundry: RunResult) -> No
     assert html.count("<li>Offer") == 200
     assert "290\N{NO-BREAK SPACE}more offers" in html
     assert "The first 200 are shown; all are in <code>cross_sell.csv</code>." in rest
-    assert "weaker rules are not drawn" in text(html)
+    assert "rules of other items are not drawn" in text(html)
     assert "The first 15 of 300" in text(html)
     assert rest.count('class="line g1"') == rule_figures.MOST_CURVES
     assert len(html.encode()) < 700_000
@@ -344,18 +344,33 @@ def test_colours_are_a_log_scale_from_no_lift() -> None:
     assert len(rule_figures.steps()) == rule_figures.STEPS
 
 
-def test_a_large_matrix_keeps_the_items_of_most_rules() -> None:
-    """Of many items 20 rows and 20 columns are drawn, among them those with the most rules, and the rest is counted."""
+def test_a_large_matrix_keeps_the_items_of_most_and_strongest_rules() -> None:
+    """Of many items 20 rows and 20 columns are drawn, those whose rules together go furthest beyond habit, and the rest is counted."""
     single = [replace(TOGETHER, antecedent=(f"row {n}",), consequent=f"column {n}") for n in range(40)]
     hub = [
         replace(TOGETHER, antecedent=("hub",), consequent=f"column {n}", lift=Interval(1.2, 1.1, 1.3))
         for n in range(40)
     ]
-    (matrix,) = rule_figures.matrices([*single, *hub])
-    drawn = matrix.svg.count('class="lift"')
+    rare = replace(TOGETHER, antecedent=("rare",), consequent="rarer", lift=Interval(9.0, 8.0, 10.0))
+    (matrix,) = rule_figures.matrices([*single, *hub, rare])
     assert matrix.columns == rule_figures.MOST_ITEMS
-    assert drawn + matrix.left_out == 80
+    assert matrix.svg.count('class="lift"') + matrix.left_out == 81
     assert ">hub<" in matrix.svg
+    assert ">rarer<" in matrix.svg
+    assert matrix.strongest == rare
+
+
+def test_what_stands_out_is_drawn() -> None:
+    """The caption names the strongest rule of those that are in a matrix, and how many there was no room for."""
+    strong = [
+        replace(TOGETHER, antecedent=(f"row {n}",), consequent=f"column {k}", lift=Interval(2.0, 1.9, 2.1))
+        for n in range(20)
+        for k in range(20)
+    ]
+    lone = replace(TOGETHER, antecedent=("rare",), consequent="rarer", lift=Interval(9.0, 1.1, 70.0))
+    caption = cross_sell.matrix_caption(rule_figures.matrices([*strong, lone]))
+    assert "rarer" not in caption
+    assert "1\N{NO-BREAK SPACE}rule of other items is not drawn." in caption
 
 
 def test_arrows_lead_from_what_is_bought_to_what_is_offered() -> None:
@@ -423,12 +438,6 @@ def test_bundles_tell_price_margin_and_what_the_discount_needs(laundry: RunResul
     assert "lipstick and mascara 3,120 48.50 3.4 % 46.08 16.13 14 % more 3.02 times 2.90 to 3.14 times" in page
     assert "candle , soap and towel – 48.50 – 46.08 16.13 14 % more" in page
     assert page.index("1 set did not hold") < page.index("brush , candle and soap 31 – – – – 14 % more")
-
-
-def test_a_discount_as_large_as_the_margin_never_earns_itself_back() -> None:
-    """Where nothing is left of the price, no number of orders makes up for it."""
-    (row,) = cross_sell.bundle_rows([replace(PAIR, break_even=-8.0, margin_an_order=-1.0)], COUNTS)
-    assert row.needed == "it never does"
 
 
 def test_the_table_says_how_soon_something_is_bought_again() -> None:

@@ -457,12 +457,12 @@ def test_a_saved_name_is_no_formula_and_ends_nothing(pages: dict[str, str]) -> N
 
 
 def test_the_answer_speaks_of_candidates_as_a_whole(pages: dict[str, str]) -> None:
-    """Candidates that were screened out are counted, not listed; a split within a segment says within which; an echo is named."""
+    """Candidates are counted, those within segments apart from the others, and not listed; a split within a segment says within which; an echo is named."""
     grown, undivided = read(pages["searched"]).text, read(pages["undivided"]).text
     assert "Package size and channel: store within large tell who comes back" in grown
     assert (
-        "Of 512 candidates that the data suggested, 3 had a confirming test, 2 of them below the root, and 1 separates there."
-        in grown
+        "Of 512 candidates that the data suggested, 1 had a confirming test, and none separates there; of 96 tried within segments, 2 had a "
+        "confirming test, and 1 separates there." in grown
     )
     assert (
         "Often before: category = '0' repeats how often and how recently customers had bought before, and nothing more."

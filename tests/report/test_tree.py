@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from html import unescape
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
-from segmentor.report import tree
+from segmentor.report import render_report, tree
 from segmentor.report.lines import counts_of
 from segmentor.report.small_cells import is_exact
 from segmentor.report.tree import Branch
@@ -139,7 +142,11 @@ def test_groups_that_stand_as_declared_are_leaves_though_nothing_was_tried_there
         replace(grown.tree[0], groups=("small", "large")),
         TreeNode("small + large", "all", 1_110, 9, "form", ("a", "b"), 0.01, None, ended="above was not confirmed"),
     )
-    segments = (grown.segments[0], replace(grown.segments[0], name="large", customers=498), grown.segments[-1])
+    segments = (
+        grown.segments[0],
+        replace(grown.segments[0], name="large", customers=498),
+        replace(grown.segments[-1], customers=300),
+    )
     root = root_of(replace(grown, tree=nodes, segments=segments))
     assert root is not None
     assert [(text(branch.name), branch.customers, bool(branch.back)) for branch in root.below] == [
@@ -202,7 +209,9 @@ def test_a_split_that_could_not_be_tested_is_not_said_to_be_refuted(grown: RunRe
 
 def test_the_root_tells_who_has_a_purchase_from_who_is_in_the_data(grown: RunResult) -> None:
     """Customers without a purchase that counts are no part of any test: the root says how many it is about, and of how many."""
-    root = root_of(replace(grown, tree=(replace(grown.tree[0], customers=2_469), *grown.tree[1:])))
+    *leaves, unknown = grown.segments
+    some_never_bought = replace(grown, segments=(*leaves, replace(unknown, customers=unknown.customers + 1_059)))
+    root = root_of(some_never_bought)
     assert root is not None
     assert (root.customers, root.others) == ("1,410", "with a purchase that counts, of 2,469 in the data")
     drawn = root_of(grown)
@@ -212,9 +221,75 @@ def test_the_root_tells_who_has_a_purchase_from_who_is_in_the_data(grown: RunRes
 
 def test_few_customers_without_a_purchase_cannot_be_had_from_the_root(grown: RunResult) -> None:
     """Where only a few have no purchase that counts, how many are in the data is said roughly."""
-    root = root_of(replace(grown, tree=(replace(grown.tree[0], customers=1_414), *grown.tree[1:])))
+    *leaves, unknown = grown.segments
+    root = root_of(replace(grown, segments=(*leaves, replace(unknown, customers=unknown.customers + 4))))
     assert root is not None
     assert (root.customers, root.others) == ("1,410", "with a purchase that counts, of about 1,420 in the data")
+
+
+TOLD = np.array(
+    [
+        [1, 1, 1, 1, 1, 1, 1],  # in the data
+        [0, 1, 1, 1, 1, 1, 1],  # at the root
+        [0, 1, 1, 0, 0, 0, 0],  # the groups in the tree and among the segments
+        [0, 0, 0, 1, 1, 0, 0],
+        [0, 0, 0, 0, 0, 1, 1],  # those in none of them, in the tree and in the card
+        [1, 0, 0, 0, 0, 1, 1],  # among the segments
+        [0, 1, 0, 0, 0, 0, 0],  # the groups in the card
+        [0, 0, 0, 1, 0, 0, 0],
+        [0, 0, 1, 0, 1, 0, 0],
+        [1, 0, 0, 0, 0, 0, 0],  # below the segments
+    ]
+)
+"""Which customers each count of a page is of: who never bought; then of small, of large and of no group those followed and those not."""
+
+
+def of_sizes(laundry: RunResult, customers: np.ndarray) -> RunResult:
+    """A run of one split that holds, with so many customers of each kind, in the order of ``TOLD``."""
+    told = (TOLD @ customers).tolist()
+    size = next(trial for trial in laundry.trials if trial.split == "package size")
+    groups = tuple(replace(group, customers=n) for group, n in zip(size.groups, told[6:8], strict=True))
+    trial = replace(size, groups=groups, not_known=told[4], no_follow_up=told[8])
+    leaves = zip(laundry.segments, ("small", "large", "not yet known"), (told[2], told[3], told[5]), strict=True)
+    cycle = replace(laundry.quality.cycle, customers=told[1], censored=told[1], customers_once=told[1])
+    return replace(
+        laundry,
+        trials=(replace(trial, comparability=None, crossover=None, robustness=(), habits=()),),
+        rules=None,
+        segments=tuple(replace(segment, name=name, customers=n) for segment, name, n in leaves),
+        tree=(
+            TreeNode("all", None, told[1], 1, "package size", ("small", "large"), None, 0.001, held=True),
+            TreeNode("small", "all", told[2], 0),
+            TreeNode("large", "all", told[3], 0),
+        ),
+        quality=replace(laundry.quality, cycle=cycle),
+    )
+
+
+def test_no_small_count_can_be_had_by_subtraction(laundry: RunResult) -> None:
+    """Whatever sums and differences are made of the counts of a page that are exact, none is a count of customers that is small."""
+    generator = np.random.default_rng(1)
+    for _ in range(400):
+        few = generator.random(7) < [0.5, 0.1, 0.7, 0.1, 0.7, 0.5, 0.7]
+        customers = np.where(few, generator.integers(0, 13, 7), generator.integers(30, 600, 7))
+        result = of_sizes(laundry, customers)
+        counts = counts_of(result)
+        known = TOLD[[counts.exact(n) or row == 1 for row, n in enumerate((TOLD @ customers).tolist())]]
+        rank = np.linalg.matrix_rank(known)
+        for secret in (*np.eye(7), *TOLD):
+            if 0 < secret @ customers < result.min_cell:
+                assert np.linalg.matrix_rank(np.vstack([known, secret])) > rank, (customers, secret)
+
+
+def test_the_counts_of_a_page_are_those_that_are_shown_so_everywhere(laundry: RunResult) -> None:
+    """All counts that a page of one split says exactly are among those that subtraction is tried on, and no other is there."""
+    customers = np.array([1_151, 392, 2, 380, 4, 538, 3])
+    result = of_sizes(laundry, customers)
+    counts, told = counts_of(result), (TOLD @ customers).tolist()
+    page = unescape(re.sub(r"(?s)^.*?<body>|<svg.*?</svg>|<[^>]*>", "", render_report(result)))
+    shown = set(re.findall(r"(?<!about )(?<!than )(?<![\d,])[\d,]*\d(?= customers| of them| in the data)", page))
+    assert shown == {counts(n) for n in told if counts.exact(n)}
+    assert "2,470 in the data" in page
 
 
 def test_a_group_that_is_rough_in_the_tree_is_rough_in_its_card(pages: dict[str, str]) -> None:

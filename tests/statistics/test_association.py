@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import astuple
 from itertools import permutations
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,17 @@ from mlxtend.frequent_patterns import association_rules, fpgrowth
 from scipy.special import chdtrc
 from scipy.stats import hypergeom
 
+from segmentor.statistics import association
 from segmentor.statistics.association import (
     Estimate,
     Lift,
+    Partner,
     RuleCounts,
     beyond_habit,
     clustered_lift,
     clustered_ratio,
     lift_beyond_habit,
+    lifts_beyond_habit,
     mean_estimate,
     relative_rates,
 )
@@ -240,6 +244,38 @@ def test_habit_is_what_different_occasions_of_a_customer_show(*, equal: bool) ->
     assert lift_of_occasions(customer, antecedent, consequent, s, t).expected == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("together", [1, 2, 1_000_000])
+def test_lifts_of_many_partners_are_those_of_each(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One antecedent with nine partners, however many at once, has the lifts of nine tests; also where it or they are on one occasion, or none."""
+    rng = np.random.default_rng(11)
+    customer = np.repeat(np.arange(150), 1 + rng.poisson(3, 150))
+    kind, rates = rng.integers(0, 4, customer.size), rng.uniform(0.5, 2.0, (10, 4))
+    for share in (0.0, 0.01, 0.2, 1.0):
+        antecedent, partners, expected = rng.random(customer.size) < share, [], []
+        for number in range(9):
+            consequent = rng.random(customer.size) < number * 0.05
+            changed = np.where(consequent, rng.integers(0, 4, customer.size), kind)
+            held = np.flatnonzero(consequent)
+            partners.append(Partner(held, kind=changed[held], both=antecedent[held], rates=rates[number]))
+            expected.append(
+                lift_beyond_habit(
+                    customer,
+                    kind=changed,
+                    antecedent_rates=rates[9],
+                    consequent_rates=rates[number],
+                    antecedent=np.flatnonzero(antecedent),
+                    consequent=held,
+                    both=np.flatnonzero(antecedent & consequent),
+                )
+            )
+        monkeypatch.setattr(association, "_CELLS", together * np.unique(customer[antecedent]).size)
+        found = lifts_beyond_habit(
+            customer, kind=kind, rates=rates[9], antecedent=np.flatnonzero(antecedent), partners=partners
+        )
+        for one, other in zip(found, expected, strict=True):
+            assert astuple(one) == pytest.approx(astuple(other), rel=1e-11, abs=1e-11, nan_ok=True)
+
+
 def test_standard_error_equals_a_bootstrap_of_customers() -> None:
     """The standard error of log(lift) is the spread over resampled customers, within 6 %."""
     rng = np.random.default_rng(3)
@@ -322,6 +358,30 @@ def test_levels_without_occasions_have_rate_one() -> None:
     by_month, by_appetite = relative_rates(customer, np.array([], dtype=np.int64), margins=(level, level))
     assert (by_month == 1.0).all()
     assert (by_appetite == 1.0).all()
+
+
+@pytest.mark.parametrize("occasions_a_cell", [1, 1_000_000])
+def test_relative_rates_are_observed_over_expected_numbers(
+    occasions_a_cell: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On each level of three margins the rate is observed over expected without it, cells that never occur left out or not."""
+    monkeypatch.setattr(association, "_OCCASIONS_A_CELL", occasions_a_cell)
+    rng = np.random.default_rng(14)
+    customer = np.repeat(np.arange(400), 1 + rng.poisson(20, 400))
+    margins = [
+        rng.integers(0, 5, customer.size),
+        rng.integers(2, 6, customer.size),
+        rng.binomial(12, 0.2, customer.size),
+    ]
+    given = rng.uniform(0.5, 2.0, customer.size)
+    share = 0.1 * given * (1 + margins[0] / 4) * (1 + margins[2] / 12)
+    held = rng.random(customer.size) < share * rng.lognormal(sigma=0.4, size=400)[customer]
+    fitted = relative_rates(customer, np.flatnonzero(held), margins=margins, given=given)
+    rate = given * np.prod([rates[levels] for rates, levels in zip(fitted, margins, strict=True)], axis=0)
+    expected = (np.bincount(customer, held) / np.bincount(customer, rate))[customer] * rate
+    for levels, rates in zip(margins, fitted, strict=True):
+        observed, alike = np.bincount(levels, held), np.bincount(levels, expected / rates[levels])
+        assert rates == pytest.approx((observed + 0.5) / (alike * observed.sum() / alike.sum() + 0.5), rel=0.005)
 
 
 def test_ratio_of_sums_has_the_spread_of_its_customers() -> None:

@@ -299,13 +299,14 @@ def test_standard_error_equals_a_bootstrap_of_customers() -> None:
     assert shop.follow().lift.log_se == pytest.approx(np.std(logs), rel=0.2)
 
 
-def test_screening_of_pairs_equals_a_recount() -> None:
-    """Every ordered pair's customers and p-value are those of sums over each customer's occasions before the first purchase."""
+@pytest.mark.parametrize("least", [1, 12])
+def test_screening_of_pairs_equals_a_recount(least: int) -> None:
+    """Every ordered pair that enough customers followed has the p-value of sums over the occasions before the first purchase."""
     shop = habitual(np.random.default_rng(12), 60)
     rng = np.random.default_rng(13)
     sold = [np.flatnonzero(rng.random(shop.day.size) < share) for share in (0.3, 0.2, 0.1, 0.0)]
     appetite = [rng.integers(0, 3, shop.day.size) for _ in sold]
-    found = screen_pairs(shop.occasions, sold=sold, appetite=appetite)
+    expected = []
     for first, second in np.ndindex(4, 4):
         scores, customers = [], 0
         margins = shop.occasions.margins(appetite[first])
@@ -318,18 +319,33 @@ def test_screening_of_pairs_equals_a_recount() -> None:
             if held.any():
                 scores.append((held & near).sum() - held.sum() * rate[ahead][near].sum() / rate[ahead].sum())
                 customers += (held & near).any()
-        assert found.customers[first, second] == customers
-        if np.square(scores).sum() > 0:
+        if customers >= least:
             z = np.sum(scores) / math.sqrt(np.square(scores).sum())
-            assert found.p_values[first, second] == pytest.approx(0.5 * math.erfc(z / math.sqrt(2)))
-        else:
-            assert found.p_values[first, second] == 1.0
+            expected.append((first, second, customers, pytest.approx(0.5 * math.erfc(z / math.sqrt(2)))))
+    found = screen_pairs(shop.occasions, sold=sold, appetite=appetite, least=least)
+    assert len(expected) == {1: 6, 12: 2}[least]
+    assert [
+        (*pair, customers, p)
+        for pair, customers, p in zip(
+            found.items.tolist(), found.customers.tolist(), found.p_values.tolist(), strict=True
+        )
+    ] == expected
+
+
+def test_screening_of_what_does_not_vary_proves_nothing() -> None:
+    """Where every occasion before the purchase is within the days, the pair is listed with its customers and a p-value of 1."""
+    shop = by_hand({0: "x", 10: "y"}, {0: "x", 20: "y"})
+    sold = [np.flatnonzero(shop.antecedent), np.flatnonzero(shop.consequent)]
+    found = screen_pairs(shop.occasions, sold=sold, appetite=[shop.others, shop.others], least=2)
+    assert found.items.tolist() == [[0, 1]]
+    assert found.customers.tolist() == [2]
+    assert found.p_values.tolist() == [1.0]
 
 
 def test_no_items_and_no_occasions_are_no_error() -> None:
-    """An empty half gives empty tables."""
+    """An empty half has no pairs."""
     none = np.array([], dtype=np.int64)
     empty = Occasions(none, none, none, within=WITHIN, last_day=LAST)
-    assert screen_pairs(empty, sold=[], appetite=[]).customers.shape == (0, 0)
-    assert (screen_pairs(empty, sold=[none, none], appetite=[none, none]).p_values == 1.0).all()
+    assert screen_pairs(empty, sold=[], appetite=[], least=1).items.shape == (0, 2)
+    assert screen_pairs(empty, sold=[none, none], appetite=[none, none], least=1).items.shape == (0, 2)
     assert math.isnan(following(empty, appetite=none, antecedent=none, consequent=none).lift.lift)

@@ -34,7 +34,6 @@ from segmentor.report.vocabulary import (
 from segmentor.result import (
     EVERYBODY,
     NOT_YET_KNOWN,
-    CrossSellRule,
     GroupEffect,
     InputQuality,
     Interval,
@@ -369,22 +368,6 @@ def misleads(trial: Trial, result: RunResult) -> bool:
 def naive(found: SplitTest) -> str:
     """The p-value of the usual wrong way, and why it decides nothing."""
     return f"A log-rank test that takes all cycles as independent would say {probability(found.naive_p_value, 'p')}. {WHY_NOT_NAIVE}"
-
-
-def when(found: CrossSellRule) -> str:
-    """When the consequent is bought."""
-    if found.mode == "same_occasion":
-        return "on the same occasion"
-    return (
-        f"later, half of them within {quantity(found.median_days, DAYS)}"
-        if found.median_days
-        else "at a later purchase"
-    )
-
-
-def strongest(rules: Iterable[CrossSellRule]) -> list[CrossSellRule]:
-    """Rules, those first that are surest to beat chance by much."""
-    return sorted(rules, key=lambda found: (-(found.lift.ci_low or 0.0), found.antecedent, found.consequent))
 
 
 def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:

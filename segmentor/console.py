@@ -17,10 +17,12 @@ from rich.text import Text
 
 from segmentor.errors import printable
 from segmentor.report.clusters import called_by_rule
-from segmentor.report.ledger import Sieve, sieves
+from segmentor.report.cross_sell import ranked
+from segmentor.report.cross_sell import within as days_of_offers
+from segmentor.report.ledger import sieves
 from segmentor.report.tree import was_too_small
 from segmentor.report.words import short_group
-from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Interval, Quality, RunResult, TreeNode, Trial
+from segmentor.result import EVERYBODY, NOT_YET_KNOWN, CrossSellRule, Interval, Quality, RunResult, TreeNode, Trial
 from segmentor.result.standing import defined, standing, without_group
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ UNBROKEN = 24
 
 MOST_VERDICTS = 30
 """Rows of splits; more only where more were declared."""
+
+BEST_OFFERS = 3
+"""Offers of a run that are told."""
 
 PLAIN_WIDTH = 160
 """Characters a line at most where there is no terminal to ask."""
@@ -128,7 +133,7 @@ def _width(column: Sequence[object]) -> int:
 
 
 def show_verdicts(result: RunResult) -> None:
-    """Print a row a trial, a line for what was found, merged or not decided, the tree, and how many segments and rules came of it.
+    """Print a row a trial, a line for what was found, merged or not decided, the tree, how many segments and rules came of it, and offers.
 
     Of splits that the data suggested only those that separate, and do not only repeat the tree's, have a row, up to
     ``MOST_VERDICTS`` rows in all.
@@ -167,16 +172,50 @@ def show_verdicts(result: RunResult) -> None:
                 say(remark)
     if result.search is not None:
         everybody, within = sieves(result)
-        more = f"; within segments {_sifted(within)}" if within.promoted else ""
-        say(f"candidates among all customers: {_sifted(everybody)}{more}")
+        more = (
+            f" (within segments {within.tried:,}, {within.promoted:,} and {within.confirmed:,})"
+            if within.promoted
+            else ""
+        )
+        say(
+            f"candidates: {everybody.tried:,} tried, {everybody.promoted:,} promoted to a test in the other half, "
+            f"{everybody.confirmed:,} confirmed there{more}"
+        )
     show_tree(result)
     rules = "" if result.rules is None else f", {sum(r.valid for r in result.rules)} of {len(result.rules)} rules valid"
     say(f"{_segments(result)}{rules}")
+    _show_best_offers(result)
     _show_warnings(result.quality)
 
 
-def _sifted(sieve: Sieve) -> str:
-    return f"{sieve.tried:,} tried, {sieve.promoted:,} promoted to a test in the other half, {sieve.confirmed:,} confirmed there"
+def _show_best_offers(result: RunResult) -> None:
+    """Print the best offers, a line of words each, and how many more there are."""
+    offers = ranked(result.rules or (), min_cell=result.min_cell)
+    for rule in offers[:BEST_OFFERS]:
+        say(_offer(rule, days_of_offers(result), min_cell=result.min_cell))
+    if (more := len(offers) - BEST_OFFERS) > 0:
+        say(f"\N{HORIZONTAL ELLIPSIS} and {more:,} more offer{'s' * (more != 1)}: see the report")
+
+
+def _offer(rule: CrossSellRule, days: int | None, *, min_cell: int) -> str:
+    """What to offer, to whom and when, and what it could bring; nothing that is told of few customers."""
+    bought = " and ".join(rule.antecedent)
+    worth = rule.worth if rule.worth is not None and rule.worth.reachable >= min_cell else None
+    reach = "customers" if worth is None else f"{worth.reachable:,} customers"
+    if rule.mode == "same_occasion":
+        said = f"offer {rule.consequent} with {bought}, to {reach} who never bought it"
+    else:
+        soon = "" if rule.median_days is None else f", half come within {rule.median_days:.0f} days"
+        said = f"offer {rule.consequent} after {bought}, to {reach} who never bought it{soon}"
+    if worth is not None and worth.orders.estimate is not None:
+        orders = worth.orders.estimate
+        said += (
+            f": could bring {orders:,.0f} more orders" if orders >= 10 else f": could bring {orders:.1f} more orders"
+        )
+        if worth.amount is not None and worth.amount.estimate is not None:
+            said += f", about {float(f'{worth.amount.estimate:.3g}'):,.0f} in money,"
+        said += "" if days is None else f" in {days} days"
+    return said if rule.lift.estimate is None else f"{said}; {rule.lift.estimate:.2f} times as often as by habit"
 
 
 def show_tree(result: RunResult) -> None:

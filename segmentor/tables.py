@@ -157,6 +157,11 @@ def assigned_csv(rows: Iterable[Sequence[Cell]]) -> str:
     return text.getvalue()
 
 
+def as_csv(columns: Sequence[Cell], rows: Iterable[Sequence[Cell]]) -> str:
+    """Any table, written as the others are; its columns may have names from the data."""
+    return "".join(",".join(map(_cell, line)) + "\n" for line in (columns, *rows))
+
+
 def _trial_row(trial: Trial) -> dict[str, Cells]:
     groups = trial.groups
     return {

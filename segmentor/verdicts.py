@@ -28,6 +28,8 @@ COMPARISONS = ("ratio", "share back")
 LEFT_OVER = (MIXED, MISSING, OTHER)
 """Groups of a found split that hold the customers whom its values leave."""
 
+CANNOT_BE_TESTED = "This cannot be tested as it stands"
+
 REALLY_DIFFER = "These customers really differ"
 
 MONTH = re.compile(r"\d{4}-\d{2}")
@@ -87,6 +89,7 @@ def judge_found(
     effects = evidence.effects
     if evidence.test is None or effects is None:
         trial = _untestable(evidence)
+        trial = replace(trial, sentence=trial.sentence.replace(CANNOT_BE_TESTED, "The other half cannot test this", 1))
     else:
         carrying = carrying_pair(effects, config)
         same = _points_alike(effects, suggestion.effects, carrying)
@@ -215,7 +218,7 @@ def _untestable(evidence: Evidence) -> Trial:
     return replace(
         _untried(evidence),
         reasons=(reason,),
-        sentence=f"This cannot be tested as it stands ({reason}): {restate}.",
+        sentence=f"{CANNOT_BE_TESTED} ({reason}): {restate}.",
         restate=restate,
         restated=evidence.split.restated,
     )

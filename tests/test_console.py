@@ -9,6 +9,7 @@ import pytest
 from segmentor import console
 from segmentor.result import (
     ClusterRule,
+    CrossSellRule,
     Cutpoint,
     CycleSummary,
     GroupEffect,
@@ -21,6 +22,7 @@ from segmentor.result import (
     Segment,
     TreeNode,
     Trial,
+    Worth,
 )
 
 EVERYBODY = Segment("all", "all", None, (), 120)
@@ -181,8 +183,7 @@ def test_how_many_candidates_were_tried_promoted_and_confirmed_stands_in_one_lin
     result = RunResult("x", "A shop", "en", 1, {}, quality, trials, (entry,), (EVERYBODY,), None, 10, search=Search(5))
     console.show_verdicts(result)
     assert (
-        "candidates among all customers: 5 tried, 4 promoted to a test in the other half, 3 confirmed there; "
-        "within segments 41 tried, 1 promoted to a test in the other half, 1 confirmed there"
+        "candidates: 5 tried, 4 promoted to a test in the other half, 3 confirmed there (within segments 41, 1 and 1)"
     ) in capsys.readouterr().out.splitlines()
 
 
@@ -244,3 +245,70 @@ def test_a_narrow_terminal_loses_columns_and_no_number(
         assert "0.84 (0.75 to 0.95)" in lines[2]
         lost.append(["customers" not in lines[1], "without / with" not in lines[2]])
     assert lost == [[False, False], [True, False], [True, True]]
+
+
+OFFERED = CrossSellRule(
+    antecedent=("mascara",),
+    consequent="lipstick",
+    kind="attach",
+    mode="same_occasion",
+    segment="all",
+    customers=380,
+    support=0.02,
+    confidence=0.4,
+    lift=Interval(3.017, 2.9, 3.14),
+    p_confirmation_adjusted=0.0001,
+    valid=True,
+    worth=Worth(344, Interval(21.4, 16.0, 27.2), Interval(1_379.0, 1_093.0, 1_492.0)),
+)
+NEXT = replace(
+    OFFERED,
+    antecedent=("sun care", "towel"),
+    consequent="face mask",
+    mode="next_purchase",
+    median_days=19.4,
+    worth=Worth(412, Interval(5.25, 4.0, 6.0), None),
+)
+
+
+def offered(capsys: pytest.CaptureFixture[str], *rules: CrossSellRule, days: int | None = 60) -> list[str]:
+    """Lines about offers that a run with these rules ends with."""
+    quality = Quality({}, CycleSummary(120, 300, 180, 120, 0, "2017-01-01", "2017-12-31", 20))
+    settings: dict[str, object] = {"cross_sell": {"within_days": days}}
+    result = RunResult("x", "A shop", "en", 1, settings, quality, (), (), (EVERYBODY,), rules, 10)
+    console.show_verdicts(result)
+    return [line for line in capsys.readouterr().out.splitlines() if "offer" in line]
+
+
+def test_the_best_three_offers_are_told_in_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line says what, to whom, when and worth; those that did not hold have none, and more are counted."""
+    more = [replace(NEXT, consequent=name, worth=None) for name in ("serum", "soap")]
+    assert offered(capsys, *more, NEXT, OFFERED, replace(OFFERED, valid=False)) == [
+        (
+            "offer lipstick with mascara, to 344 customers who never bought it: could bring 21 more orders, about 1,380 in money, in 60 "
+            "days; 3.02 times as often as by habit"
+        ),
+        (
+            "offer face mask after sun care and towel, to 412 customers who never bought it, half come within 19 days: could bring 5.2 "
+            "more orders in 60 days; 3.02 times as often as by habit"
+        ),
+        (
+            "offer serum after sun care and towel, to customers who never bought it, half come within 19 days; 3.02 times as often as by "
+            "habit"
+        ),
+        "\N{HORIZONTAL ELLIPSIS} and 1 more offer: see the report",
+    ]
+
+
+def test_without_valid_rules_no_offer_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Rules that did not hold make no line."""
+    assert offered(capsys, replace(NEXT, valid=False)) == []
+
+
+def test_offers_to_few_customers_tell_no_count(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of fewer customers than are shown in a report nothing is counted, and names stay on their line."""
+    wild = replace(NEXT, consequent="a\x1b]0;\x07\nb", worth=Worth(9, Interval(7.77, 7.0, 8.0), None))
+    (line,) = offered(capsys, wild, days=None)
+    assert "to customers who never bought it" in line
+    assert "7.77" not in line
+    assert not set(line) & {"\x1b", "\x07"}

@@ -14,10 +14,10 @@ import pytest
 
 from segmentor.cli import main
 from segmentor.config import load_config
-from segmentor.tables import CROSS_SELL_COLUMNS, TRIAL_COLUMNS
+from segmentor.tables import BUNDLE_COLUMNS, CROSS_SELL_COLUMNS, TRIAL_COLUMNS
 
 FILES = {
-    *("ledger.csv", "habits.csv", "assigned.csv"),
+    *("ledger.csv", "habits.csv", "assigned.csv", "bundles.csv"),
     *(f"segments.{system}.sql" for system in ("spark", "postgres", "bigquery", "snowflake")),
     *("report.html", "trials.csv", "segments.json", "segments.sql", "cross_sell.csv", "results.json", "quality.json"),
     *("manifest.json", "quarantine/transactions.csv", "quarantine/products.csv", "quarantine/customers.csv"),
@@ -57,7 +57,8 @@ def test_a_run_writes_every_file_with_its_columns(results: Path) -> None:
     """The folder holds the files of the outside contract and no other, tables with their columns in order."""
     assert set(hashes(results)) == FILES
     assert "in all" in (results / "run.log").read_text(encoding="utf-8")
-    for name, columns in (("trials.csv", TRIAL_COLUMNS), ("cross_sell.csv", CROSS_SELL_COLUMNS)):
+    tables = (("trials.csv", TRIAL_COLUMNS), ("cross_sell.csv", CROSS_SELL_COLUMNS), ("bundles.csv", BUNDLE_COLUMNS))
+    for name, columns in tables:
         assert (results / name).read_text(encoding="utf-8").splitlines()[0] == ",".join(columns)
     assert (results / "quarantine" / "transactions.csv").read_text(encoding="utf-8") == "file,line,reason,row\n"
     for name in ("results.json", "segments.json", "quality.json", "manifest.json"):
@@ -127,7 +128,7 @@ def test_one_file_in_two_parts_gives_the_same_results(shop: Path, results: Path,
         (tmp_path / f"part{number}.csv").write_text(header + "".join(part), encoding="utf-8")
     out = tmp_path / "parts"
     assert main(["run", str(shop), "--out", str(out), "--set", f"data.transactions.path={tmp_path}/part*.csv"]) == 0
-    for name in ("trials.csv", "segments.json", "segments.sql", "cross_sell.csv"):
+    for name in ("trials.csv", "segments.json", "segments.sql", "cross_sell.csv", "bundles.csv"):
         assert (out / name).read_bytes() == (results / name).read_bytes()
     first, second = (
         json.loads((folder / "manifest.json").read_text())["inputs"]["transactions"] for folder in (out, results)

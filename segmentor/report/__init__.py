@@ -6,14 +6,18 @@
    what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
    sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
    comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
-   have a card, ``candidates`` makes rows of the others and of the search, and ``tree`` lays out the tree of segments.
-2. ``figures`` draws return curves and intervals as SVG without colours.
+   have a card, ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, and ``cross_sell``
+   makes offers of rules.
+2. ``figures`` draws return curves and intervals as SVG without colours, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
+   numbers of a figure as CSV.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
-   split's card, and knows nothing of the others.
-4. ``style.css`` gives colours, lines and sizes for light, dark, phone, screen and paper.
+   split's card, and knows nothing of the others. ``navigation`` reads the contents off the sections that are there, and
+   ``sections/parts.html.j2`` has what several use: tables that can be sorted, buttons that save.
+4. ``style.css`` gives colours, lines and sizes for light, dark, phone, screen and paper; ``page.js`` sorts and searches tables, sets
+   the theme, marks the section that is read, and saves figures' numbers. Without script the page is whole.
 
-The page is a pure function of the result: the same bytes wherever and whenever it is rendered. It holds no script, and its
-content-security policy lets it load nothing and style itself by the one sheet whose hash it names.
+The page is a pure function of the result: the same bytes wherever and whenever it is rendered. Its content-security policy lets it
+load nothing, and style itself and run by the one sheet and the one script whose hashes it names.
 """
 
 from __future__ import annotations
@@ -23,7 +27,22 @@ import hashlib
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from segmentor.report import answer, beside, candidates, figures, ledger, names, numbers, tree, vocabulary, words
+from segmentor.report import (
+    answer,
+    beside,
+    candidates,
+    cross_sell,
+    figure_data,
+    figures,
+    ledger,
+    names,
+    navigation,
+    numbers,
+    rule_figures,
+    tree,
+    vocabulary,
+    words,
+)
 from segmentor.report.clusters import called_by_rule
 from segmentor.report.lines import counts_in, counts_of
 from segmentor.result import RunResult
@@ -39,8 +58,8 @@ def render_report(result: RunResult) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    source, _, _ = PackageLoader(__name__, "").get_source(pages, "style.css")
-    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    style, style_hash = _inline(pages, "style.css")
+    script, script_hash = _inline(pages, "page.js")
     told = called_by_rule(result)
     return pages.get_template("template.html.j2").render(
         result=told,
@@ -55,7 +74,20 @@ def render_report(result: RunResult) -> str:
         ledger=ledger,
         candidates=candidates,
         tree=tree,
+        cross_sell=cross_sell,
         figures=figures,
-        style=source,
-        style_hash=f"sha256-{digest}",
+        figure_data=figure_data,
+        rule_figures=rule_figures,
+        navigation=navigation,
+        style=style,
+        style_hash=style_hash,
+        script=script,
+        script_hash=script_hash,
     )
+
+
+def _inline(pages: Environment, file: str) -> tuple[str, str]:
+    """A file that stands in the page as it is, and the hash by which the page's policy allows it."""
+    source, _, _ = PackageLoader(__name__, "").get_source(pages, file)
+    digest = base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+    return source, f"sha256-{digest}"

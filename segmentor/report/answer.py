@@ -210,7 +210,7 @@ def _after(group: GroupEffect, trial: Trial) -> str:
 def _needed(trial: Trial) -> str:
     if trial.customers_needed is None:
         return ""
-    months = f", about {count(trial.months_needed, 'month')} more" if trial.months_needed is not None else ""
+    months = f", or about {count(trial.months_needed, 'month')} more," if trial.months_needed is not None else ""
     return f" (about {count(trial.customers_needed, 'customer')} in all{months} would decide it)"
 
 

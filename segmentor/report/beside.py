@@ -112,6 +112,14 @@ def was_found(trial: Trial) -> bool:
     return trial.source != "declared" or trial.cutpoint is not None or trial.merged_from is not None
 
 
+def compared(trial: Trial) -> int:
+    """Customers whose groups were compared: of a found split those of the half that tested it."""
+    cohorts = () if trial.comparability is None else trial.comparability.cohorts
+    if was_found(trial) and cohorts:
+        return sum(sum(cohort.customers) for cohort in cohorts)
+    return sum(group.customers for group in trial.groups)
+
+
 def how_found(trial: Trial, result: RunResult) -> list[Markup]:
     """How the data chose the split, and what was held against the choice."""
     said = []
@@ -184,7 +192,7 @@ def comparable(trial: Trial, counts: Counts) -> str:
         return ""
     if start := since(trial):
         return f"All are followed from {start} on"
-    labelled = sum(group.customers for group in trial.groups)
+    labelled = compared(trial)
     share = quantity(found.share, PERCENT) + " of the customers"
     if 0 < labelled * (1 - found.share) < counts.min_cell:
         share = "All but a few customers"
@@ -378,12 +386,12 @@ def parts(trial: Trial, counts: Counts) -> list[tuple[Markup, list[Part]]]:
 
 
 def whole(trial: Trial, counts: Counts) -> Part | None:
-    """The effect among all customers, to be compared with its parts."""
+    """The effect among all whose groups were compared, to be compared with its parts."""
     pair = verdict_pair(trial)
     if pair is None:
         return None
-    customers = sum(group.customers for group in trial.groups)
-    everybody = Subset("", "All customers", customers, pair.ratio, pair.share_difference, None, agrees=None)
+    who = "The half that tested it" if was_found(trial) else "All customers"
+    everybody = Subset("", who, compared(trial), pair.ratio, pair.share_difference, None, agrees=None)
     return replace(_part(trial, everybody, counts), says="")
 
 

@@ -126,12 +126,17 @@ class RuleRow:
     echo: Markup
 
 
-def rows(result: RunResult, counts: Counts) -> list[CandidateRow]:
+def others(result: RunResult) -> list[Trial]:
     """Every split that has neither a card nor a place among those that repeat another: by verdict, the surest first."""
     with_card = {id(trial) for trial in carded(result)}
-    others = [trial for trial in result.trials if id(trial) not in with_card and trial.explained_by is None]
+    without = [trial for trial in result.trials if id(trial) not in with_card and trial.explained_by is None]
+    return in_order(sorted(without, key=_sureness))
+
+
+def rows(result: RunResult, counts: Counts) -> list[CandidateRow]:
+    """The others as rows, as many as the page holds."""
     usual, elsewhere = _usual_horizon(result), seen_elsewhere(result)
-    return [_row(trial, counts, usual, elsewhere) for trial in in_order(sorted(others, key=_sureness))]
+    return [_row(trial, counts, usual, elsewhere) for trial in others(result)[:MOST_CANDIDATES]]
 
 
 def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[CandidateRow]]]:
@@ -142,6 +147,12 @@ def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[Cand
             found.setdefault(trial.explained_by, []).append(trial)
     usual = _usual_horizon(result)
     return [(name(repeated), [_row(trial, counts, usual, {}) for trial in own]) for repeated, own in found.items()]
+
+
+def smallest(groups: Sequence[tuple[Markup, str]]) -> str:
+    """The smallest group's customers as they are shown, to sort rows by; empty where none is told."""
+    told = [(int(digits), shown) for _, shown in groups if (digits := "".join(filter(str.isdecimal, shown)))]
+    return min(told)[1] if told else ""
 
 
 def judged_by(result: RunResult) -> str:

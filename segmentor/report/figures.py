@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from io import StringIO
 from itertools import pairwise
 from math import log
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 MOST_TOGETHER = 4
 """Groups whose curves can be told apart in one panel."""
+
+TURNED = "turned"
+"""Class of a text that runs upwards to the right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +93,28 @@ def share_bar(share: float) -> str:
 
 
 def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float, since: str) -> str:
-    with _axes(width=400, height=240, plot=(0.1, 0.15, 0.59, 0.82)) as (axes, svg):
-        _scale(axes, days=max(curve.days[-1] for curve in curves), top=top)
+    with canvas(width=400, height=240, plot=(0.1, 0.15, 0.59, 0.82)) as (axes, svg):
+        day_axes(axes, days=max(curve.days[-1] for curve in curves), top=top)
         for number, curve in enumerate(curves, start=1):
             _draw(axes, curve, f"g{number}")
         ends = [curve.share_back[-1] for curve in curves]
         labels = {"unit": f"days since {since}"}
-        for number, height in enumerate(_spread(ends, 0.068 * top), start=1):
+        for number, height in enumerate(spread(ends, 0.068 * top), start=1):
             axes.text(1.015, height / top, "x", transform=axes.transAxes, va="center", gid=f"=label g{number}")
             labels[f"label g{number}"] = (
                 f"{100 * ends[number - 1]:.0f}{NO_BREAK}% {cut(groups[number - 1].name, 12, wide=True)}"
             )
-    return _plain(svg, labels, " ".join(curve_text(group) for group in groups))
+    return plain_svg(svg, labels, " ".join(curve_text(group) for group in groups))
 
 
 def _apart(group: GroupEffect, curves: Sequence[Curve], shown: int, top: float) -> str:
-    with _axes(width=200, height=130, plot=(0.19, 0.17, 0.77, 0.77)) as (axes, svg):
-        _scale(axes, days=max(curve.days[-1] for curve in curves), top=top, fewer=True)
+    with canvas(width=200, height=130, plot=(0.19, 0.17, 0.77, 0.77)) as (axes, svg):
+        day_axes(axes, days=max(curve.days[-1] for curve in curves), top=top, fewer=True)
         for number, curve in enumerate(curves):
             if number != shown:
                 axes.plot(*_thinned(curve.days, curve.share_back), gid="=other", clip_on=False)
         _draw(axes, curves[shown], "g1")
-    return _plain(svg, {}, curve_text(group))
+    return plain_svg(svg, {}, curve_text(group))
 
 
 def _draw(axes: Axes, curve: Curve, name: str) -> None:
@@ -120,7 +124,37 @@ def _draw(axes: Axes, curve: Curve, name: str) -> None:
     axes.plot(*_thinned(curve.days, curve.share_back), gid=f"=line {name}", clip_on=False)
 
 
-def _scale(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
+def _top(curves: Sequence[Curve]) -> float:
+    """The highest share on the axis, in tenths."""
+    highest = max(max(curve.ci_high) for curve in curves)
+    return min(max(-(-highest * 10 // 1) / 10, 0.1), 1.0)
+
+
+def _thinned(days: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Points of a line; of a long one every n-th, which no eye can tell, and the last."""
+    keep = [*range(0, len(days) - 1, -(-len(days) // 150)), len(days) - 1]
+    return [float(days[place]) for place in keep], [values[place] for place in keep]
+
+
+def spread(heights: Sequence[float], least: float) -> list[float]:
+    """Heights of labels moved apart so that none covers another, in the same order."""
+    order = sorted(range(len(heights)), key=lambda i: heights[i])
+    moved = list(heights)
+    for below, above in pairwise(order):
+        moved[above] = max(moved[above], moved[below] + least)
+    shift = sum(moved[i] - heights[i] for i in order) / len(order)
+    return [max(height - shift, least / 2) for height in moved]
+
+
+def day_axes(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
+    """Axes for shares by day, with their grid.
+
+    Args:
+        axes: What is drawn on.
+        days: The last day.
+        top: The highest share.
+        fewer: Whether there is room for few numbers and no name of the days, as in a small panel.
+    """
     step = next((step for step in (7, 10, 15, 30, 60, 90, 180, 365) if days / step <= (3 if fewer else 7)), 730)
     axes.set_xlim(0, days)
     axes.set_xticks(range(0, days + 1, step))
@@ -138,31 +172,15 @@ def _scale(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
         axes.text(1, -0.125, "x", transform=axes.transAxes, ha="right", va="top", gid="=unit")
 
 
-def _top(curves: Sequence[Curve]) -> float:
-    """The highest share on the axis, in tenths."""
-    highest = max(max(curve.ci_high) for curve in curves)
-    return min(max(-(-highest * 10 // 1) / 10, 0.1), 1.0)
-
-
-def _thinned(days: Sequence[int], values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Points of a line; of a long one every n-th, which no eye can tell, and the last."""
-    keep = [*range(0, len(days) - 1, -(-len(days) // 150)), len(days) - 1]
-    return [float(days[place]) for place in keep], [values[place] for place in keep]
-
-
-def _spread(heights: Sequence[float], least: float) -> list[float]:
-    """Heights of labels moved apart so that none covers another, in the same order."""
-    order = sorted(range(len(heights)), key=lambda i: heights[i])
-    moved = list(heights)
-    for below, above in pairwise(order):
-        moved[above] = max(moved[above], moved[below] + least)
-    shift = sum(moved[i] - heights[i] for i in order) / len(order)
-    return [max(height - shift, least / 2) for height in moved]
-
-
 @contextmanager
-def _axes(*, width: int, height: int, plot: tuple[float, float, float, float]) -> Iterator[tuple[Axes, StringIO]]:
-    """Axes to draw on; the drawing is in the buffer when the block ends."""
+def canvas(*, width: float, height: float, plot: tuple[float, float, float, float]) -> Iterator[tuple[Axes, StringIO]]:
+    """Axes to draw on; the drawing is in the buffer when the block ends.
+
+    Args:
+        width: Of the drawing, in the units of its own that a page scales.
+        height: The same.
+        plot: Left, bottom, width and height of the axes, as shares of the drawing.
+    """
     # loaded here, for matplotlib takes a second to load, and only a report needs it
     import matplotlib  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
@@ -179,19 +197,40 @@ def _axes(*, width: int, height: int, plot: tuple[float, float, float, float]) -
         figure.savefig(svg, format="svg", metadata={"Date": None})
 
 
-def _plain(drawn: StringIO, labels: Mapping[str, str], alternative: str) -> str:
-    """The shapes and texts of matplotlib's SVG, each with the name that it was drawn with as its class."""
+def plain_svg(
+    drawn: StringIO, labels: Mapping[str, str], alternative: str, *, titles: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The shapes and texts of matplotlib's SVG, each with the name that it was drawn with as its class.
+
+    What stands in a name behind a ``#`` tells shapes of one class apart, and is no part of the class.
+
+    Args:
+        drawn: What ``canvas`` left.
+        labels: Texts by the names they were drawn with; others stay as they are.
+        alternative: The drawing in words.
+        titles: What is shown where one points at a shape, by its name.
+    """
     root = ElementTree.fromstring(drawn.getvalue())  # noqa: S314 - drawn above, nothing of the data in it
-    plain = ElementTree.Element("svg", {"viewBox": root.attrib["viewBox"], "role": "img", "aria-label": alternative})
+    view = root.attrib["viewBox"]
+    _, _, width, height = view.split()
+    plain = ElementTree.Element(
+        "svg", {"viewBox": view, "width": width, "height": height, "role": "img", "aria-label": alternative}
+    )
     for name, shape in _shapes(root, "tick"):
+        kind = name.partition("#")[0]
         if shape.tag.endswith("}path"):
-            ElementTree.SubElement(plain, "path", {"class": name, "d": _LONG_NUMBER.sub(_short, shape.attrib["d"])})
+            path = _LONG_NUMBER.sub(_short, shape.attrib["d"])
+            element = ElementTree.SubElement(plain, "path", {"class": kind, "d": path})
         else:
             anchor = re.search(r"text-anchor: (\w+)", shape.attrib["style"])
             place = {key: _LONG_NUMBER.sub(_short, shape.attrib[key]) for key in ("x", "y")}
-            text = ElementTree.SubElement(plain, "text", {"class": name, **place})
-            text.set("text-anchor", anchor[1] if anchor else "start")
-            text.text = labels.get(name, shape.text)
+            element = ElementTree.SubElement(plain, "text", {"class": kind, **place})
+            element.set("text-anchor", anchor[1] if anchor else "start")
+            if TURNED in kind.split():
+                element.set("transform", "rotate(-45 {x} {y})".format(**place))
+            element.text = labels.get(name, shape.text)
+        if name in titles:
+            ElementTree.SubElement(element, "title").text = titles[name]
     return ElementTree.tostring(plain, encoding="unicode")
 
 

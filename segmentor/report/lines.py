@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from segmentor.report.beside import crossover_table
+from segmentor.report.beside import compared, crossover_table, was_found
 from segmentor.report.small_cells import Counts
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, RunResult, TreeNode, Trial
 from segmentor.result.standing import standing, without_group
@@ -53,13 +53,17 @@ def _of_cohorts(trial: Trial) -> Iterator[Sequence[int]]:
     if trial.comparability is not None and trial.comparability.cohorts:
         cohorts = [cohort.customers for cohort in trial.comparability.cohorts]
         yield from cohorts
+        if was_found(trial):
+            # Of the half that tested it, of which no group is told.
+            yield [compared(trial), *(number for cohort in cohorts for number in cohort)]
+            return
         for group, column in zip(trial.groups, zip(*cohorts, strict=True), strict=False):
             yield [group.customers, *column]
 
 
 def _of_parts(trial: Trial) -> Iterator[Sequence[int]]:
-    """The parts of each kind with those in none make up the customers of all groups."""
-    labelled = sum(group.customers for group in trial.groups)
+    """The parts of each kind with those in none make up the customers whose groups were compared."""
+    labelled = compared(trial)
     for kind in dict.fromkeys(subset.kind for subset in trial.robustness):
         sizes = [subset.customers for subset in trial.robustness if subset.kind == kind]
         yield [labelled, *sizes, max(labelled - sum(sizes), 0)]

@@ -62,6 +62,11 @@ def cut(text: str, length: int, *, wide: bool = False) -> str:
     return _harmless(head[:end]) + "…" + _harmless(tail[:start][::-1])
 
 
+def room(text: str) -> int:
+    """Room that a text takes, in narrow characters: those that are as wide as two (Chinese, emoji) count twice."""
+    return sum(_widths(text, wide=True)[-1:])
+
+
 def _widths(text: str, *, wide: bool) -> list[int]:
     """Room that the text takes up to each of its characters."""
     return list(accumulate(2 if wide and east_asian_width(character) in "WF" else 1 for character in text))

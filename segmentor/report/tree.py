@@ -127,6 +127,19 @@ def summary(result: RunResult) -> Markup:
     return escape(" ".join(said))
 
 
+def came_about(result: RunResult) -> str:
+    """Who suggested the splits that hold, and on whom they were tested."""
+    suggested = {node.p_discovery_adjusted is not None for node in result.tree if node.held}
+    said = []
+    if True in suggested:
+        said.append(
+            "What one half of the customers suggested held in the other half, and the numbers at its ends are of that half."
+        )
+    if False in suggested:
+        said.append("What was declared was tested on all customers.")
+    return " ".join(said)
+
+
 def splits_nothing(result: RunResult) -> bool:
     """Whether the tree is its root alone."""
     return not any(node.held for node in result.tree)
@@ -223,6 +236,8 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
 
 def _facts(node: TreeNode, trial: Trial | None, counts: Counts) -> list[Markup]:
     """What was tried at a node, what came of it in each half, and who comes back for what."""
+    if not node.tried and node.ended == "nothing passed":
+        return [Markup("Nothing was tried here: no candidate makes two groups that are large enough.")]
     said = [
         Markup("{} tried here.").format(count(node.tried, "candidate"))
         if node.tried

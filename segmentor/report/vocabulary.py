@@ -62,7 +62,7 @@ ENDED = {
 NOT_TESTED = "it could not be tested in the other half"
 """Why a split was dropped that nothing speaks against, as part of a sentence."""
 
-SOURCES = {"declared": "declared", "enumerated": "gone through", "clustered": "from clusters"}
+SOURCES = {"declared": "declared", "enumerated": "made of the columns", "clustered": "from clusters"}
 """Where a candidate comes from, in a table; another source is shown as it is."""
 
 KINDS = {
@@ -74,6 +74,19 @@ KINDS = {
 
 METHODS = {"kmeans": "k-means", "gmm": "Gaussian mixture", "hdbscan": "HDBSCAN on a UMAP embedding"}
 """Ways of clustering; another one is shown as it is."""
+
+OFFERS = {
+    "upsell": "a dearer one of the same category",
+    "lateral": "another brand of the same category at a like price",
+    "cross_category": "from another category",
+}
+"""What an offer is to what was bought, as part of a sentence; of an attachment nothing needs to be said."""
+
+WORTH = (
+    "what an offer would bring, did it work as the first purchase does by itself. Whoever buys the one may want the other anyway: what an "
+    "offer adds can be told only by customers who are held out from it."
+)
+"""What the worth of a rule is and is not, after what it is called."""
 
 NOTHING_SEPARATES = (
     "Nothing separates: no split showed a difference, in how many customers come back or in how soon, "
@@ -112,10 +125,64 @@ WHY_NOT_NAIVE = (
 )
 
 FIRST_ROWS = 15
-"""Rows of a table that are seen at once; more are folded away."""
+"""Rows of a table that are seen at once; more are shown when asked for."""
 
 MOST_ROWS = 200
 """Rows of a table on the page; longer ones are cut and say where the rest is."""
+
+MOST_TESTS = 1_000
+"""Rows of the ledger on the page."""
+
+PAGE = {
+    "contents": "Contents",
+    "skip": "Skip to the report",
+    "top": "Back to top",
+    "theme": "Theme",
+    "theme_system": "as the system",
+    "theme_light": "light",
+    "theme_dark": "dark",
+    "find": "Find",
+    "all": "all",
+    "sort_by": "Sort by",
+    "unsorted": "as given",
+    "rows_shown": "{shown} of {all} rows",
+    "rows_found": "{shown} of {found} rows found, {all} in all",
+    "show_all": "Show all {found} rows",
+    "show_fewer": "Show the first {first} rows",
+    "save": "Data (CSV)",
+}
+"""Words of the page's frame and of what its script does; numbers stand in braces."""
+
+TABLES = {
+    "accounts": "Rows of each input: read, kept, filtered out and rejected",
+    "alike": "Splits that do not matter",
+    "bundles": "Sets of items",
+    "by-day": "Share back by day",
+    "candidates": "Candidates without a card",
+    "cluster-rules": "Rules that say a cluster",
+    "clusterings": "Ways of clustering",
+    "cohorts": "Customers by the period in which they began",
+    "crossover": "Next group of the customers of each first group",
+    "effects": "Share back and mean cycle of each group",
+    "habits": "Habits in which the groups differ",
+    "in-segments": "Rules within segments",
+    "ledger": "Tests of this stage",
+    "offers": "Offers as arrows",
+    "pairs": "Differences between pairs of groups",
+    "parts": "The effect in parts of the customers",
+    "repeating": "Splits that repeat another",
+    "rules": "What is bought with what",
+    "scores": "Scores of the test",
+    "segments": "Segments at a glance",
+    "speeds": "How soon the next is bought",
+    "splits": "Splits at a glance",
+}
+"""What the rows of each kind of table are, for those who hear the page."""
+
+TREE_CAPTION = (
+    "Each box is a group of customers, and its bar the share of all customers that it holds. Boxes with a coloured edge are the segments; "
+    "those in dashes were dropped, or wait for customers to become known."
+)
 
 GLOSSARY = (
     ("Occasion", "All that one customer bought on one day of the shop."),
@@ -172,6 +239,12 @@ GLOSSARY = (
         "Stickiness",
         "How much of the first label stays (Cohen's kappa): 0 where what comes next does not depend on it, 1 where it never changes.",
     ),
+    (
+        "By habit",
+        "How often two things would be bought together or one after the other, by the customer's other occasions, the month and how much is bought.",
+    ),
+    ("Rule", "Who buys the one buys the other, on the same occasion or next, more often than by habit."),
+    ("Reachable", "Customers who bought the one lately and have never bought the other, at the end of the period."),
     (
         "Holm, min-P, Benjamini-Yekutieli",
         "Ways to raise p for the number of tests, so that many tests make no more false alarms than one.",

@@ -34,7 +34,6 @@ from segmentor.report.vocabulary import (
 from segmentor.result import (
     EVERYBODY,
     NOT_YET_KNOWN,
-    CrossSellRule,
     GroupEffect,
     InputQuality,
     Interval,
@@ -371,22 +370,6 @@ def naive(found: SplitTest) -> str:
     return f"A log-rank test that takes all cycles as independent would say {probability(found.naive_p_value, 'p')}. {WHY_NOT_NAIVE}"
 
 
-def when(found: CrossSellRule) -> str:
-    """When the consequent is bought."""
-    if found.mode == "same_occasion":
-        return "on the same occasion"
-    return (
-        f"later, half of them within {quantity(found.median_days, DAYS)}"
-        if found.median_days
-        else "at a later purchase"
-    )
-
-
-def strongest(rules: Iterable[CrossSellRule]) -> list[CrossSellRule]:
-    """Rules, those first that are surest to beat chance by much."""
-    return sorted(rules, key=lambda found: (-(found.lift.ci_low or 0.0), found.antecedent, found.consequent))
-
-
 def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
     """Inputs with their accounts, transactions first."""
     return sorted(result.quality.inputs.items(), key=lambda each: (each[0] != "transactions", each[0]))
@@ -395,11 +378,12 @@ def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
 def cycles(result: RunResult, counts: Counts) -> str:
     """What the cycles were made of."""
     made = result.quality.cycle
+    taken_back = f" {count(made.returns, 'line was a return', 'lines were returns')}, each set against its own order."
     return (
         f"{counts(made.customers)} customers bought on {count(made.occasions, 'occasion')}. That makes "
         f"{count(made.cycles, 'cycle')} that ended in a return; {counts(made.censored)} were still open at "
-        f"the end of the period, and {counts(made.customers_once)} customers bought once only. "
-        f"{count(made.returns, 'line')} were returns, each set against its own order."
+        f"the end of the period, and {counts(made.customers_once)} customers bought once only."
+        f"{taken_back if made.returns else ''}"
     )
 
 

@@ -54,7 +54,10 @@ def test_pairs_are_screened_as_one_by_one() -> None:
     """P-values of all ordered pairs, in their order, are those of each pair with the rates of its two items."""
     baskets = shop(np.random.default_rng(3), 200)
     pairs = [Rule((first,), second) for second in range(7) for first in range(7) if first != second]
-    rates = [attach._rates(baskets, held, appetite=baskets.appetite((item,))) for item, held in enumerate(baskets.sold)]
+    rates = [
+        attach.rates_by_kind(baskets, held, appetite=baskets.appetite((item,)))
+        for item, held in enumerate(baskets.sold)
+    ]
     expected = [
         attach.lift_beyond_habit(
             baskets.customer,

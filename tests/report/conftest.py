@@ -1,7 +1,7 @@
 """Results as runs would leave them.
 
 A detergent shop, one whose splits were found or known until a date, one where nothing separates, one that cannot be tested, one whose
-tree has two levels, one with 500 candidates, one whose tree is its root alone, and a hostile one.
+tree has two levels, one with 500 candidates, one whose tree is its root alone, one with 200 segments and 10,000 trials, and a hostile one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from segmentor.report import render_report
 from segmentor.report.lines import counts_in, counts_of
 from segmentor.report.small_cells import Counts
 from segmentor.result import (
+    Bundle,
     Chosen,
     Clustering,
     ClusterRule,
@@ -34,9 +35,11 @@ from segmentor.result import (
     Interval,
     LedgerEntry,
     LeftOut,
+    NextCurve,
     PairEffect,
     Quality,
     Rule,
+    RuleInSegment,
     RunResult,
     ScoreTest,
     Search,
@@ -48,6 +51,7 @@ from segmentor.result import (
     TreeNode,
     Trial,
     Verdict,
+    Worth,
 )
 
 HOSTILE = [
@@ -59,6 +63,8 @@ HOSTILE = [
     "$\\frac{1}{2}$ & <!--<script>",
     "香水 🌸 javascript:alert(1)",
     'x" onmouseover="alert(1)\x1b]0;\x00',
+    "</template></script><script>alert(1)</script>--><img src=x onerror=alert(1)>",
+    "\N{RIGHT-TO-LEFT MARK}[a](javascript:alert(1))\N{LEFT-TO-RIGHT MARK}",
 ]
 HORIZON_DAYS = 120
 
@@ -276,6 +282,66 @@ def undivided(searched: RunResult) -> RunResult:
 
 
 @pytest.fixture(scope="session")
+def crowded(searched: RunResult) -> RunResult:
+    """The same shop with 10,000 more candidates, each with its test, and 200 segments."""
+    last, search = searched.trials[-1], searched.search
+    assert search is not None
+    many = tuple(replace(last, split=f"candidate {number}") for number in range(10_000))
+    above = [f"group {number}" for number in range(20)]
+    leaves = {name: tuple(f"leaf {name[6:]}.{number}" for number in range(10)) for name in above}
+    below = [
+        node
+        for name in above
+        for node in (
+            TreeNode(name, "all", 2_000, 96, f"split {name[6:]}", leaves[name], 0.007, 0.012, held=True),
+            *(TreeNode(f"{name} / {leaf}", name, 200, 0, ended="too few customers") for leaf in leaves[name]),
+        )
+    ]
+    segments = tuple(
+        replace(
+            _segments()[0],
+            id=f"segment-{place}",
+            name=f"{name} / {leaf}",
+            parent=name,
+            customers=200,
+            share_back=0.3 + place / 500,
+            mean_cycle_days=70 - place / 10,
+        )
+        for place, (name, leaf) in enumerate((name, leaf) for name in above for leaf in leaves[name])
+    )
+    return replace(
+        searched,
+        trials=(*searched.trials, *many),
+        ledger=(
+            *searched.ledger,
+            *(
+                LedgerEntry(
+                    "all",
+                    trial.split,
+                    "discovery",
+                    "min-P",
+                    0.02 + number / 12_000,
+                    number,
+                    10_512,
+                    0.9,
+                    "not promoted",
+                )
+                for number, trial in enumerate(many)
+            ),
+        ),
+        segments=segments,
+        tree=(replace(searched.tree[0], customers=40_000, groups=tuple(above)), *below),
+        search=replace(search, tried=10_512),
+    )
+
+
+@pytest.fixture(scope="session")
+def crowded_page(crowded: RunResult) -> str:
+    """The page of that shop."""
+    return render_report(crowded)
+
+
+@pytest.fixture(scope="session")
 def hostile(laundry: RunResult) -> RunResult:
     """A shop in which every name is an attack."""
     groups = tuple(_group(text, 0.5 + index / 40, 40, 300) for index, text in enumerate(HOSTILE))
@@ -349,7 +415,27 @@ def hostile(laundry: RunResult) -> RunResult:
             Segment(f"s{i}", text, "all", (Rule(text, text, text, text),), 500, 0.5, 40.0, 120, (20, 60), text)
             for i, text in enumerate(HOSTILE)
         ),
-        rules=tuple(replace(rule, antecedent=(text, HOSTILE[1]), consequent=text, segment=text) for text in HOSTILE),
+        rules=tuple(
+            replace(
+                rule,
+                antecedent=(text, HOSTILE[1]),
+                consequent=text,
+                segment=text,
+                kind=text,
+                mode=mode,
+                median_days=5.0,
+                curve=NextCurve((0.0, 0.1, 0.2), (0.0, 0.1, 0.1)),
+                worth=Worth(500, Interval(30.0, 20.0, 40.0), None),
+                segments=tuple(RuleInSegment(each, 40, around(2.0, 0.1), holds=True) for each in HOSTILE),
+                p_segments_adjusted=0.01,
+            )
+            for text in HOSTILE
+            for mode in ("same_occasion", "next_purchase")
+        ),
+        bundles=tuple(
+            Bundle(tuple(HOSTILE[:4]), 40, around(1.5, 0.1), 0.01, valid, 9.0, 20.0, 0.1, 19.0, 8.0, 1.1)
+            for valid in (True, False)
+        ),
         ledger=tuple(LedgerEntry(text, text, text, text, 0.01, 1, 8, 0.08, text) for text in HOSTILE),
         quality=replace(
             quality(tuple(HOSTILE)), inputs={HOSTILE[0]: InputQuality(3, 1, 1, 1, {HOSTILE[1]: 1}, HOSTILE[2])}
@@ -370,15 +456,20 @@ def counts_for(laundry: RunResult) -> Callable[[Trial], Counts]:
 
 @pytest.fixture(scope="session")
 def pages(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The page of each shop, by its name."""
-    names = "laundry", "discovered", "nothing_separates", "untestable", "grown", "searched", "undivided", "hostile"
-    shops = {name.replace("_", " "): request.getfixturevalue(name) for name in names}
-    return {name: render_report(shop) for name, shop in shops.items()}
+    """The page of each shop, by its name; drawn when it is first asked for."""
+
+    class Pages(dict[str, str]):
+        def __missing__(self, name: str) -> str:
+            self[name] = render_report(request.getfixturevalue(name.replace(" ", "_")))
+            return self[name]
+
+    return Pages()
 
 
 def config(purchase: str | None) -> dict[str, object]:
     """A config as a run resolves it."""
     return {
+        "cross_sell": {"bundle_discount": 0.05, "level": ["category"], "margin": 0.4, "within_days": 60},
         "cycle": {"merge_within_days": 1, "purchase": purchase},
         "data": {"engine": "duckdb", "timezone": "America/New_York"},
         "trial": {"level": 0.05, "minimum_effect": 0.1, "minimum_share": 0.05, "return_days": [30, 60, 90]},

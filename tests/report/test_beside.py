@@ -139,6 +139,22 @@ def test_a_size_that_is_hidden_is_not_the_total_of_its_column(counts_for: Callab
     assert [part.customers for part in beside.parts(trial, counts_for(trial))[0][1]] == ["about 480", "490"]
 
 
+def test_the_effect_of_a_found_split_is_that_of_the_half_that_tested_it(
+    laundry: RunResult, counts_for: Callable[[Trial], Counts]
+) -> None:
+    """Groups are counted in both halves, and the effect and its parts in one: the row above the parts says in which, and how many it holds."""
+    size = trial_of(laundry, "package size")
+    whole = beside.whole(size, counts_for(size))
+    assert whole is not None
+    assert (whole.name, whole.customers) == ("All customers", "1,110")
+    found = replace(
+        size, source="enumerated", comparability=Comparability(1.0, (CohortCount("2017-01", (300, 250)),), ())
+    )
+    whole = beside.whole(found, counts_for(found))
+    assert whole is not None
+    assert (whole.name, whole.customers) == ("The half that tested it", "550")
+
+
 def test_the_follow_up_of_a_small_group_is_not_shown(laundry: RunResult, counts_for: Callable[[Trial], Counts]) -> None:
     """A median over few customers is hidden."""
     size = trial_of(laundry, "package size")

@@ -97,6 +97,32 @@ def test_a_node_tells_what_was_tried_and_how_sure_it_is(drawn: list[tuple[int, B
     )
 
 
+def test_where_no_candidate_could_be_tried_none_is_said_to_have_failed(grown: RunResult) -> None:
+    """A node in which no groups are large enough says so, and not that candidates did not stand out."""
+    nodes = tuple(
+        replace(node, tried=0, ended="nothing passed") if node.segment == "large / store" else node
+        for node in grown.tree
+    )
+    root = root_of(replace(grown, tree=nodes))
+    assert root is not None
+    (store,) = [branch for _, branch in walk(root) if text(branch.name) == "Store"]
+    assert [text(fact) for fact in store.facts] == [
+        "Nothing was tried here: no candidate makes two groups that are large enough."
+    ]
+
+
+def test_the_tree_says_who_suggested_its_splits_and_on_whom_they_were_tested(grown: RunResult) -> None:
+    """A declared split was tested on all customers, a found one in the half that did not suggest it."""
+    found, declared = (
+        "What one half of the customers suggested held in the other half",
+        "What was declared was tested on all",
+    )
+    said = tree.came_about(grown)
+    assert found in said
+    assert declared in said
+    assert found not in tree.came_about(replace(grown, tree=grown.tree[:1]))
+
+
 def test_no_small_count_can_be_had_from_those_around_it(drawn: list[tuple[int, Branch]], grown: RunResult) -> None:
     """Where the customers of no group are few, they and another count beside them are not exact, in the list of segments too."""
     by_place = [(depth, text(branch.name), branch.customers) for depth, branch in drawn]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_cross_sell import ITEMS, held_items, put, rules_of
+from baskets import ITEMS, held_items, put, rules_of
 
 from segmentor.cross_sell.attach import Attachment
 from segmentor.cross_sell.following import NextPurchase

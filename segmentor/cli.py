@@ -104,10 +104,8 @@ def commands(context: click.Context) -> None:
       segmentor check groceries/laundry.yaml               what was read, what can be tested
       segmentor run groceries/laundry.yaml                 reports/laundry/report.html
 
-    For data of your own, let a first config be written, look at what it guessed, and add the splits that you believe in:
-
-    \b
-      segmentor init shop --transactions orders.csv        shop/shop.yaml, with its reasons
+    For data of your own begin with `segmentor init shop --transactions orders.csv`: it looks at the export of a shop and writes
+    a config in which every guess has its reason; correct what is wrong, and add the splits that you believe in.
     """  # noqa: D301 - click wants the backspace
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

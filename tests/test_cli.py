@@ -120,7 +120,7 @@ def test_wrong_words_are_one_message(words: list[str], message: str, at: Path, c
     assert not list(at.iterdir())
 
 
-@pytest.mark.parametrize("name", ["init"])
+@pytest.mark.parametrize("name", ["purge"])
 def test_command_that_is_not_built_is_absent(name: str, capsys: Printed) -> None:
     """No command only says that it will come."""
     assert main([name]) == 2

@@ -103,9 +103,7 @@ def _nodes(result: RunResult, counts: Counts) -> Iterator[list[Cell]]:
             cut(node.segment, 200),
             None if node.parent is None else cut(node.parent, 200),
             cut(node.split, 200) if node.held and node.split is not None else None,
-            _count(
-                min(node.customers, result.quality.cycle.customers) if node.parent is None else node.customers, counts
-            ),
+            _count(node.customers, counts),
             None if told is None else _rounded(told.share_back),
             None if told is None else told.horizon_days,
             None if told is None or told.mean_cycle_days is None else round(told.mean_cycle_days, 1),

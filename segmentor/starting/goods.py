@@ -220,18 +220,22 @@ class Goods:
                 if column.money
                 else "holds no numbers"
             )
+        return self._of_the_order(column)
+
+    def _of_the_order(self, column: Column) -> str | None:
+        """In words that money belongs to an order and not to a line; ``None`` where it may be a line's."""
         if self.order is None or not self.grouped.by(self.order).several_lines:
             return None
-        value = column.sql
-        several, repeated, once = self.grouped.engine.rows(
-            "SELECT count(*) FILTER (lines > 1 AND known > 0), count(*) FILTER (lines > 1 AND known > 1 AND n = 1),\n"
-            "  count(*) FILTER (lines > 1 AND known = 1) FROM (\n"
-            f"  SELECT count(*) AS lines, count({value}) AS known, count(DISTINCT {value}) AS n FROM {self.lines.looked.table} "
-            f"WHERE {self.order.sql} IS NOT NULL GROUP BY {self.order.sql})"
+        value, number = column.sql, f"try_cast(replace({column.sql}, ',', '.') AS DOUBLE)"
+        several, once, some, repeated = self.grouped.engine.rows(
+            "SELECT count(*) FILTER (known > 0), count(*) FILTER (known = 1), count(*) FILTER (most <> 0),\n"
+            "  count(*) FILTER (most <> 0 AND known > 1 AND different = 1) FROM (\n"
+            f"  SELECT count({value}) AS known, count(DISTINCT {value}) AS different, max(abs({number})) AS most "
+            f"FROM {self.lines.looked.table} WHERE {self.order.sql} IS NOT NULL GROUP BY {self.order.sql} HAVING count(*) > 1)"
         )[0]
         if several and once > 0.95 * several:
             return "is that of the order, on one of its lines"
-        if several and repeated > 0.95 * several:
+        if some and repeated > 0.95 * some:
             return "is that of the order, repeated on its lines"
         return None
 
@@ -247,6 +251,11 @@ class Goods:
             and one.different >= 2
             and (one.is_number(self.lines.decimal) if role == "discount" else one.different <= MOST_CHANNELS)
         ]
+        if role == "discount":
+            for one in found:
+                if reason := self._of_the_order(one):
+                    self.lines.notes["discount"] = f"{one.name} {reason}; it only tells that something was taken off"
+            found = [one for one in found if self._of_the_order(one) is None]
         best = max(found, key=lambda one: (one.meaning.score, one.name), default=None)
         if best is not None:
             none = ", 0 means none" if role == "discount" else ""

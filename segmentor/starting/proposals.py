@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from segmentor.attributes import HEADINGS
 from segmentor.config.values import RESERVED_GROUPS
 from segmentor.engine.duckdb import literal, quote
 from segmentor.starting.columns import Column
 from segmentor.starting.conditions import Condition, conditions, of_orders, status_columns
 from segmentor.starting.goods import SURE
 from segmentor.starting.grouped import Lines
+from segmentor.starting.headings import normal
 from segmentor.starting.partners import Partner
 from segmentor.starting.reading import Looked
 
@@ -105,7 +107,13 @@ def propose(
     proposal = Proposal(conditions=conditions(engine, lines, through, first_lines))
     later = {one.name for one in status_columns(engine, lines)}
     _Splits(engine, lines, _usable(products), _usable(customers), proposal).add(later)
-    used = {*lines.roles.values(), *later, *proposal.tried, *(split.by for split in proposal.declared)}
+    used = {
+        *lines.roles.values(),
+        *later,
+        *discounts(lines),
+        *proposal.tried,
+        *(split.by for split in proposal.declared),
+    }
     own = {lines.roles.get("amount"), lines.roles.get("order")}
     proposal.fill = [
         one.name
@@ -115,6 +123,12 @@ def propose(
     ]
     proposal.items = _items(lines, _usable(products))
     return proposal
+
+
+def discounts(lines: Lines) -> list[str]:
+    """Columns that say by their headings, without a role, that something was taken off; features look for them."""
+    headings = HEADINGS["discount"]
+    return [one.name for one in lines.columns if normal(one.name).replace(" ", "_") in headings and one.different >= 2]
 
 
 def _usable(partner: Partner | None) -> Partner | None:
@@ -260,7 +274,7 @@ def _features(lines: Lines) -> list[str]:
     """Features of the first purchase that the roles make possible."""
     roles = lines.roles
     features = [("order_amount", "amount" in roles), ("basket_size", True), ("basket_products", "product" in roles)]
-    features += [("discount_share", "discount" in roles), ("weekend_share", True)]
+    features += [("discount_share", "discount" in roles or bool(discounts(lines))), ("weekend_share", True)]
     return [name for name, possible in features if possible]
 
 

@@ -312,7 +312,7 @@ def test_the_counts_of_a_page_are_those_that_are_shown_so_everywhere(laundry: Ru
     customers = np.array([1_151, 392, 2, 380, 4, 538, 3])
     result = of_sizes(laundry, customers)
     counts, told = counts_of(result), (TOLD @ customers).tolist()
-    page = unescape(re.sub(r"(?s)^.*?<body>|<svg.*?</svg>|<[^>]*>", "", render_report(result)))
+    page = unescape(re.sub(r"(?s)^.*?<body[^>]*>|<svg.*?</svg>|<[^>]*>", "", render_report(result)))
     shown = set(re.findall(r"(?<!about )(?<!than )(?<![\d,])[\d,]*\d(?= customers| of them| in the data)", page))
     assert shown == {counts(n) for n in told if counts.exact(n)}
     assert "2,470 in the data" in page
@@ -322,6 +322,6 @@ def test_a_group_that_is_rough_in_the_tree_is_rough_in_its_card(pages: dict[str,
     """The same customers are not exact in one table of the page and rough in another."""
     page = pages["grown"].replace("\N{NO-BREAK SPACE}", " ")
     assert "about 500 customers" in page
-    assert "498" not in page
+    assert not re.search(r"(?<![\d.])498(?!\d)", page)
     assert "about 140 customers" in page
     assert "140 customers" not in page.replace("about 140", "")

@@ -360,3 +360,11 @@ def test_a_total_repeated_on_lines_is_no_amount(tmp_path: Path) -> None:
     config = _started(tmp_path, csv_text(list(rows[0]), rows))
     assert "amount" not in config.data.transactions.columns
     assert "Total is that of the order, repeated on its lines" in _written(tmp_path).replace("\n      # ", " ")
+
+
+def test_a_discount_is_a_lines_own_or_no_role(engine: Engine) -> None:
+    """What was taken off a whole order, on one of its lines or on all, is no line's discount; what differs within orders is."""
+    own = [row | {"discount": ("0", "1.50")[place % 2]} for place, row in enumerate(LINES)]
+    assert _roles(engine, csv_text(list(own[0]), own))["discount"] == "discount"
+    repeated = [row | {"discount": "5.00" if int(row["order"]) % 3 else "0"} for row in LINES]
+    assert "discount" not in _roles(engine, csv_text(list(repeated[0]), repeated))

@@ -61,14 +61,14 @@ def test_shopify_orders_lead_to_a_report(tmp_path: Path, capsys: Printed) -> Non
         "product": "Lineitem sku",
         "quantity": "Lineitem quantity",
         "amount": "line_amount",
-        "discount": "Discount Amount",
         "channel": "Source",
     }
     assert config.data.timezone == "Europe/Berlin"
-    assert {"Email", "Created at", "Financial Status"} <= set(lines.fill_from_order or ())
+    assert {"Email", "Created at", "Financial Status", "Discount Amount"} <= set(lines.fill_from_order or ())
     assert not {"Total", "Subtotal", "Vendor", "Lineitem sku", "Name"} & set(lines.fill_from_order or ())
     assert [split.by for split in config.splits.declared] == ["Vendor", "Billing City"]
     assert config.splits.enumerated is not None
+    assert "discount_share" in config.splits.enumerated.columns
     personal = {
         "Email",
         "Name",

@@ -23,10 +23,10 @@ demo: $(READY)
 	@echo; echo "Open the reports in a browser:"; for name in $(CONFIGS); do echo "  reports/$$name/report.html"; done
 
 test: $(READY)
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

@@ -99,7 +99,9 @@ def test_contents_stay_and_mark_the_section_that_is_read(opened: Opener) -> None
     page.set_viewport_size({"width": 390, "height": 800})
     menu = page.locator(".menu summary")
     assert not page.locator(".menu ul").is_visible()
+    before = page.evaluate("scrollY")
     menu.click()
+    assert page.evaluate("scrollY") == before > 0
     page.locator(".menu a[href='#answer']").click()
     page.wait_for_function("document.querySelector('.here').textContent === 'The answer'")
     assert not page.locator(".menu ul").is_visible()

@@ -16,7 +16,6 @@ its embedding, which is told apart from the clusters in it. Machines are noisy: 
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import tempfile
 from functools import partial
@@ -25,6 +24,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from timed_run import made_elsewhere, timed_run
+
+from segmentor.report.ledger import sieves
+from segmentor.result import from_json
 
 GOAL_SECONDS = {True: 300, False: 120}
 """With UMAP and without."""
@@ -74,7 +76,7 @@ STAGES = {
 }
 """What a stage is called here, and how what the run tells of it begins; the first that fits, and ``REST`` where none does."""
 
-REST = "else"
+REST = "labels dealt at random, and else"
 
 
 def make_shop(folder: Path, *, customers: int, lines: int, umap: bool) -> Path:
@@ -175,18 +177,14 @@ def main() -> None:
         making = partial(make_shop, folder, customers=arguments.customers, lines=arguments.lines, umap=umap)
         taken = timed_run(made_elsewhere(making), out)
         log = (out / "run.log").read_text(encoding="utf-8")
-        result = json.loads((out / "results.json").read_text(encoding="utf-8"))
-    search = result["search"]
+        result = from_json((out / "results.json").read_text(encoding="utf-8"))
+    assert result.search is not None
+    root, _ = sieves(result)
     print(f"{arguments.lines:,} lines, {arguments.customers:,} customers, {'with' if umap else 'without'} UMAP")
-    print(
-        f"{search['tried']:,} candidates tried, {search['promoted']} promoted, {search['confirmed']} confirmed",
-        end="; ",
-    )
-    print(f"segments: {', '.join(segment['name'] for segment in result['segments'])}")
-    for one in search["clusterings"]:
-        print(
-            f"{one['method']}: {one['clusters']} clusters of {one['customers']:,} customers by {len(one['features'])} features"
-        )
+    print(f"{root.tried:,} candidates tried, {root.promoted} promoted, {root.confirmed} confirmed", end="; ")
+    print(f"segments: {', '.join(segment.name for segment in result.segments)}")
+    for one in result.search.clusterings:
+        print(f"{one.method}: {one.clusters} clusters of {one.customers:,} customers by {len(one.features)} features")
     print(f"wall {taken.wall:.1f} s (goal {GOAL_SECONDS[umap]}), CPU {taken.cpu:.1f} s")
     print(f"largest resident set {taken.memory:,.0f} MiB (goal {GOAL_MEBIBYTES:,})")
     for stage, seconds in shares(log, taken.wall).items():

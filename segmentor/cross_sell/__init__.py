@@ -88,7 +88,7 @@ def _record(items: Assortment, found: Attachment | NextPurchase, *, p: float, le
         kind=kind_of_rule([items.facts[item] for item in rule.antecedent], items.facts[rule.consequent]),
         segment=EVERYBODY,
         customers=found.customers,
-        lift=Interval(*map(_finite, (found.lift.lift, low, high))),
+        lift=Interval.of(found.lift.lift, low, high),
         p_confirmation_adjusted=p,
         valid=p <= level and low > 1.0,
     )
@@ -99,7 +99,7 @@ def _record(items: Assortment, found: Attachment | NextPurchase, *, p: float, le
             support=counts.support,
             confidence=counts.confidence,
             leverage=counts.leverage,
-            conviction=_finite(counts.conviction),
+            conviction=counts.conviction if math.isfinite(counts.conviction) else None,
         )
     return record(
         mode="next_purchase",
@@ -107,10 +107,6 @@ def _record(items: Assortment, found: Attachment | NextPurchase, *, p: float, le
         confidence=found.found.confidence,
         median_days=found.found.days_by(0.5),
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _rank(rule: CrossSellRule) -> tuple[bool, float, tuple[str, ...], str, str]:

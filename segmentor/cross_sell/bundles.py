@@ -97,7 +97,7 @@ def find_bundles(
             Bundle(
                 items=tuple(items.names[item] for item in one.items),
                 customers=sum(half.customers(one.items) for half in items.halves),
-                lift=Interval(*map(_finite, (one.lift.lift, *one.lift.interval()))),
+                lift=Interval.of(one.lift.lift, *one.lift.interval()),
                 p_confirmation_adjusted=one.p_value,
                 valid=one.holds(level),
                 orders_a_year=orders_a_year(items, one.items),
@@ -259,10 +259,6 @@ def _weakness(lift: Lift) -> tuple[bool, float]:
 def _price(items: Assortment, bundle: Items) -> float | None:
     prices = [items.facts[item].price for item in bundle]
     return None if None in prices else math.fsum(price for price in prices if price is not None)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _rank(bundle: Bundle) -> tuple[bool, float, float, Items | tuple[str, ...]]:

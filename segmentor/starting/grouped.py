@@ -36,27 +36,6 @@ GUESTS = (
 )
 """What stands in the place of a customer's id where there is none."""
 
-GUESTS = (
-    *("0", "-1", "guest", "guest checkout", "gast", "invite", "invité", "invitado", "ospite", "anonymous", "anonym"),
-    *(
-        "unknown",
-        "none",
-        "null",
-        "n/a",
-        "na",
-        "nan",
-        "walk-in",
-        "-",
-        "--",
-        "游客",
-        "匿名",
-        "匿名买家",
-        "散客",
-        "非会员",
-    ),
-)
-"""What stands in the place of a customer's id where there is none."""
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:

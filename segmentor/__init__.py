@@ -35,6 +35,7 @@ The map, in the order in which a run passes through it:
 - `comparison`: what changed from one run to another, and where its customers went.
 - `cross_sell`: association rules found in one half of the customers and tested in the other.
 - `result`: everything that a run found, as plain records and as JSON.
+- `wording`: sentences in the language of the report, with the catalog of the Chinese ones.
 - `tables` and `report`: the result as CSV and as one self-contained HTML file.
 - `experiment`: the whole of it on one screen.
 - `staging`: the folder of results appears whole or not at all.

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "segmentor"
 
 LAYERS = (
-    {"errors"},
+    {"errors", "wording"},
     {"result", "statistics"},
     {"engine.conditions"},
     {"config"},
@@ -48,6 +48,7 @@ LAYERS = (
 """The modules of the package, lowest first: each may import from its own layer and from those before it."""
 
 HEAVY = {
+    "babel",
     "duckdb",
     "hdbscan",
     "matplotlib",

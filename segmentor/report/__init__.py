@@ -2,7 +2,7 @@
 
 ``render_report`` goes through these stages:
 
-1. ``clusters`` calls each cluster by its rule. ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers by
+1. ``clusters`` calls each cluster by its rule. ``saying`` makes sentences in the report's language, ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers by
    what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
    sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
    comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
@@ -45,11 +45,19 @@ from segmentor.report import (
 )
 from segmentor.report.clusters import called_by_rule
 from segmentor.report.lines import counts_in, counts_of
+from segmentor.report.numbers import count
+from segmentor.report.saying import say, say_many
 from segmentor.result import RunResult
+from segmentor.wording import speaking
 
 
 def render_report(result: RunResult) -> str:
-    """The page ``report.html`` for a result."""
+    """The page ``report.html`` for a result, in its language."""
+    with speaking(result.language):
+        return _render(result)
+
+
+def _render(result: RunResult) -> str:
     pages = Environment(
         loader=PackageLoader(__name__, ""),
         autoescape=True,
@@ -58,6 +66,8 @@ def render_report(result: RunResult) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    # What a template says is written as in the code: say("...", x=...), count(n, "...", "...").
+    pages.globals.update(say=say, say_many=say_many, count=count)
     style, style_hash = _inline(pages, "style.css")
     script, script_hash = _inline(pages, "page.js")
     told = called_by_rule(result)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup, escape
 
 from segmentor.report.ledger import Sieve, sieves
-from segmentor.report.names import listed, name
+from segmentor.report.names import either, listed, name
 from segmentor.report.numbers import DAYS, PERCENT, POINTS, count, quantity
 from segmentor.report.vocabulary import NOTHING_SEPARATES, VERDICTS
 from segmentor.report.words import (
@@ -130,9 +130,7 @@ def _what_is_open(trials: Sequence[Trial], result: RunResult, *, others: int) ->
             for trial in unknown
         ]
         sentences.append(
-            Markup("It cannot be told yet whether {} {}.").format(
-                listed(few(found), "or"), _verbs(unknown, "matters")[0]
-            )
+            Markup("It cannot be told yet whether {} {}.").format(either(few(found)), _verbs(unknown, "matters")[0])
         )
     if others:
         sentences.append(
@@ -157,7 +155,7 @@ def _what_is_open(trials: Sequence[Trial], result: RunResult, *, others: int) ->
 
 def _searched(result: RunResult) -> Markup:
     everybody, within = sieves(result)
-    tried = count(everybody.tried, "candidate")
+    tried = count(everybody.tried, "candidate", "candidates")
     if not everybody.promoted and not within.promoted:
         return Markup("None of {} that the data suggested stood out enough for a confirming test.").format(tried)
     said = f"{tried} that the data suggested, {_sifted(everybody)}"
@@ -210,8 +208,10 @@ def _after(group: GroupEffect, trial: Trial) -> str:
 def _needed(trial: Trial) -> str:
     if trial.customers_needed is None:
         return ""
-    months = f", or about {count(trial.months_needed, 'month')} more," if trial.months_needed is not None else ""
-    return f" (about {count(trial.customers_needed, 'customer')} in all{months} would decide it)"
+    months = (
+        f", or about {count(trial.months_needed, 'month', 'months')} more," if trial.months_needed is not None else ""
+    )
+    return f" (about {count(trial.customers_needed, 'customer', 'customers')} in all{months} would decide it)"
 
 
 def _margins(result: RunResult) -> str:

@@ -133,7 +133,7 @@ def how_found(trial: Trial, result: RunResult) -> list[Markup]:
                 "of that half the choice falls between {} and {} in 8 of 10 cases, and on this very value in {}."
             ).format(
                 name(cutpoint.column),
-                count(cutpoint.tried, "threshold"),
+                count(cutpoint.tried, "threshold", "thresholds"),
                 plain(cutpoint.threshold),
                 plain(cutpoint.low),
                 plain(cutpoint.high),
@@ -177,7 +177,7 @@ def dealt(trial: Trial, result: RunResult) -> Markup:
     return Markup(
         "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have been "
         "significant in {} of {}{}. {}"
-    ).format(found.significant, count(found.deals, "deal"), typical, judged)
+    ).format(found.significant, count(found.deals, "deal", "deals"), typical, judged)
 
 
 def separates_by_itself(found: DealtLabels, result: RunResult) -> bool:
@@ -199,7 +199,7 @@ def comparable(trial: Trial, counts: Counts) -> str:
     elif 0 < labelled * found.share < counts.min_cell:
         share = "Only a few customers"
     shared = [cohort for cohort in found.cohorts if _holds_two(cohort.customers)]
-    of_them = f", in {len(shared)} of {count(len(found.cohorts), _period(found))}" if len(found.cohorts) > 1 else ""
+    of_them = f", in {len(shared)} of {count(len(found.cohorts), _period(found), _period(found) + 's')}" if len(found.cohorts) > 1 else ""
     return f"{share} began when customers of another group began too{of_them}"
 
 
@@ -257,10 +257,12 @@ def habits_answer(trial: Trial, result: RunResult) -> Markup:
     """How many habits differ, and which are the surest."""
     found = differing(trial, result)
     if not found:
-        return Markup("None of {} differs").format(count(len(trial.habits), "habit"))
+        return Markup("None of {} differs").format(count(len(trial.habits), "habit", "habits"))
     surest = few([name(habit.name) for habit in found], most=3)
     verb = "differs" if len(found) == 1 else "differ"
-    return Markup("{} of {} {}: {}").format(len(found), count(len(trial.habits), "habit"), verb, listed(surest))
+    return Markup("{} of {} {}: {}").format(
+        len(found), count(len(trial.habits), "habit", "habits"), verb, listed(surest)
+    )
 
 
 def alike(trial: Trial, result: RunResult) -> Markup:
@@ -402,13 +404,15 @@ def parts_answer(trial: Trial, result: RunResult) -> Markup:
         tested = [subset.p_value for subset in visible if subset.p_value is not None]
         alone = sum(p_value <= level(result) for p_value in tested)
         return Markup("Taken alone, {} of {} would be significant; chance makes about 1 in {:.0f} so").format(
-            alone, count(len(tested), "part"), 1 / level(result)
+            alone, count(len(tested), "part", "parts"), 1 / level(result)
         )
     agree = [subset.agrees for subset in visible if subset.agrees is not None]
     by_test_alone = sum(subset.agrees is None and subset.p_value is not None for subset in visible)
     unknown = len(trial.robustness) - len(agree) - by_test_alone
     rest = f"; in {unknown} more it cannot be told" if unknown else ""
-    return Markup("The effect points the same way in {} of {}{}").format(sum(agree), count(len(agree), "part"), rest)
+    return Markup("The effect points the same way in {} of {}{}").format(
+        sum(agree), count(len(agree), "part", "parts"), rest
+    )
 
 
 def _merged(trial: Trial, trials: Sequence[Trial]) -> Markup:

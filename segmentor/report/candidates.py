@@ -381,7 +381,7 @@ def _why(trial: Trial, elsewhere: Mapping[str, Trial]) -> Iterator[Markup]:
     if trial.reasons[:1] != ("not promoted",) and trial.reasons and trial.reasons[0] in REASONS:
         yield reason(trial.reasons[0])
     if trial.verdict == "inconclusive" and trial.customers_needed is not None:
-        yield Markup("About {} in all would decide it.").format(count(trial.customers_needed, "customer"))
+        yield Markup("About {} in all would decide it.").format(count(trial.customers_needed, "customer", "customers"))
     if trial.verdict == "equivalent" and column(trial) in elsewhere:
         yield Markup("But {}.").format(but_see(elsewhere[column(trial)]))
 

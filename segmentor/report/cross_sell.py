@@ -29,6 +29,7 @@ from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import OFFERS
 from segmentor.report.words import few, level, setting
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Bundle, CrossSellRule, Interval, RuleInSegment, RunResult
+from segmentor.wording import marked_many
 
 MOST_OFFERS = 10
 """Lines of words that are seen at once; more are folded away."""
@@ -36,9 +37,9 @@ MOST_OFFERS = 10
 MOST_SEGMENTS = 8
 """Segments that a rule is shown in, the largest."""
 
-_ORDERS = Unit("more orders", "more order")
-_NUMBER = Unit("", "")
-_PRICE = Unit("", "", decimals=2)
+_ORDERS = Unit(*marked_many("{digits}\N{NO-BREAK SPACE}more order", "{digits}\N{NO-BREAK SPACE}more orders"))
+_NUMBER = Unit()
+_PRICE = Unit(decimals=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,9 @@ def matrix_caption(matrices: Sequence[Matrix]) -> Markup:
     strongest = max((matrix.strongest for matrix in matrices), key=lambda rule: rule.lift.estimate or 0.0)
     left_out = sum(matrix.left_out for matrix in matrices)
     rest = (
-        f" {count(left_out, 'rule')} of other items {'is' if left_out == 1 else 'are'} not drawn." if left_out else ""
+        f" {count(left_out, 'rule', 'rules')} of other items {'is' if left_out == 1 else 'are'} not drawn."
+        if left_out
+        else ""
     )
     return Markup(
         "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. {} stands out, "
@@ -257,7 +260,7 @@ def matrix_caption(matrices: Sequence[Matrix]) -> Markup:
 def arrows_caption(rules: Sequence[CrossSellRule]) -> Markup:
     """What to see in the arrows of the first rules."""
     drawn = rules[:MOST_ARROWS]
-    first = f"The first {len(drawn)} of {count(len(rules), 'offer')}. " if len(drawn) < len(rules) else ""
+    first = f"The first {len(drawn)} of {count(len(rules), 'offer', 'offers')}. " if len(drawn) < len(rules) else ""
     offered = Counter(rule.consequent for rule in drawn)
     most, times = max(offered.items(), key=lambda each: (each[1], each[0]))
     leading = Markup(" Most lead to {}: {} do.").format(name(most), times) if times > 1 else ""

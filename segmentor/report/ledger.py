@@ -107,8 +107,8 @@ def _stage(stage: str, correction: str, segment: str, entries: list[LedgerEntry]
     title = escape(STAGES[stage]) if stage in STAGES else name(stage)
     outcomes = [entry.outcome for entry in entries]
     came = listed([Markup("{} {}").format(count(outcomes.count(each)), name(each)) for each in dict.fromkeys(outcomes)])
-    tests = count(sum(entry.p_value is not None for entry in entries), "test")
-    adjusted = count(max(entry.of for entry in entries), "test")
+    tests = count(sum(entry.p_value is not None for entry in entries), "test", "tests")
+    adjusted = count(max(entry.of for entry in entries), "test", "tests")
     return Stage(
         title if segment == EVERYBODY else Markup("{}: within {}").format(title, name(segment)),
         Markup("{}, not adjusted, since it follows a significant test of the groups that were merged: {}.").format(

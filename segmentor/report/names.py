@@ -10,6 +10,7 @@ from unicodedata import east_asian_width
 from markupsafe import Markup
 
 from segmentor.report.numbers import plain
+from segmentor.wording import gettext, pgettext
 
 
 def name(text: str, *, length: int = 80) -> Markup:
@@ -26,11 +27,20 @@ def names(texts: Sequence[str]) -> Markup:
     return listed([name(text) for text in texts])
 
 
-def listed(parts: Sequence[Markup], joint: str = "and") -> Markup:
+def listed(parts: Sequence[Markup]) -> Markup:
     """Parts in a row: ``a, b and c``."""
+    return _row(parts, Markup(gettext("{others} and {last}")))
+
+
+def either(parts: Sequence[Markup]) -> Markup:
+    """Parts of which one is meant: ``a, b or c``."""
+    return _row(parts, Markup(gettext("{others} or {last}")))
+
+
+def _row(parts: Sequence[Markup], joint: Markup) -> Markup:
     if len(parts) < 2:
         return Markup("").join(parts)
-    return Markup("{} {} {}").format(Markup(", ").join(parts[:-1]), joint, parts[-1])
+    return joint.format(others=Markup(pgettext("between names", ", ")).join(parts[:-1]), last=parts[-1])
 
 
 def prose(text: str) -> Markup:

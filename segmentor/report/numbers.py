@@ -8,6 +8,7 @@ from datetime import date
 from markupsafe import Markup, escape
 
 from segmentor.result import Interval
+from segmentor.wording import gettext, marked, marked_many, ngettext
 
 NO_BREAK = "\N{NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -20,32 +21,38 @@ class Unit:
     """How one kind of number is written.
 
     Attributes:
-        name: Written after the number; empty for a ratio.
-        singular: The same after 1.
+        one: The number 1 with its unit; for a ratio the number alone.
+        many: The same for any other number.
         scale: What the number is multiplied by.
         decimals: Digits after the point; ``None`` for one below ten and none above.
         signed: Whether a plus sign is written.
     """
 
-    name: str
-    singular: str
+    one: str = "{digits}"
+    many: str = "{digits}"
     scale: float = 1.0
     decimals: int | None = None
     signed: bool = False
 
 
-PERCENT = Unit("%", "%", scale=100.0)
-POINTS = Unit("points", "point", scale=100.0)
-SIGNED_POINTS = Unit("points", "point", scale=100.0, signed=True)
-ITEMS = Unit("items", "item", decimals=1)
-SIGNED_ITEMS = Unit("items", "item", decimals=1, signed=True)
-MONEY = Unit("", "", decimals=2)
-SIGNED_MONEY = Unit("", "", decimals=2, signed=True)
-DEVIATIONS = Unit("", "", decimals=2, signed=True)
-DAYS = Unit("days", "day")
-SIGNED_DAYS = Unit("days", "day", signed=True)
-RATIO = Unit("", "", decimals=2)
-TIMES = Unit("times", "times", decimals=2)
+_DAYS = marked_many("{digits}\N{NO-BREAK SPACE}day", "{digits}\N{NO-BREAK SPACE}days")
+_POINTS = marked_many("{digits}\N{NO-BREAK SPACE}point", "{digits}\N{NO-BREAK SPACE}points")
+_ITEMS = marked_many("{digits}\N{NO-BREAK SPACE}item", "{digits}\N{NO-BREAK SPACE}items")
+_PERCENT = marked("{digits}\N{NO-BREAK SPACE}%")
+_TIMES = marked("{digits}\N{NO-BREAK SPACE}times")
+
+PERCENT = Unit(_PERCENT, _PERCENT, scale=100.0)
+POINTS = Unit(*_POINTS, scale=100.0)
+SIGNED_POINTS = Unit(*_POINTS, scale=100.0, signed=True)
+ITEMS = Unit(*_ITEMS, decimals=1)
+SIGNED_ITEMS = Unit(*_ITEMS, decimals=1, signed=True)
+MONEY = Unit(decimals=2)
+SIGNED_MONEY = Unit(decimals=2, signed=True)
+DEVIATIONS = Unit(decimals=2, signed=True)
+DAYS = Unit(*_DAYS)
+SIGNED_DAYS = Unit(*_DAYS, signed=True)
+RATIO = Unit(decimals=2)
+TIMES = Unit(_TIMES, _TIMES, decimals=2)
 
 
 def quantity(value: float | None, unit: Unit) -> str:
@@ -71,7 +78,7 @@ def span(interval: Interval, unit: Unit) -> str:
         return ""
     decimals = _decimals(interval.estimate, unit)
     low, high = (_digits(bound, unit, decimals) for bound in (interval.ci_low, interval.ci_high))
-    return _with_unit(f"{low} to {high}", unit)
+    return _with_unit(gettext("{low} to {high}").format(low=low, high=high), unit)
 
 
 def plain(value: float) -> str:
@@ -79,11 +86,9 @@ def plain(value: float) -> str:
     return f"{value:,.4f}".rstrip("0").rstrip(".") if abs(value) >= 0.001 or value == 0 else f"{value:.3g}"
 
 
-def count(number: int, noun: str = "", plural: str = "") -> str:
+def count(number: int, one: str = "", many: str = "") -> str:
     """A count with thousands parted, and its noun in the right number: ``1,248 customers``."""
-    if not noun:
-        return f"{number:,}"
-    return f"{number:,}{NO_BREAK}{noun if number == 1 else plural or noun + 's'}"
+    return f"{number:,}{NO_BREAK}{ngettext(one, many, number)}" if one else f"{number:,}"
 
 
 def probability(p_value: float | None, symbol: str = "") -> str:
@@ -99,23 +104,22 @@ def probability(p_value: float | None, symbol: str = "") -> str:
 def day(iso: str) -> str:
     """An ISO date in words: ``31 December 2017``."""
     found = date.fromisoformat(iso)
-    return f"{found.day}{NO_BREAK}{_MONTHS[found.month - 1]}{NO_BREAK}{found.year}"
-
-
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+    months = (
+        gettext("January"),
+        gettext("February"),
+        gettext("March"),
+        gettext("April"),
+        gettext("May"),
+        gettext("June"),
+        gettext("July"),
+        gettext("August"),
+        gettext("September"),
+        gettext("October"),
+        gettext("November"),
+        gettext("December"),
+    )
+    written = gettext("{day}\N{NO-BREAK SPACE}{month}\N{NO-BREAK SPACE}{year}")
+    return written.format(day=found.day, month=months[found.month - 1], year=found.year)
 
 
 def _decimals(value: float, unit: Unit) -> int:
@@ -134,8 +138,8 @@ def _digits(value: float, unit: Unit, decimals: int) -> str:
 
 
 def _with_unit(digits: str, unit: Unit) -> str:
-    name = unit.singular if digits.lstrip("+" + MINUS) in ("1", "1.0") else unit.name
-    return f"{digits}{NO_BREAK}{name}" if name else digits
+    number = 1 if digits.lstrip("+" + MINUS) in ("1", "1.0") else 2
+    return ngettext(unit.one, unit.many, number).format(digits=digits)
 
 
 def _places(p_value: float) -> int:

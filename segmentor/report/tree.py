@@ -116,13 +116,13 @@ def summary(result: RunResult) -> Markup:
     dropped = [node for node in result.tree if node.ended == "not confirmed"]
     untested = sum(map(was_too_small, dropped))
     said = [
-        f"{count(len(held), 'split')} {'makes' if len(held) == 1 else 'make'} {count(len(defined(result)), 'segment')}."
+        f"{count(len(held), 'split', 'splits')} {'makes' if len(held) == 1 else 'make'} {count(len(defined(result)), 'segment')}."
     ]
     for number, came_of in ((len(dropped) - untested, "not borne out by"), (untested, "too small to be tested in")):
         if number:
             verb, is_grey = ("was", "is") if number == 1 else ("were", "are")
             said.append(
-                f"{count(number, 'split')} that one half of the customers suggested {verb} {came_of} the other, and {is_grey} grey."
+                f"{count(number, 'split', 'splits')} that one half of the customers suggested {verb} {came_of} the other, and {is_grey} grey."
             )
     return escape(" ".join(said))
 
@@ -179,7 +179,7 @@ def nearest(result: RunResult) -> Markup:
                 _effect(trials.get((first.segment, first.split))),
                 probability(first.p_value, "p"),
                 probability(first.p_adjusted, "p"),
-                count(first.of, "test"),
+                count(first.of, "test", "tests"),
             )
         )
     if node.chosen_again:
@@ -239,7 +239,7 @@ def _facts(node: TreeNode, trial: Trial | None, counts: Counts) -> list[Markup]:
     if not node.tried and node.ended == "nothing passed":
         return [Markup("Nothing was tried here: no candidate makes two groups that are large enough.")]
     said = [
-        Markup("{} tried here.").format(count(node.tried, "candidate"))
+        Markup("{} tried here.").format(count(node.tried, "candidate", "candidates"))
         if node.tried
         else Markup("Nothing was tried here.")
     ]
@@ -296,7 +296,7 @@ def _pruned(node: TreeNode, trial: Trial | None, result: RunResult) -> Pruned | 
         if trial is not None and trial.reasons and trial.reasons[0] in REASONS:
             why = Markup("{} ({})").format(why, trial.reasons[0])
     if deeper:
-        why += Markup(", and with it {} further down").format(count(deeper, "split"))
+        why += Markup(", and with it {} further down").format(count(deeper, "split", "splits"))
     return Pruned(
         heading(node.split), listed(few([name(short_group(node.split, group)) for group in node.groups])), why
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-from segmentor.report.names import code, cut, listed, name, prose
+from segmentor.report.names import code, cut, either, name, prose
 from segmentor.report.numbers import (
     DAYS,
     NO_BREAK,
@@ -68,12 +68,12 @@ def question(result: RunResult) -> Markup:
         also = Markup(", and does any of {}").format(candidates) if splits else Markup("")
         if not splits:
             return Markup("Does any of {} tell who comes back, and how soon?").format(candidates)
-        return Markup("Which of these tell who comes back, and how soon: {}{}?").format(listed(few(splits), "or"), also)
+        return Markup("Which of these tell who comes back, and how soon: {}{}?").format(either(few(splits)), also)
     if not splits:
         return Markup("No split of customers was asked about.")
     if len(splits) == 1:
         return Markup("Does {} tell who comes back, and how soon?").format(splits[0])
-    return Markup("Which of these tell who comes back, and how soon: {}?").format(listed(few(splits), "or"))
+    return Markup("Which of these tell who comes back, and how soon: {}?").format(either(few(splits)))
 
 
 def purchases_asked(result: RunResult) -> Markup:
@@ -380,8 +380,8 @@ def cycles(result: RunResult, counts: Counts) -> str:
     made = result.quality.cycle
     taken_back = f" {count(made.returns, 'line was a return', 'lines were returns')}, each set against its own order."
     return (
-        f"{counts(made.customers)} customers bought on {count(made.occasions, 'occasion')}. That makes "
-        f"{count(made.cycles, 'cycle')} that ended in a return; {counts(made.censored)} were still open at "
+        f"{counts(made.customers)} customers bought on {count(made.occasions, 'occasion', 'occasions')}. That makes "
+        f"{count(made.cycles, 'cycle', 'cycles')} that ended in a return; {counts(made.censored)} were still open at "
         f"the end of the period, and {counts(made.customers_once)} customers bought once only."
         f"{taken_back if made.returns else ''}"
     )
@@ -403,7 +403,7 @@ def _for_many(trial: Trial, result: RunResult) -> str:
     """How many tests the p of a trial is adjusted for, by the ledger."""
     for entry in result.ledger:
         if (entry.segment, entry.split) == (trial.segment, trial.split) and entry.stage != "discovery":
-            return f" for {count(entry.of, 'test')} in this run"
+            return f" for {count(entry.of, 'test', 'tests')} in this run"
     return ""
 
 

@@ -79,6 +79,6 @@ def test_a_probability_has_two_digits(p_value: float, written: str) -> None:
 
 def test_counts_and_days_are_written_out() -> None:
     """Thousands are parted, nouns agree, months have names."""
-    assert count(1_248, "customer") == "1,248\N{NO-BREAK SPACE}customers"
-    assert count(1, "customer") == "1\N{NO-BREAK SPACE}customer"
+    assert count(1_248, "customer", "customers") == "1,248\N{NO-BREAK SPACE}customers"
+    assert count(1, "customer", "customers") == "1\N{NO-BREAK SPACE}customer"
     assert day("2017-12-31").replace("\N{NO-BREAK SPACE}", " ") == "31 December 2017"

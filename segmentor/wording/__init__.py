@@ -1,0 +1,112 @@
+"""Every word that a reader of a report sees, in the report's language.
+
+English stands in the code, where it is used; ``zh.po`` has the Chinese of each message (GNU gettext's format, read by Babel). A message
+without a translation is shown in English, and a test says that there is none. A sentence that a run keeps is a ``Message``: what it says and
+of what, so that an old run can be told again in another language.
+"""
+
+from __future__ import annotations
+
+import gettext as gnu
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+
+LANGUAGES = ("en", "zh")
+"""Languages of reports; English is that of the code."""
+
+_spoken: ContextVar[str] = ContextVar("language", default="en")
+
+
+@contextmanager
+def speaking(language: str) -> Iterator[None]:
+    """Messages are in one of ``LANGUAGES`` until the block ends."""
+    before = _spoken.set(language)
+    try:
+        yield
+    finally:
+        _spoken.reset(before)
+
+
+def language() -> str:
+    """The language that messages are in."""
+    return _spoken.get()
+
+
+def gettext(text: str) -> str:
+    """A message in the language of the report."""
+    return _catalog(_spoken.get()).gettext(text)
+
+
+def ngettext(one: str, many: str, number: float) -> str:
+    """A message about a number of things, in the form that the language has for that number."""
+    return _catalog(_spoken.get()).ngettext(one, many, number)  # type: ignore[arg-type] # a rule of plurals takes any number
+
+
+def pgettext(context: str, text: str) -> str:
+    """A message that means several things in English, with what it means here."""
+    return _catalog(_spoken.get()).pgettext(context, text)
+
+
+def marked(text: str) -> str:
+    """A message that is kept in English, and said in the report's language by ``gettext`` where it is used."""
+    return text
+
+
+def marked_many(one: str, many: str) -> tuple[str, str]:
+    """The same of a message about a number of things, said by ``ngettext``."""
+    return one, many
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A sentence of which it is kept what it says, so that it is worded when it is read: ``str`` says it in the report's language.
+
+    Attributes:
+        text: English, as in the code, with names of values in braces: ``{rows:,} rows have no price.``
+        values: What the names stand for: text from the data, numbers, messages within this one.
+        many: The same for several, where that differs; the value ``number`` decides.
+    """
+
+    text: str
+    values: Mapping[str, Message | str | int | float] = field(default_factory=dict)
+    many: str | None = None
+
+    def __str__(self) -> str:
+        """The sentence in the report's language."""
+        number = self.values.get("number")
+        if self.many is None or not isinstance(number, int | float):
+            said = gettext(self.text)
+        else:
+            said = ngettext(self.text, self.many, number)
+        # A message within takes no format of numbers, and neither does text.
+        return said.format_map({key: str(one) if isinstance(one, Message) else one for key, one in self.values.items()})
+
+
+@cache
+def _catalog(spoken: str) -> gnu.NullTranslations:
+    """The messages of a language."""
+    if spoken == "en":
+        return gnu.NullTranslations()
+    from babel.messages.mofile import write_mo  # noqa: PLC0415 - English needs none of it
+    from babel.messages.pofile import read_po  # noqa: PLC0415
+
+    compiled = BytesIO()
+    catalog = None
+    for source in sorted(each.name for each in files(__name__).iterdir() if each.name.startswith(spoken)):
+        with files(__name__).joinpath(source).open("rb") as opened:
+            part = read_po(opened, locale=spoken)
+        if catalog is None:
+            catalog = part
+        else:
+            for message in part:
+                if message.id:
+                    catalog[message.id] = message
+    assert catalog is not None
+    write_mo(compiled, catalog)
+    compiled.seek(0)
+    return gnu.GNUTranslations(compiled)

@@ -22,6 +22,7 @@ from segmentor.splits import declared_splits, make_label_sources
 from segmentor.statistics.linear import GroupSums
 from segmentor.statistics.multiplicity import benjamini_yekutieli
 from segmentor.statistics.score_tests import test_scores as score_tests
+from segmentor.wording import Message
 
 UNTIL = 400
 
@@ -431,7 +432,7 @@ def trial(name: str, habits: Sequence[Habit]) -> Trial:
         not_known=0,
         verdict="inconclusive",
         reasons=(),
-        sentence="",
+        sentence=Message(""),
         habits=tuple(habits),
     )
 

@@ -47,6 +47,7 @@ from segmentor.result import (
     from_json,
     to_json,
 )
+from segmentor.wording import Message
 
 
 @pytest.fixture
@@ -66,8 +67,8 @@ def result() -> RunResult:
         not_known=3,
         verdict="separates",
         reasons=("why",),
-        sentence="They differ.",
-        restate="Ask again.",
+        sentence=Message("They differ."),
+        restate=Message("Ask again."),
         restated="- name: size\n  known: first_purchase\n",
         merged_from="sizes",
         attribute="size",
@@ -124,11 +125,11 @@ def result() -> RunResult:
         quality=Quality(
             inputs={"transactions": InputQuality(5, 2, 1, 2, {"missing customer": 2}, "f0")},
             cycle=CycleSummary(1, 2, 1, 1, 0, "2017-01-01", "2017-12-31", 0),
-            warnings=("Look.",),
+            warnings=(Message("{number:,} look.", {"number": 2, "of": ("a", Message("b"))}, many="{number:,} look."),),
         ),
         trials=(trial,),
         ledger=(LedgerEntry("all", "size", "confirmation", "Holm", 0.01, 1, 2, 0.02, "significant"),),
-        segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), "why"),),
+        segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), Message("why"), Message("words")),),
         rules=(rule,),
         bundles=(
             Bundle(
@@ -162,7 +163,9 @@ def result() -> RunResult:
             ),
         ),
         search=Search(
-            3, (LeftOut("id", "column", "a key"),), (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),)
+            3,
+            (LeftOut("id", "column", Message("{share:.0%} of {of}", {"share": 0.5, "of": Message("keys")})),),
+            (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),),
         ),
         versions={"python": "3.11.9"},
     )
@@ -206,7 +209,7 @@ def test_a_number_that_is_none_cannot_be_written(result: RunResult) -> None:
 def test_another_format_is_refused_by_name(result: RunResult, found: object) -> None:
     """A result of an older or newer format is refused, with both formats and what to do."""
     text = json.dumps({**json.loads(to_json(result)), "format": found})
-    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 3\); run the experiment again"):
+    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 4\); run the experiment again"):
         from_json(text)
 
 

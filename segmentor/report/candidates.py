@@ -203,8 +203,8 @@ def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
     itemsets: Counter[str] = Counter()
     named: dict[str, list[Markup]] = {}
     for each in () if result.search is None else result.search.left_out:
-        same, _, other = each.reason.partition(_SAME_AS)
-        why = each.reason if same else f"{_SAME_AS}another candidate"
+        same, _, other = str(each.reason).partition(_SAME_AS)
+        why = str(each.reason) if same else f"{_SAME_AS}another candidate"
         if each.kind == "itemset":
             itemsets[why] += 1
         else:

@@ -10,7 +10,7 @@ from unicodedata import east_asian_width
 from markupsafe import Markup
 
 from segmentor.report.numbers import plain
-from segmentor.wording import gettext, pgettext
+from segmentor.wording import Message, gettext, pgettext
 
 
 def name(text: str, *, length: int = 80) -> Markup:
@@ -43,9 +43,9 @@ def _row(parts: Sequence[Markup], joint: Markup) -> Markup:
     return joint.format(others=Markup(pgettext("between names", ", ")).join(parts[:-1]), last=parts[-1])
 
 
-def prose(text: str) -> Markup:
+def prose(text: Message | str) -> Markup:
     """A sentence of the run, which may hold names from the data."""
-    return Markup('<bdi dir="ltr">{}</bdi>').format(cut(text, 1000))
+    return Markup('<bdi dir="ltr">{}</bdi>').format(cut(str(text), 1000))
 
 
 def code(text: str) -> Markup:

@@ -9,8 +9,9 @@ from segmentor.errors import InputError
 from segmentor.result.cross_sell import Bundle, CrossSellRule
 from segmentor.result.tree import Search, TreeNode
 from segmentor.result.trial import LedgerEntry, Trial
+from segmentor.wording import Message
 
-FORMAT = 3
+FORMAT = 4
 """Version of ``results.json``; raised when a reader of an older one would misread it."""
 
 NOT_YET_KNOWN = "not yet known"
@@ -51,7 +52,7 @@ class Segment:
         mean_cycle_days: Mean cycle of those back by then.
         horizon_days: Day at which both are read.
         contact_days: Days after a purchase between which the middle half of returns falls: when to write.
-        evidence: Why the segment stands, in words.
+        evidence: Why the segment stands, in a sentence.
         words: The rule in plain words.
     """
 
@@ -64,8 +65,8 @@ class Segment:
     mean_cycle_days: float | None = None
     horizon_days: int | None = None
     contact_days: tuple[int, int] | None = None
-    evidence: str = ""
-    words: str = ""
+    evidence: Message | None = None
+    words: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Quality:
 
     inputs: dict[str, InputQuality]
     cycle: CycleSummary
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

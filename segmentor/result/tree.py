@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from segmentor.wording import Message, marked
+
+SAME_GROUPS = marked("makes the same groups as {split}")
+"""Why something made no candidate that another one stands for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -57,7 +62,7 @@ class LeftOut:
 
     name: str
     kind: str
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True)

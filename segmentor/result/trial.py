@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from segmentor.wording import Message
+
 Verdict = Literal["separates", "equivalent", "inconclusive", "untestable"]
 
 
@@ -418,8 +420,8 @@ class Trial:
     not_known: int
     verdict: Verdict
     reasons: tuple[str, ...]
-    sentence: str
-    restate: str | None = None
+    sentence: Message
+    restate: Message | None = None
     restated: str | None = None
     merged_from: str | None = None
     attribute: str | None = None

@@ -148,7 +148,7 @@ def read_header(file: InputFile, dialect: Dialect) -> tuple[str, ...]:
     with _rows(file, dialect) as rows:
         _, header = next(rows, (1, None))
     if header is None:
-        raise DataError(f"{file.label}: holds no header and no rows")
+        raise DataError(f"{file.label}: holds no header and no rows; export it again, or name another file")
     return tuple(header)
 
 
@@ -294,7 +294,9 @@ def _rows(file: InputFile, dialect: Dialect) -> Iterator[Iterator[tuple[int, lis
         with _open_text(file, dialect.encoding) as stream:
             yield _numbered(csv.reader(stream, delimiter=dialect.delimiter_of(file)))
     except csv.Error as error:
-        raise DataError(f"{file.label}: cannot be read as CSV: {error}") from None
+        raise DataError(
+            f"{file.label}: cannot be read as CSV ({error}); export it again, with its texts in quotes"
+        ) from None
     finally:
         csv.field_size_limit(limit)
 
@@ -334,7 +336,9 @@ def _open_text(file: InputFile, encoding: str) -> Iterator[io.TextIOWrapper]:
         try:
             yield stream
         except UnicodeError as error:
-            raise DataError(f"{file.label}: cannot be decoded as {encoding}: {error}") from None
+            raise DataError(
+                f"{file.label}: cannot be decoded as {encoding} ({error}); write the encoding that the file has, such as encoding: gb18030"
+            ) from None
 
 
 @contextmanager

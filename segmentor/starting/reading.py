@@ -141,7 +141,9 @@ def look(engine: Engine, path: str, files: Sequence[InputFile], *, table: str, e
     written = _Written(tuple(files), dialect, header)
     rows, whole = _put(engine, table, written, range(len(plain)), most=most)
     if not rows:
-        raise DataError(f"{file.label}: no data rows below the header that have as many fields as it")
+        raise DataError(
+            f"{file.label}: no data rows below the header that have as many fields as it; is its first line the header?"
+        )
     names, reason = plain, ""
     # Addresses and telephone numbers are often wrapped alone, and nobody reads them.
     wrapped = _wrapped(
@@ -233,7 +235,7 @@ def _look_at_parquet(engine: Engine, path: str, files: Sequence[InputFile], tabl
     most = max(1, min(LOOKED_AT, MAX_CELLS // len(fields)))
     rows, whole = _put_parquet(engine, table, files, [(field.name, field.sql) for field in fields], most)
     if not rows:
-        raise DataError(f"{files[0].label}: no rows")
+        raise DataError(f"{files[0].label}: no rows; export it again, or name another file")
     return Looked(table, path, tuple(files), fields, rows, whole, Guess("utf-8"), Guess(","))
 
 

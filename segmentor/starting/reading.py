@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import DataError, printable
-from segmentor.intake.delimited import MAX_ROW, Dialect, Scan, first_bad_byte, read_batches, read_header
+from segmentor.intake.delimited import MAX_ROW, Dialect, Scan, first_bad_byte, open_bytes, read_batches, read_header
 from segmentor.intake.files import InputFile, find_files
 from segmentor.intake.raw import checked_header
 from segmentor.intake.unwrapping import WRAPPED, unwrapped_sql
@@ -311,14 +309,11 @@ def _encoding(file: InputFile) -> Guess:
 
 
 def _blocks(file: InputFile) -> Iterator[bytes]:
-    try:
-        with cast("BinaryIO", gzip.open(file.path, "rb") if file.zipped else file.path.open("rb")) as stream:
-            read = 0
-            while read < _TO_DECODE and (block := stream.read(1 << 20)):
-                read += len(block)
-                yield block
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{file.label}: the gzip file is damaged or cut off ({error}); copy it again") from None
+    with open_bytes(file) as stream:
+        read = 0
+        while read < _TO_DECODE and (block := stream.read(1 << 20)):
+            read += len(block)
+            yield block
 
 
 def _foreign_lines(file: InputFile) -> list[bytes]:

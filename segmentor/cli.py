@@ -435,10 +435,19 @@ def selftest(
         raise SegmentorError("outside of their limits:\n" + "\n".join(outside))
 
 
-@commands.command(epilog=_examples("segmentor schema > segmentor.schema.json"))
-def schema() -> None:
-    """Print the JSON Schema of the config, for editors."""
-    from segmentor.config import json_schema
+@commands.command(
+    epilog=_examples("segmentor schema > segmentor.schema.json", "segmentor schema --results > results.schema.json")
+)
+@click.option("--results", is_flag=True, help="That of results.json instead: every field with its meaning.")
+def schema(*, results: bool) -> None:
+    """Print the JSON Schema of the config, for editors.
+
+    With --results it is that of results.json, for programs that read what a run found.
+    """
+    if results:
+        from segmentor.result.schema import json_schema
+    else:
+        from segmentor.config import json_schema
 
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 

@@ -28,6 +28,7 @@ from segmentor.ledger import Tested, ledger_entries
 from segmentor.other_halves import under_other_halves
 from segmentor.pruning import explain, prune
 from segmentor.result import GroupEffect, LedgerEntry, LeftOut, TreeNode, Trial
+from segmentor.result.trial import Correction
 from segmentor.segments import Branch
 from segmentor.splits import Attribute, Obstacle, Split
 from segmentor.tree import ROOT, Grown, Populations, grow
@@ -320,7 +321,8 @@ def _ledger(
         uncut: Names of declared numbers that could not be cut.
     """
     level = config.trial.level
-    screening = {"min_p": "min-P", "benjamini_yekutieli": "Benjamini-Yekutieli"}[config.trial.advanced.screening]
+    by_resampling = config.trial.advanced.screening == "min_p"
+    screening: Correction = "min-P" if by_resampling else "Benjamini-Yekutieli"
     tests = [Tested(one.split.name, one.evidence.p_value, one.trial.p_adjusted) for one in declared]
     yield from ledger_entries(tests, "declared", "Holm", level=level)
     for one in grown:

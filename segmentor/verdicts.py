@@ -14,6 +14,7 @@ from segmentor.cycles import OTHER_SEEDS, seeds
 from segmentor.effects import Effects, HalfEffects, exceeds
 from segmentor.result import EVERYBODY, GroupEffect, Interval, SeedVerdict, Trial, Verdict
 from segmentor.result.codes import reason_in_words, too_small
+from segmentor.result.trial import Compared
 from segmentor.splits import MISSING, MIXED, OTHER
 from segmentor.statistics.effects import PairIntervals, customers_for_equivalence, customers_for_separation
 from segmentor.wording import Message, in_sequence, marked
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from segmentor.evidence import Evidence
     from segmentor.labelling import Labelled
 
-COMPARISONS = ("ratio", "share back")
+COMPARISONS: tuple[Compared, ...] = ("ratio", "share back")
 """What may carry a verdict."""
 
 LEFT_OVER = (MIXED, MISSING, OTHER)

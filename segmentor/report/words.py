@@ -260,7 +260,7 @@ def rule(segment: Segment) -> Markup:
     """The definition of a segment in words."""
     if not segment.rule:
         return escape("Every customer" if segment.parent is None else "Customers to whom no group applies (yet)")
-    return heading(str(segment.words), length=600)
+    return heading(str(segment.words or ""), length=600)
 
 
 def in_segments(result: RunResult, counts: Counts) -> str:

@@ -1,8 +1,9 @@
-"""Reasons of verdicts: the same codes in every language, and what they say within a sentence."""
+"""Words of our own that stand in results as codes, the same in every language, and what reasons say within a sentence."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from segmentor.wording import Message, marked
 
@@ -27,6 +28,20 @@ REASONS = (
     marked("no threshold"),
 )
 """All of them, but for that of a group that is too small."""
+
+
+SUBSETS: Mapping[str, tuple[str, ...]] = {
+    "cohort": (),
+    "season": ("winter", "spring", "summer", "autumn"),
+    "region": (),
+    "half of customers": ("discovery", "confirmation"),
+    "half of period": ("earlier", "later"),
+    "largest customers": ("without the 10 largest", "without any one of the 10 largest"),
+}
+"""Kinds of parts in which an effect is looked at again, with the names of those that are not told by months, quarters or values."""
+
+HABITS = ("order value", "items per order", "products per order", "discount share", "weekend share")
+"""Names of habits, but for shares of a ``category``, a ``region`` or a ``channel``."""
 
 
 def too_small(group: str, *, least: int) -> str:

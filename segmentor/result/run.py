@@ -122,7 +122,7 @@ class Quality:
     Attributes:
         inputs: ``transactions``, ``products``, ``customers`` as far as declared.
         cycle: What the cycles were made of.
-        warnings: Sentences that a reader should see.
+        warnings: What looks odd in the data, for the reader of the report.
     """
 
     inputs: dict[str, InputQuality]
@@ -133,6 +133,9 @@ class Quality:
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """Everything that a run found and the report shows.
+
+    Shares lie in 0..1, durations are days, dates are ISO, and intervals are of 95 %. What is undefined is ``None``, and never a number
+    that stands for it. Texts that are neither sentences nor from the data are codes: they are the same in every language.
 
     Attributes:
         format: Version of this record.

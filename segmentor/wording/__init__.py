@@ -68,7 +68,8 @@ class Message:
     """A sentence of which it is kept what it says, so that it is worded when it is read: ``str`` says it in the report's language.
 
     Attributes:
-        text: English, as in the code, with names of values in braces: ``{rows:,} rows have no price.``
+        text: English, as in the code, with names of values in braces, and behind a colon how a number is written:
+            ``{rows:,} rows have no price.``
         values: What the names stand for: text from the data, numbers, messages within this one, or several of these in a row.
         many: The same for several, where that differs; the value ``number`` decides.
 

@@ -25,7 +25,9 @@ def test_clean_shop_has_none(tmp_path: Path) -> None:
 def test_rounded_ids_are_remarked_on(tmp_path: Path, name: str) -> None:
     """An id in the form that a spreadsheet gives long numbers is said to be rounded."""
     text = _warnings(tmp_path, f"customer,time\n{name},2024-01-01\nb,2024-01-01\n")
-    assert str(text).startswith("1 row of transactions has a customer id such as 1.23457E+15: a spreadsheet has rounded it")
+    assert str(text).startswith(
+        "1 row of transactions has a customer id such as 1.23457E+15: a spreadsheet has rounded it"
+    )
 
 
 def test_spaces_around_ids_are_remarked_on(tmp_path: Path) -> None:

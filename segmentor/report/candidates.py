@@ -42,7 +42,7 @@ from segmentor.report.words import (
     titled,
     verdict_pair,
 )
-from segmentor.result import EVERYBODY, Clustering, Interval, PairEffect, RunResult, Trial, Verdict
+from segmentor.result import EVERYBODY, SAME_GROUPS, Clustering, Interval, PairEffect, RunResult, Trial, Verdict
 
 MOST_CANDIDATES = 1_000
 """Rows of candidates on the page."""
@@ -53,7 +53,6 @@ MOST_GROUPS = 4
 MOST_LEFT_OUT = 30
 """Columns that are named for a reason why they made no candidate."""
 
-_SAME_AS = "makes the same groups as "
 
 _SEEN = 0.8
 """Share of the cases in which a difference of the size told would have been found."""
@@ -203,12 +202,14 @@ def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
     itemsets: Counter[str] = Counter()
     named: dict[str, list[Markup]] = {}
     for each in () if result.search is None else result.search.left_out:
-        same, _, other = str(each.reason).partition(_SAME_AS)
-        why = str(each.reason) if same else f"{_SAME_AS}another candidate"
+        alike = each.reason.text == SAME_GROUPS
+        why = "makes the same groups as another candidate" if alike else str(each.reason)
         if each.kind == "itemset":
             itemsets[why] += 1
         else:
-            shown = name(each.name) if same else Markup("{} (as {})").format(name(each.name), name(other))
+            shown = name(each.name)
+            if alike:
+                shown = Markup("{} (as {})").format(shown, name(str(each.reason.values["split"])))
             named.setdefault(why, []).append(shown)
     return [
         *((listed(few(names, most=MOST_LEFT_OUT)), reason(why)) for why, names in named.items()),

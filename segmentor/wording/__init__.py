@@ -8,14 +8,15 @@ of what, so that an old run can be told again in another language.
 from __future__ import annotations
 
 import gettext as gnu
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from string import Formatter
+from typing import TypeAlias
 
 LANGUAGES = ("en", "zh")
 """Languages of reports; English is that of the code."""
@@ -99,6 +100,10 @@ class Message:
             said = ngettext(self.text, self.many, number)
         return said.format_map({name: _told(value) for name, value in self.values.items()})
 
+    def renamed(self, called: Callable[[str], str]) -> Message:
+        """The same with every text among the values, also of messages within, as it is called by a function."""
+        return replace(self, values={name: _renamed(value, called) for name, value in self.values.items()})
+
 
 def in_sequence(first: Message, *others: Message) -> Message:
     """Sentences one after the other."""
@@ -113,11 +118,25 @@ def either_of(parts: Sequence[Message | str]) -> Message | str:
     return Message("{others} or {last}", {"others": tuple(others), "last": last}) if others else last
 
 
-def _told(value: Message | str | float | tuple[Message | str, ...]) -> str | float:
+_Value: TypeAlias = Message | str | int | float | tuple[Message | str, ...]
+
+
+def _told(value: _Value) -> str | int | float:
     """A value as a format takes it: numbers as they are."""
     if isinstance(value, tuple):
         return pgettext("between names", ", ").join(map(str, value))
     return str(value) if isinstance(value, Message) else value
+
+
+def _renamed(value: _Value, called: Callable[[str], str]) -> _Value:
+    match value:
+        case Message():
+            return value.renamed(called)
+        case str():
+            return called(value)
+        case tuple():
+            return tuple(one.renamed(called) if isinstance(one, Message) else called(one) for one in value)
+    return value
 
 
 @cache

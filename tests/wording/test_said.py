@@ -94,6 +94,14 @@ def test_messages_are_equal_hashed_and_copied_by_what_they_say() -> None:
     assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 - its own
 
 
+def test_texts_of_a_message_may_be_called_otherwise() -> None:
+    """Texts among the values are called as a function says, however deep they stand; numbers and the sentence stay."""
+    message = Message(
+        "{a} {b:.1f} {c}", {"a": "x", "b": 2.0, "c": Message("y {d}", {"d": ("x", Message("x {e}", {"e": "x"}))})}
+    )
+    assert str(message.renamed(lambda text: text.replace("x", "{x}"))) == "{x} 2.0 y {x}, x {x}"
+
+
 def test_parts_and_sentences_in_a_row() -> None:
     """Of parts the last is told apart, a single one stands alone, and sentences follow each other."""
     assert [str(either_of(parts)) for parts in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a or b", "a, b or c"]

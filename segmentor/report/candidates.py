@@ -10,6 +10,7 @@ from statistics import NormalDist, median
 
 from markupsafe import Markup, escape
 
+from segmentor.report.clusters import called
 from segmentor.report.ledger import carded
 from segmentor.report.lines import counts_in
 from segmentor.report.names import listed, name
@@ -27,10 +28,10 @@ from segmentor.report.numbers import (
     quantity,
     span,
 )
+from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import KINDS, METHODS, REASONS, SOURCES
 from segmentor.report.words import (
-    but_see,
     column,
     few,
     in_order,
@@ -41,8 +42,10 @@ from segmentor.report.words import (
     short_group,
     titled,
     verdict_pair,
+    within_segment,
 )
 from segmentor.result import EVERYBODY, Clustering, Interval, PairEffect, RunResult, Trial, Verdict
+from segmentor.wording import gettext, marked
 
 MOST_CANDIDATES = 1_000
 """Rows of candidates on the page."""
@@ -54,6 +57,21 @@ MOST_LEFT_OUT = 30
 """Columns that are named for a reason why they made no candidate."""
 
 _SAME_AS = "makes the same groups as "
+
+_FEATURES = (
+    marked("recency"),
+    marked("frequency"),
+    marked("tenure"),
+    marked("regularity"),
+    marked("money"),
+    marked("order_amount"),
+    marked("basket_size"),
+    marked("basket_products"),
+    marked("discount_share"),
+    marked("returns_share"),
+    marked("weekend_share"),
+)
+"""Features that have a name of their own; those of a column and its value are called by these."""
 
 _SEEN = 0.8
 """Share of the cases in which a difference of the size told would have been found."""
@@ -185,17 +203,7 @@ def aliases(trial: Trial) -> Markup:
 def tried(result: RunResult) -> Markup:
     """What was tried at the root, by where it comes from."""
     by_source = Counter(trial.source for trial in result.trials if trial.segment == EVERYBODY)
-    told = {
-        "declared": ("declared split", "declared splits"),
-        "enumerated": ("candidate made of the columns", "candidates made of the columns"),
-        "clustered": ("rule that says a cluster", "rules that say a cluster"),
-    }
-    return listed(
-        [
-            escape(count(number, *told[source])) if source in told else Markup("{} {}").format(number, name(source))
-            for source, number in by_source.items()
-        ]
-    )
+    return listed([_of_source(source, number) for source, number in by_source.items()])
 
 
 def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
@@ -204,27 +212,24 @@ def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
     named: dict[str, list[Markup]] = {}
     for each in () if result.search is None else result.search.left_out:
         same, _, other = each.reason.partition(_SAME_AS)
-        why = each.reason if same else f"{_SAME_AS}another candidate"
+        why = each.reason if same else gettext("makes the same groups as another candidate")
         if each.kind == "itemset":
             itemsets[why] += 1
         else:
-            shown = name(each.name) if same else Markup("{} (as {})").format(name(each.name), name(other))
-            named.setdefault(why, []).append(shown)
+            shown = name(called(each.name))
+            named.setdefault(why, []).append(
+                shown if same else say("{column} (as {other})", column=shown, other=name(other))
+            )
     return [
         *((listed(few(names, most=MOST_LEFT_OUT)), reason(why)) for why, names in named.items()),
-        *((escape(count(number, *KINDS["itemset"])), reason(why)) for why, number in itemsets.items()),
+        *((_of_kind("itemset", number), reason(why)) for why, number in itemsets.items()),
     ]
 
 
 def how_many_left_out(result: RunResult) -> Markup:
     """How many columns, sets of products and clusters made no candidate; empty where everything did."""
     kinds = Counter(each.kind for each in result.search.left_out) if result.search else Counter[str]()
-    return listed(
-        [
-            escape(count(number, *KINDS[kind])) if kind in KINDS else Markup("{} {}").format(count(number), name(kind))
-            for kind, number in kinds.items()
-        ]
-    )
+    return listed([_of_kind(kind, number) for kind, number in kinds.items()])
 
 
 def are_named(result: RunResult) -> bool:
@@ -239,9 +244,9 @@ def clusterings(result: RunResult, counts: Counts) -> list[ClusteringRow]:
     return [
         ClusteringRow(
             method(one.method),
-            listed(few([name(feature) for feature in one.features])),
+            listed(few([name(gettext(each) if each in _FEATURES else each) for each in one.features])),
             counts(one.customers),
-            count(one.clusters) if one.clusters else "none was stable",
+            count(one.clusters) if one.clusters else gettext("none was stable"),
             quantity(one.noise_share, PERCENT),
             quantity(one.stability, RATIO),
             quantity(one.silhouette, RATIO),
@@ -255,7 +260,12 @@ def rules(result: RunResult, counts: Counts) -> list[RuleRow]:
     return [
         RuleRow(
             titled(trial, length=200),
-            Markup("{} {} of {}").format(method(trial.cluster.method), trial.cluster.cluster, trial.cluster.clusters),
+            say(
+                "{method} {cluster} of {clusters}",
+                method=method(trial.cluster.method),
+                cluster=trial.cluster.cluster,
+                clusters=trial.cluster.clusters,
+            ),
             counts(trial.cluster.customers),
             quantity(trial.cluster.stability, RATIO),
             *_fidelity(trial, result.min_cell),
@@ -273,41 +283,55 @@ def cluster(trial: Trial, counts: Counts) -> Markup:
     if found is None:
         return Markup("")
     coverage, precision = _fidelity(trial, counts.min_cell)
-    fidelity = ""
-    if coverage != NOTHING:
-        fidelity = f"; the rule takes {coverage} of them, and {precision} of those whom it takes are in the cluster"
-    return Markup(
-        "The rule says cluster {} of {} of {} in words: {} customers of one half{}. Of the cluster, {} comes back in resamples "
-        "(stability). It is the rule that was tried, not the cluster."
-    ).format(
-        found.cluster,
-        found.clusters,
-        method(found.method),
-        counts(found.customers),
-        fidelity,
-        quantity(found.stability, PERCENT),
-    )
+    if coverage == NOTHING:
+        said = say(
+            "The rule says cluster {cluster} of {clusters} of {method} in words: {customers} customers of one half. Of the cluster, "
+            "{stability} comes back in resamples (stability). It is the rule that was tried, not the cluster.",
+            cluster=found.cluster,
+            clusters=found.clusters,
+            method=method(found.method),
+            customers=counts(found.customers),
+            stability=quantity(found.stability, PERCENT),
+        )
+    else:
+        said = say(
+            "The rule says cluster {cluster} of {clusters} of {method} in words: {customers} customers of one half; the rule takes "
+            "{coverage} of them, and {precision} of those whom it takes are in the cluster. Of the cluster, {stability} comes back in "
+            "resamples (stability). It is the rule that was tried, not the cluster.",
+            cluster=found.cluster,
+            clusters=found.clusters,
+            method=method(found.method),
+            customers=counts(found.customers),
+            coverage=coverage,
+            precision=precision,
+            stability=quantity(found.stability, PERCENT),
+        )
+    return said
 
 
 def echo(trial: Trial, result: RunResult) -> Markup:
     """What the test within strata of past frequency and recency says; empty where it was not made."""
-    found = trial.cluster
+    p_value = trial.cluster.echo_p_value if trial.cluster else None
+    told = probability(p_value, "p")
+    if is_echo(trial) and p_value is not None:
+        return say(
+            "An echo of past frequency: nothing is left of it among customers who had bought as often and as recently ({p}).",
+            p=told,
+        )
     if is_echo(trial):
-        p_value = f" ({probability(found.echo_p_value, 'p')})" if found and found.echo_p_value is not None else ""
-        return Markup(
-            "An echo of past frequency: nothing is left of it among customers who had bought as often and as recently{}."
-        ).format(p_value)
-    if found is None or found.echo_p_value is None:
+        return say(
+            "An echo of past frequency: nothing is left of it among customers who had bought as often and as recently."
+        )
+    if p_value is None:
         return Markup("")
-    held = "still there" if found.echo_p_value <= level(result) else "no longer sure"
-    return Markup("Among customers who had bought as often and as recently it is {} ({}).").format(
-        held, probability(found.echo_p_value, "p")
-    )
+    if p_value <= level(result):
+        return say("Among customers who had bought as often and as recently it is still there ({p}).", p=told)
+    return say("Among customers who had bought as often and as recently it is no longer sure ({p}).", p=told)
 
 
 def method(code: str) -> Markup:
     """A way of clustering by its usual name."""
-    return escape(METHODS[code]) if code in METHODS else name(code)
+    return say(METHODS[code]) if code in METHODS else name(code)
 
 
 def could_have_been_seen(result: RunResult) -> list[str]:
@@ -321,20 +345,37 @@ def could_have_been_seen(result: RunResult) -> list[str]:
     declared = [trial for trial in everybody if trial.source == "declared"]
     found = [trial for trial in everybody if trial.source != "declared"]
     said = []
-    for trials, tests, who in (
-        (declared, len(declared), "declared splits"),
-        (found, result.search.tried if result.search else len(found), "candidates"),
+    for trials, tests, are_declared in (
+        (declared, len(declared), True),
+        (found, result.search.tried if result.search else len(found), False),
     ):
         ratio = _detectable(trials, tests, result, ratio=True)
         share = _detectable(trials, tests, result, ratio=False)
-        if ratio is not None and share is not None:
-            said.append(
-                f"Among {count(tests)} {who}, one of the usual size would have been found in {quantity(_SEEN, PERCENT)} of the cases if the "
-                f"cycles of its groups differed by a factor of {quantity(exp(ratio), RATIO)}, or the shares back by {quantity(share, POINTS)}."
-                if tests > 1
-                else f"The split would have been found in {quantity(_SEEN, PERCENT)} of the cases if the cycles of its groups differed by a "
-                f"factor of {quantity(exp(ratio), RATIO)}, or the shares back by {quantity(share, POINTS)}."
+        if ratio is None or share is None:
+            continue
+        if tests < 2:
+            sentence = gettext(
+                "The split would have been found in {seen} of the cases if the cycles of its groups differed by a factor of {ratio}, or "
+                "the shares back by {points}."
             )
+        elif are_declared:
+            sentence = gettext(
+                "Among {tests} declared splits, one of the usual size would have been found in {seen} of the cases if the cycles of its "
+                "groups differed by a factor of {ratio}, or the shares back by {points}."
+            )
+        else:
+            sentence = gettext(
+                "Among {tests} candidates, one of the usual size would have been found in {seen} of the cases if the cycles of its groups "
+                "differed by a factor of {ratio}, or the shares back by {points}."
+            )
+        said.append(
+            sentence.format(
+                tests=count(tests),
+                seen=quantity(_SEEN, PERCENT),
+                ratio=quantity(exp(ratio), RATIO),
+                points=quantity(share, POINTS),
+            )
+        )
     return said
 
 
@@ -362,15 +403,17 @@ def _row(trial: Trial, counts: Counts, usual_horizon: int | None, elsewhere: Map
     visible = pair if pair in _visible(trial, counts) else None
     return CandidateRow(
         titled(trial, length=120),
-        escape(SOURCES[trial.source]) if trial.source in SOURCES else name(trial.source),
+        say(SOURCES[trial.source]) if trial.source in SOURCES else name(trial.source),
         _groups(trial, counts),
         aliases(trial),
-        Markup("{} against {}").format(name(visible.second), name(visible.first))
+        say("{second} against {first}", second=name(visible.second), first=name(visible.first))
         if visible and len(trial.groups) > 2
         else Markup(""),
         estimate(visible.ratio if visible else None, RATIO),
         estimate(visible.share_difference if visible else None, SIGNED_POINTS),
-        "" if trial.horizon_days in (None, usual_horizon) else f"within {quantity(trial.horizon_days, DAYS)}",
+        ""
+        if trial.horizon_days in (None, usual_horizon)
+        else gettext("within {days}").format(days=quantity(trial.horizon_days, DAYS)),
         trial.verdict,
         Markup(" ").join(_why(trial, elsewhere)),
     )
@@ -381,9 +424,13 @@ def _why(trial: Trial, elsewhere: Mapping[str, Trial]) -> Iterator[Markup]:
     if trial.reasons[:1] != ("not promoted",) and trial.reasons and trial.reasons[0] in REASONS:
         yield reason(trial.reasons[0])
     if trial.verdict == "inconclusive" and trial.customers_needed is not None:
-        yield Markup("About {} in all would decide it.").format(count(trial.customers_needed, "customer", "customers"))
+        yield say(
+            "About {customers} in all would decide it.",
+            customers=count(trial.customers_needed, "customer", "customers"),
+        )
     if trial.verdict == "equivalent" and column(trial) in elsewhere:
-        yield Markup("But {}.").format(but_see(elsewhere[column(trial)]))
+        other = elsewhere[column(trial)]
+        yield say("But see {split}.", split=within_segment(name(other.split), other))
 
 
 def _sureness(trial: Trial) -> tuple[float, ...]:
@@ -394,7 +441,7 @@ def _sureness(trial: Trial) -> tuple[float, ...]:
 def usual_horizon(result: RunResult) -> str:
     """By when the effects of most splits are read; empty where there are none."""
     days = _usual_horizon(result)
-    return "" if days is None else f"They are read at day {days}, where no other is told."
+    return "" if days is None else gettext("They are read at day {day}, where no other is told.").format(day=days)
 
 
 def _usual_horizon(result: RunResult) -> int | None:
@@ -408,7 +455,23 @@ def _groups(trial: Trial, counts: Counts) -> list[tuple[Markup, str]]:
     if len(trial.groups) <= MOST_GROUPS:
         return [(name(short_group(trial.split, group.name)), counts(group.customers)) for group in trial.groups]
     total = sum(group.customers for group in trial.groups)
-    return [(Markup("{} groups").format(len(trial.groups)), counts_in(trial, counts)(total))]
+    return [(say_many("{number} group", "{number} groups", len(trial.groups)), counts_in(trial, counts)(total))]
+
+
+def _of_source(source: str, number: int) -> Markup:
+    """So many candidates of a source."""
+    if source == "declared":
+        return escape(count(number, "declared split", "declared splits"))
+    if source == "enumerated":
+        return escape(count(number, "candidate made of the columns", "candidates made of the columns"))
+    if source == "clustered":
+        return escape(count(number, "rule that says a cluster", "rules that say a cluster"))
+    return Markup("{} {}").format(number, name(source))
+
+
+def _of_kind(kind: str, number: int) -> Markup:
+    """So many things that made no candidate."""
+    return escape(count(number, *KINDS[kind])) if kind in KINDS else Markup("{} {}").format(count(number), name(kind))
 
 
 def _visible(trial: Trial, counts: Counts) -> list[PairEffect]:
@@ -439,8 +502,8 @@ def _fidelity(trial: Trial, min_cell: int) -> tuple[str, str]:
     few_told = any(0 < round(each) < min_cell for each in told)
     return (
         (
-            f"about {round(found.coverage, 1):.0%}".replace("%", f"{NO_BREAK}%"),
-            f"about {round(found.precision, 1):.0%}".replace("%", f"{NO_BREAK}%"),
+            gettext("about {share}").format(share=quantity(round(found.coverage, 1), PERCENT)),
+            gettext("about {share}").format(share=quantity(round(found.precision, 1), PERCENT)),
         )
         if few_told
         else (quantity(found.coverage, PERCENT), quantity(found.precision, PERCENT))

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from segmentor.result import RunResult
+from segmentor.wording import gettext
 
 
 def called_by_rule(result: RunResult) -> RunResult:
@@ -13,12 +14,18 @@ def called_by_rule(result: RunResult) -> RunResult:
 
     Its groups keep their names, since the split stands beside them.
     """
-    rules = {trial.split: _in_short(trial.definition[0][1]) for trial in result.trials if trial.cluster}
-    if not rules:
+    names = {
+        trial.split: gettext("{cluster}: {rule}").format(
+            cluster=called(trial.split), rule=_in_short(trial.definition[0][1])
+        )
+        for trial in result.trials
+        if trial.cluster
+    }
+    if not names:
         return result
 
     def full(split: str) -> str:
-        return f"{split}: {rules[split]}" if split in rules else split
+        return names.get(split, split)
 
     return replace(
         result,
@@ -48,7 +55,21 @@ def called_by_rule(result: RunResult) -> RunResult:
     )
 
 
+def called(cluster: str) -> str:
+    """A cluster as the page calls it; any other name as it is.
+
+    Args:
+        cluster: The name that a run gives it: ``kmeans cluster 2 of 3``.
+    """
+    found = _CLUSTER.fullmatch(cluster)
+    return cluster if found is None else gettext("{method} cluster {number} of {clusters}").format(**found.groupdict())
+
+
 def _in_short(condition: str) -> str:
     """A condition without the signs that only SQL needs; a share of the lines with a value is called one."""
-    shares = re.sub(r'"([^":]+: [^"]+)"', r"share of \1", condition)
+    shares = _SHARE.sub(lambda found: gettext("share of {value}").format(value=found[1]), condition)
     return re.sub(r'"([^"]+)"', r"\1", shares)
+
+
+_CLUSTER = re.compile(r"(?P<method>\w+) cluster (?P<number>\d+) of (?P<clusters>\d+)")
+_SHARE = re.compile(r'"([^":]+: [^"]+)"')

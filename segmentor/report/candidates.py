@@ -153,7 +153,7 @@ def others(result: RunResult) -> list[Trial]:
 
 def rows(result: RunResult, counts: Counts) -> list[CandidateRow]:
     """The others as rows, as many as the page holds."""
-    usual, elsewhere = _usual_horizon(result), seen_elsewhere(result)
+    usual, elsewhere = usual_days(result), seen_elsewhere(result)
     return [_row(trial, counts, usual, elsewhere) for trial in others(result)[:MOST_CANDIDATES]]
 
 
@@ -163,7 +163,7 @@ def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[Cand
     for trial in sorted(result.trials, key=_sureness):
         if trial.explained_by is not None:
             found.setdefault(trial.explained_by, []).append(trial)
-    usual = _usual_horizon(result)
+    usual = usual_days(result)
     return [(name(repeated), [_row(trial, counts, usual, {}) for trial in own]) for repeated, own in found.items()]
 
 
@@ -188,8 +188,8 @@ def alike(result: RunResult, counts: Counts) -> list[AlikeRow]:
             titled(trial),
             _groups(trial, counts),
             aliases(trial),
-            _widest([pair.ratio for pair in _visible(trial, counts)], ratio=True),
-            _widest([pair.share_difference for pair in _visible(trial, counts)], ratio=False),
+            _widest([pair.ratio for pair in visible_pairs(trial, counts)], ratio=True),
+            _widest([pair.share_difference for pair in visible_pairs(trial, counts)], ratio=False),
         )
         for trial in found
     ]
@@ -398,9 +398,9 @@ def _detectable(trials: Sequence[Trial], tests: int, result: RunResult, *, ratio
     return (asked + NormalDist().inv_cdf(_SEEN)) * median(errors)
 
 
-def _row(trial: Trial, counts: Counts, usual_horizon: int | None, elsewhere: Mapping[str, Trial]) -> CandidateRow:
+def _row(trial: Trial, counts: Counts, usual: int | None, elsewhere: Mapping[str, Trial]) -> CandidateRow:
     pair = verdict_pair(trial)
-    visible = pair if pair in _visible(trial, counts) else None
+    visible = pair if pair in visible_pairs(trial, counts) else None
     return CandidateRow(
         titled(trial, length=120),
         say(SOURCES[trial.source]) if trial.source in SOURCES else name(trial.source),
@@ -411,9 +411,7 @@ def _row(trial: Trial, counts: Counts, usual_horizon: int | None, elsewhere: Map
         else Markup(""),
         estimate(visible.ratio if visible else None, RATIO),
         estimate(visible.share_difference if visible else None, SIGNED_POINTS),
-        ""
-        if trial.horizon_days in (None, usual_horizon)
-        else gettext("within {days}").format(days=quantity(trial.horizon_days, DAYS)),
+        read_within(trial, usual),
         trial.verdict,
         Markup(" ").join(_why(trial, elsewhere)),
     )
@@ -440,11 +438,18 @@ def _sureness(trial: Trial) -> tuple[float, ...]:
 
 def usual_horizon(result: RunResult) -> str:
     """By when the effects of most splits are read; empty where there are none."""
-    days = _usual_horizon(result)
+    days = usual_days(result)
     return "" if days is None else gettext("They are read at day {day}, where no other is told.").format(day=days)
 
 
-def _usual_horizon(result: RunResult) -> int | None:
+def read_within(trial: Trial, usual: int | None) -> str:
+    """By when the effect of a split is read, where that is not the usual day; else empty."""
+    if trial.horizon_days in (None, usual):
+        return ""
+    return gettext("within {days}").format(days=quantity(trial.horizon_days, DAYS))
+
+
+def usual_days(result: RunResult) -> int | None:
     """The day at which the effects of most splits are read."""
     days = Counter(trial.horizon_days for trial in result.trials if trial.horizon_days is not None)
     return days.most_common(1)[0][0] if days else None
@@ -474,7 +479,7 @@ def _of_kind(kind: str, number: int) -> Markup:
     return escape(count(number, *KINDS[kind])) if kind in KINDS else Markup("{} {}").format(count(number), name(kind))
 
 
-def _visible(trial: Trial, counts: Counts) -> list[PairEffect]:
+def visible_pairs(trial: Trial, counts: Counts) -> list[PairEffect]:
     """Pairs of groups of which estimates may be shown."""
     visible = {group.name for group in trial.groups if group.customers >= counts.min_cell}
     return [pair for pair in trial.pairs if pair.first in visible and pair.second in visible]

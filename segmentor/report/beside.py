@@ -54,14 +54,6 @@ MOST_COLUMNS = 8
 
 _UNITS = {"money": (MONEY, SIGNED_MONEY), "items": (ITEMS, SIGNED_ITEMS), "share": (PERCENT, SIGNED_POINTS)}
 _AGREES = {True: marked("same way"), False: marked("other way"), None: marked("cannot be told")}
-_HABITS = (
-    marked("order value"),
-    marked("items per order"),
-    marked("products per order"),
-    marked("discount share"),
-    marked("weekend share"),
-)
-"""Habits that are no share of one value: of a column's value a habit is called ``category: socks``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,15 +315,13 @@ def alike(trial: Trial, result: RunResult) -> Markup:
 
 
 def habit_name(habit: Habit) -> str:
-    """A habit as the page calls it; a column's value stays as it is in the data."""
+    """A habit as the page calls it: a share with what its value is one of."""
     kind, colon, value = habit.name.partition(": ")
-    if not colon:
-        return gettext(habit.name) if habit.name in _HABITS else habit.name
-    if kind == "category":
+    if colon and kind == "category":
         return gettext("category: {value}").format(value=value)
-    if kind == "region":
+    if colon and kind == "region":
         return gettext("region: {value}").format(value=value)
-    return gettext("channel: {value}").format(value=value) if kind == "channel" else habit.name
+    return gettext("channel: {value}").format(value=value) if colon and kind == "channel" else habit.name
 
 
 def habit_rows(trial: Trial, result: RunResult) -> list[HabitRow]:

@@ -10,7 +10,6 @@ from statistics import NormalDist, median
 
 from markupsafe import Markup, escape
 
-from segmentor.report.clusters import called
 from segmentor.report.ledger import carded
 from segmentor.report.lines import counts_in
 from segmentor.report.names import listed, name
@@ -56,22 +55,8 @@ MOST_GROUPS = 4
 MOST_LEFT_OUT = 30
 """Columns that are named for a reason why they made no candidate."""
 
-_SAME_AS = "makes the same groups as "
-
-_FEATURES = (
-    marked("recency"),
-    marked("frequency"),
-    marked("tenure"),
-    marked("regularity"),
-    marked("money"),
-    marked("order_amount"),
-    marked("basket_size"),
-    marked("basket_products"),
-    marked("discount_share"),
-    marked("returns_share"),
-    marked("weekend_share"),
-)
-"""Features that have a name of their own; those of a column and its value are called by these."""
+_SAME_AS = marked("makes the same groups as {split}")
+"""Why something made no candidate that another one stands for."""
 
 _SEEN = 0.8
 """Share of the cases in which a difference of the size told would have been found."""
@@ -210,16 +195,19 @@ def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
     """What made no candidate, and why: columns and clusters by reason, then for each reason how many sets of products bought together."""
     itemsets: Counter[str] = Counter()
     named: dict[str, list[Markup]] = {}
+    before, after = gettext(_SAME_AS).split("{split}")
     for each in () if result.search is None else result.search.left_out:
-        same, _, other = each.reason.partition(_SAME_AS)
-        why = each.reason if same else gettext("makes the same groups as another candidate")
+        why = str(each.reason)
+        other = why.removeprefix(before).removesuffix(after)
+        same = why == before + other + after
+        if same:
+            why = gettext("makes the same groups as another candidate")
         if each.kind == "itemset":
             itemsets[why] += 1
+        elif same:
+            named.setdefault(why, []).append(say("{column} (as {other})", column=name(each.name), other=name(other)))
         else:
-            shown = name(called(each.name))
-            named.setdefault(why, []).append(
-                shown if same else say("{column} (as {other})", column=shown, other=name(other))
-            )
+            named.setdefault(why, []).append(name(each.name))
     return [
         *((listed(few(names, most=MOST_LEFT_OUT)), reason(why)) for why, names in named.items()),
         *((_of_kind("itemset", number), reason(why)) for why, number in itemsets.items()),
@@ -244,7 +232,7 @@ def clusterings(result: RunResult, counts: Counts) -> list[ClusteringRow]:
     return [
         ClusteringRow(
             method(one.method),
-            listed(few([name(gettext(each) if each in _FEATURES else each) for each in one.features])),
+            listed(few([name(feature) for feature in one.features])),
             counts(one.customers),
             count(one.clusters) if one.clusters else gettext("none was stable"),
             quantity(one.noise_share, PERCENT),

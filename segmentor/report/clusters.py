@@ -14,18 +14,12 @@ def called_by_rule(result: RunResult) -> RunResult:
 
     Its groups keep their names, since the split stands beside them.
     """
-    names = {
-        trial.split: gettext("{cluster}: {rule}").format(
-            cluster=called(trial.split), rule=_in_short(trial.definition[0][1])
-        )
-        for trial in result.trials
-        if trial.cluster
-    }
-    if not names:
+    rules = {trial.split: _in_short(trial.definition[0][1]) for trial in result.trials if trial.cluster}
+    if not rules:
         return result
 
     def full(split: str) -> str:
-        return names.get(split, split)
+        return f"{split}: {rules[split]}" if split in rules else split
 
     return replace(
         result,
@@ -55,21 +49,7 @@ def called_by_rule(result: RunResult) -> RunResult:
     )
 
 
-def called(cluster: str) -> str:
-    """A cluster as the page calls it; any other name as it is.
-
-    Args:
-        cluster: The name that a run gives it: ``kmeans cluster 2 of 3``.
-    """
-    found = _CLUSTER.fullmatch(cluster)
-    return cluster if found is None else gettext("{method} cluster {number} of {clusters}").format(**found.groupdict())
-
-
 def _in_short(condition: str) -> str:
     """A condition without the signs that only SQL needs; a share of the lines with a value is called one."""
-    shares = _SHARE.sub(lambda found: gettext("share of {value}").format(value=found[1]), condition)
+    shares = re.sub(r'"([^":]+: [^"]+)"', lambda found: gettext("share of {value}").format(value=found[1]), condition)
     return re.sub(r'"([^"]+)"', r"\1", shares)
-
-
-_CLUSTER = re.compile(r"(?P<method>\w+) cluster (?P<number>\d+) of (?P<clusters>\d+)")
-_SHARE = re.compile(r'"([^":]+: [^"]+)"')

@@ -37,16 +37,7 @@ from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import PARTS
 from segmentor.report.words import excludes, few, level, since, verdict_pair
-from segmentor.result import (
-    Comparability,
-    Crossover,
-    CrossoverCell,
-    DealtLabels,
-    Habit,
-    RunResult,
-    Subset,
-    Trial,
-)
+from segmentor.result import Comparability, Crossover, CrossoverCell, DealtLabels, Habit, RunResult, Subset, Trial
 from segmentor.wording import gettext, marked, pgettext
 
 MOST_COLUMNS = 8
@@ -146,30 +137,24 @@ def how_found(trial: Trial, result: RunResult) -> list[Markup]:
         p_value: Markup | str = probability(trial.p_discovery_adjusted, "p")
         if trial.merged_from is None:
             p_value = say("{p}, adjusted for all that was tried there", p=p_value)
-        if trial.p_adjusted is not None:
-            said.append(
-                say(
-                    "Chosen in one half of the customers ({p}) and tested once in the other, which had no part in the choice "
-                    "({p_other}, adjusted for all that was tested there). The effects are those of the other half.",
-                    p=p_value,
-                    p_other=probability(trial.p_adjusted, "p"),
-                )
-            )
-        elif trial.verdict == "untestable":
-            said.append(
-                say(
-                    "Chosen in one half of the customers ({p}) and could not be tested in the other half.",
-                    p=p_value,
-                )
-            )
-        else:
-            said.append(
-                say(
-                    "Chosen in one half of the customers ({p}) and not sure enough there to be tested in the other half.",
-                    p=p_value,
-                )
-            )
+        said.append(_twice(trial, p_value))
     return said
+
+
+def _twice(trial: Trial, p_value: Markup | str) -> Markup:
+    """What either half of the customers said of a split, of which the first chose it with this p."""
+    if trial.p_adjusted is not None:
+        return say(
+            "Chosen in one half of the customers ({p}) and tested once in the other, which had no part in the choice "
+            "({p_other}, adjusted for all that was tested there). The effects are those of the other half.",
+            p=p_value,
+            p_other=probability(trial.p_adjusted, "p"),
+        )
+    if trial.verdict == "untestable":
+        return say("Chosen in one half of the customers ({p}) and could not be tested in the other half.", p=p_value)
+    return say(
+        "Chosen in one half of the customers ({p}) and not sure enough there to be tested in the other half.", p=p_value
+    )
 
 
 def dealt(trial: Trial, result: RunResult) -> Markup:
@@ -177,27 +162,22 @@ def dealt(trial: Trial, result: RunResult) -> Markup:
     found = trial.dealt
     if found is None:
         return Markup("")
-    deals = count(found.deals, "deal", "deals")
-    if found.ratio is not None and found.share_difference is not None:
-        said = [
-            say(
-                "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have "
-                "been significant in {significant} of {deals}; a typical deal gives a ratio of {ratio} and {points} of the share back.",
-                significant=found.significant,
-                deals=deals,
-                ratio=quantity(found.ratio, RATIO),
-                points=quantity(found.share_difference, SIGNED_POINTS),
-            )
-        ]
+    asked = {"significant": found.significant, "deals": count(found.deals, "deal", "deals")}
+    if found.ratio is None or found.share_difference is None:
+        told = say(
+            "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have "
+            "been significant in {significant} of {deals}.",
+            **asked,
+        )
     else:
-        said = [
-            say(
-                "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have "
-                "been significant in {significant} of {deals}.",
-                significant=found.significant,
-                deals=deals,
-            )
-        ]
+        told = say(
+            "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have "
+            "been significant in {significant} of {deals}; a typical deal gives a ratio of {ratio} and {points} of the share back.",
+            **asked,
+            ratio=quantity(found.ratio, RATIO),
+            points=quantity(found.share_difference, SIGNED_POINTS),
+        )
+    said = [told]
     if not separates_by_itself(found, result):
         said.append(say("So the label does not separate by itself."))
     else:
@@ -244,17 +224,12 @@ def where_comparable(trial: Trial) -> Markup:
             "Customers of two groups began in {periods} only: limit the question to customers who began then.",
             periods=listed(few(shared)),
         )
-    return {
-        "month": say(
-            "In no month did customers of two groups begin: there is no time in which they could be compared."
-        ),
-        "quarter": say(
-            "In no quarter did customers of two groups begin: there is no time in which they could be compared."
-        ),
-        "period": say(
-            "In no period did customers of two groups begin: there is no time in which they could be compared."
-        ),
-    }[_period(found)]
+    period = _period(found)
+    if period == "month":
+        return say("In no month did customers of two groups begin: there is no time in which they could be compared.")
+    if period == "quarter":
+        return say("In no quarter did customers of two groups begin: there is no time in which they could be compared.")
+    return say("In no period did customers of two groups begin: there is no time in which they could be compared.")
 
 
 def columns(trial: Trial) -> list[int]:

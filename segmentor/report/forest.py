@@ -17,7 +17,7 @@ from segmentor.report.numbers import MINUS, PERCENT, POINTS, RATIO, SIGNED_POINT
 from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import VERDICTS
-from segmentor.report.words import setting, titled, verdict_pair
+from segmentor.report.words import setting, short_group, titled, verdict_pair
 from segmentor.result import EVERYBODY, Interval, PairEffect, RunResult, Trial, Verdict
 from segmentor.tables import Cell, as_csv
 
@@ -195,13 +195,14 @@ def _row(
     cards: dict[tuple[str, str], str],
     usual: int | None,
 ) -> Row:
+    first, second = (name(short_group(trial.split, group)) for group in (pair.first, pair.second))
     notes = [Markup("{}").format(within)] if (within := read_within(trial, usual)) else []
     if trial.explained_by is not None:
         notes.append(say("repeats {split}", split=name(trial.explained_by)))
     return Row(
         titled(trial, length=100),
         cards.get((trial.segment, trial.split), ""),
-        say("{second} against {first}", second=name(pair.second), first=name(pair.first)),
+        say("{second} against {first}", second=second, first=first),
         tuple(notes),
         estimate(pair.ratio, RATIO),
         _mark(pair.ratio, scales[0], trial.verdict),
@@ -249,9 +250,9 @@ def _caption(result: RunResult, effect: float, share: float) -> Markup:
     if effect and share:
         said.append(
             say(
-                "In the shaded zone a difference is too small to act on: up to {effect} of the cycle, or {points} of the share back. What "
-                "separates lies beyond the zone on one of the two scales; what does not matter lies within it on both, by its {level} "
-                "interval.",
+                "In the shaded zone a difference is too small to act on: up to {effect} of the cycle, or {points} of the share back. Where "
+                "groups separate, the point lies beyond the zone and the line clear of no difference on one of the two scales, and the "
+                "adjusted test is significant too; where they were shown to be alike, the {level} interval lies within the zone on both.",
                 effect=quantity(effect, PERCENT),
                 points=quantity(share, POINTS),
                 level=judged_by(result),

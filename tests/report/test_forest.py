@@ -83,6 +83,18 @@ def test_splits_stand_by_verdict_and_then_by_how_far_they_are_from_no_difference
     assert text(found.rows[0][1][0].against) == "large against small"
 
 
+def test_groups_of_products_bought_together_are_not_named_twice(several: RunResult) -> None:
+    """Beside the name of such a split its groups are with and without; its data have them in full."""
+    names_ = ("with socks", "without socks")
+    pair = replace(several.trials[0].pairs[0], first=names_[0], second=names_[1])
+    groups = tuple(replace(group, name=name) for group, name in zip(several.trials[0].groups, names_, strict=True))
+    bought = replace(several.trials[0], split="with socks", groups=groups, pairs=(pair,))
+    found = drawn(replace(several, trials=(*several.trials, bought)))
+    (row,) = [row for _, rows in found.rows for row in rows if text(row.split) == "With socks"]
+    assert text(row.against) == "without against with"
+    assert next(row["group"] for row in saved(found) if row["split"] == "with socks") == "without socks"
+
+
 def test_a_mark_is_where_its_ratio_is(several: RunResult) -> None:
     """Half and twice are equally far from no difference, points lie in their order, and the zone ends where the minimum effect is."""
     rows = {text(row.split): row for _, rows in drawn(several).rows for row in rows}
@@ -157,10 +169,11 @@ def test_the_data_are_those_of_the_rows(several: RunResult) -> None:
 
 
 def test_the_caption_says_what_to_see(several: RunResult) -> None:
-    """The zone is said with its size, and nothing is said of it where the config does not tell."""
+    """The zone is said with its size and what it has to do with verdicts, and nothing of it where the config does not tell."""
     caption = text(drawn(several).caption)
     assert "up to 10 % of the cycle, or 5 points of the share back" in caption
-    assert "95 % interval" in caption
+    assert "the point lies beyond the zone and the line clear of no difference on one of the two scales" in caption
+    assert "the 90 % interval lies within the zone on both" in caption
     unknown = drawn(replace(several, config={}))
     assert "zone" not in text(unknown.caption)
     assert "zone" not in unknown.rows[0][1][0].ratio_mark

@@ -6,8 +6,8 @@
    what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
    sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
    comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
-   have a card, ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, and ``cross_sell``
-   makes offers of rules.
+   have a card, ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, ``forest`` sets the
+   effects of all splits side by side, and ``cross_sell`` makes offers of rules.
 2. ``figures`` draws return curves and intervals as SVG without colours, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
    numbers of a figure as CSV.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
@@ -34,6 +34,7 @@ from segmentor.report import (
     cross_sell,
     figure_data,
     figures,
+    forest,
     ledger,
     names,
     navigation,
@@ -87,6 +88,7 @@ def _render(result: RunResult) -> str:
         cross_sell=cross_sell,
         figures=figures,
         figure_data=figure_data,
+        forest=forest,
         rule_figures=rule_figures,
         navigation=navigation,
         style=style,

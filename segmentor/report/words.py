@@ -198,8 +198,8 @@ def at_a_glance(trial: Trial, counts: Counts) -> list[Markup]:
     share = estimate(pair.share_difference, SIGNED_POINTS)
     return [
         Markup('<span class="quiet">{}</span>').format(against(pair)),
-        say("{points} back within {days}", points=share, days=quantity(trial.horizon_days, DAYS)),
-        say("cycles {ratio} times as long", ratio=estimate(pair.ratio, RATIO)),
+        say("Share back within {days}: {points}", points=share, days=quantity(trial.horizon_days, DAYS)),
+        say("Ratio of the mean cycles: {ratio}", ratio=estimate(pair.ratio, RATIO)),
     ]
 
 
@@ -223,7 +223,7 @@ def reason(code_: Message | str) -> Markup:
 
 def outcome(code_: str) -> Markup:
     """What became of a test."""
-    return name(gettext(OUTCOMES[code_]) if code_ in OUTCOMES else code_)
+    return escape(gettext(OUTCOMES[code_])) if code_ in OUTCOMES else name(code_)
 
 
 def input_name(input_: str) -> Markup:
@@ -352,7 +352,8 @@ def curve_text(group: GroupEffect) -> str:
 def rule(segment: Segment) -> Markup:
     """The definition of a segment in words, as a sentence."""
     if segment.rule:
-        return say("{rule}.", rule=heading(str(segment.words), length=600))
+        words = str(segment.words)
+        return say("{rule}.", rule=prose(words[:1].upper() + words[1:]))
     if segment.parent is None:
         return say("Every customer.")
     return say("Customers to whom no group applies (yet).")

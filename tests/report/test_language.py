@@ -13,7 +13,7 @@ from segmentor.report import figure_data, render_report
 from segmentor.report.figures import return_curves
 from segmentor.report.lines import counts_of
 from segmentor.report.names import called, cut
-from segmentor.report.words import reason
+from segmentor.report.words import reason, why_rejected
 from segmentor.result import GroupEffect, RunResult, Segment
 from segmentor.wording import Message, speaking
 
@@ -204,6 +204,15 @@ def test_a_reason_says_of_which_group_it_speaks() -> None:
         assert reason("group below 100 customers: other").striptags() == "有一组不足 100 名顾客：其他。"
         assert reason("circular").startswith("分组与周期出自同样的购买")
         assert reason(Message("Customers")).striptags() == "顾客."
+
+
+def test_why_rows_were_rejected_is_said_with_the_code_of_their_file(laundry: RunResult) -> None:
+    """A reason is told in words, with the code by which the file of rejected rows can be searched; a code without words stands alone."""
+    rows = replace(laundry.quality.inputs["transactions"], reasons={"unreadable_date": 1_200, "of_the_future": 3})
+    told = '<bdi>of_the_future</bdi>: 3; date cannot be read <code dir="ltr">unreadable_date</code>: 1,200'
+    assert why_rejected(rows) == told
+    with speaking("zh"):
+        assert why_rejected(rows).striptags() == "of_the_future：3；日期无法读取 unreadable_date：1,200"
 
 
 def test_a_figure_has_chinese_as_text(laundry: RunResult, recwarn: pytest.WarningsRecorder) -> None:

@@ -119,7 +119,10 @@ def commands(context: click.Context) -> None:
 )
 @click.argument("folder", type=_PATH, metavar="DIR")
 @click.option(
-    "--transactions", required=True, metavar="FILE", help="Purchase lines: csv, tsv, txt, also .gz, parquet; or a glob."
+    "--transactions",
+    required=True,
+    metavar="FILE",
+    help="Purchase lines: csv, tsv, txt, also .gz, xlsx, parquet; or a glob.",
 )
 @click.option("--products", metavar="FILE", help="The products, one row each.")
 @click.option("--customers", metavar="FILE", help="The customers, one row each.")

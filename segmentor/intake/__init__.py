@@ -1,6 +1,6 @@
 """The declared files -> tables of typed rows in the engine, a quarantine of rows that cannot be used, an account of all.
 
-``files`` finds them, ``delimited`` reads text files, ``raw`` puts their rows into the engine as they stand, ``roles`` gives
+``files`` finds them, ``delimited`` reads text files, ``workbooks`` makes text of a sheet, ``raw`` puts their rows into the engine as they stand, ``roles`` gives
 columns with a role their type, ``quarantine`` keeps what does not fit, ``tables`` joins these for one table, ``notices``
 says what looks odd.
 """

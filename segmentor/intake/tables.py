@@ -233,7 +233,7 @@ def _check_account(table: str, quality: InputQuality) -> None:
     if not quality.kept:
         raise DataError(
             f"data.{table}: no row is left of {quality.read:,} ({quality.filtered:,} left out by where, "
-            f"{quality.quarantined:,} quarantined)"
+            f"{quality.quarantined:,} quarantined); correct where, or name another file"
         )
 
 

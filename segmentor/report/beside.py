@@ -199,7 +199,11 @@ def comparable(trial: Trial, counts: Counts) -> str:
     elif 0 < labelled * found.share < counts.min_cell:
         share = "Only a few customers"
     shared = [cohort for cohort in found.cohorts if _holds_two(cohort.customers)]
-    of_them = f", in {len(shared)} of {count(len(found.cohorts), _period(found), _period(found) + 's')}" if len(found.cohorts) > 1 else ""
+    of_them = (
+        f", in {len(shared)} of {count(len(found.cohorts), _period(found), _period(found) + 's')}"
+        if len(found.cohorts) > 1
+        else ""
+    )
     return f"{share} began when customers of another group began too{of_them}"
 
 

@@ -84,14 +84,14 @@ def any_page(request: pytest.FixtureRequest, pages: dict[str, str]) -> str:
 
 
 def test_every_section_is_present_in_order(pages: dict[str, str]) -> None:
-    """The answer comes before tree and splits, and these before all effects, the search, segments, rules, data, the ledger and method."""
+    """The answer comes before verdicts, tree and splits, these before all effects, search, segments, rules, data and method, the glossary last."""
     asked, found = (
         [attributes["id"] for tag, attributes in read(pages[shop]).tags if tag == "section"]
         for shop in ("laundry", "grown")
     )
-    end = ["segments", "cross-sell", "quality", "ledger", "method"]
-    assert asked == ["answer", "avoid", "splits", "forest", *end]
-    assert found == ["answer", "tree", "avoid", "splits", "forest", "search", *end]
+    end = ["segments", "cross-sell", "quality", "method", "ledger", "glossary"]
+    assert asked == ["answer", "verdicts", "avoid", "splits", "forest", *end]
+    assert found == ["answer", "verdicts", "tree", "avoid", "splits", "forest", "search", *end]
 
 
 def test_a_run_without_cross_sell_has_no_such_section(pages: dict[str, str]) -> None:

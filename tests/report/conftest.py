@@ -609,7 +609,7 @@ def _size() -> Trial:
         groups=(small, large),
         not_known=296,
         verdict="separates",
-        reasons=("significant and large enough",),
+        reasons=("significant and larger than the minimum effect",),
         sentence=Message(
             "Customers who start with small packages come back more often and sooner than those who start with large ones."
         ),
@@ -878,7 +878,7 @@ def _candidate(number: int) -> Trial:
         groups=(value, rest),
         not_known=0,
         verdict="equivalent" if alike else "inconclusive",
-        reasons=("within the margins",) if alike else ("not promoted",),
+        reasons=("every difference lies within the margins",) if alike else ("not promoted",),
         sentence=Message("{told}", {"told": ""}),
         attribute="category",
         horizon_days=HORIZON_DAYS,
@@ -899,7 +899,7 @@ def _form() -> Trial:
         not_known=4,
         no_follow_up=0,
         verdict="equivalent",
-        reasons=("within the margins",),
+        reasons=("every difference lies within the margins",),
         sentence=Message("Buyers of liquid and of powder come back alike."),
         pairs=(_pair(liquid, powder, separated=False, equivalent=True, half=0.03),),
         test=_test(0.71, 0.012),

@@ -14,11 +14,11 @@ from segmentor.result import Interval, Rule, RunResult, Segment
 @pytest.mark.parametrize(
     ("known", "said"),
     [
-        ("entry", "known when a customer arrives"),
-        ("first_purchase", "known from the first purchase on"),
-        ("first_purchases: 2", "known from the first 2 purchases on"),
-        ("until: 2017-06-30", "known from the purchases before 2017-06-30"),
-        ("lifetime", "made from the customer's whole history"),
+        ("entry", "A customer's group is known when a customer arrives."),
+        ("first_purchase", "A customer's group is known from the first purchase on."),
+        ("first_purchases: 2", "A customer's group is known from the first 2 purchases on."),
+        ("until: 2017-06-30", "A customer's group is known from the purchases before 2017-06-30."),
+        ("lifetime", "A customer's group is made from the customer's whole history."),
     ],
 )
 def test_when_a_group_is_known_is_said_in_words(known: str, said: str) -> None:
@@ -81,7 +81,7 @@ def test_a_naive_test_misleads_where_it_alone_finds_a_difference(laundry: RunRes
 def test_customers_without_a_group_have_words_of_their_own() -> None:
     """The leaf of customers without a label is told from the root."""
     leaf = Segment("not-yet-known", "not yet known", "all", (), 300)
-    assert words.rule(leaf) == "Customers to whom no group applies (yet)"
+    assert words.rule(leaf) == "Customers to whom no group applies (yet)."
     assert words.rule(replace(leaf, parent=None)) == "Every customer"
 
 

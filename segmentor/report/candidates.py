@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from segmentor.report.ledger import carded
 from segmentor.report.lines import counts_in
-from segmentor.report.names import listed, name
+from segmentor.report.names import listed, name, worded
 from segmentor.report.numbers import (
     DAYS,
     NO_BREAK,
@@ -195,7 +195,7 @@ def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
     named: dict[str, list[Markup]] = {}
     for each in () if result.search is None else result.search.left_out:
         same = each.reason.text == SAME_GROUPS
-        why = gettext("makes the same groups as another candidate") if same else str(each.reason)
+        why = gettext("makes the same groups as another candidate") if same else worded(each.reason)
         if each.kind == "itemset":
             itemsets[why] += 1
         elif same:

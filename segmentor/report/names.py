@@ -84,7 +84,12 @@ def told(text: str, forms: Mapping[str, str]) -> str | None:
 
 def prose(text: Message | str) -> Markup:
     """A sentence of the run, which may hold names from the data."""
-    return Markup('<bdi dir="ltr">{}</bdi>').format(cut(str(text), 1000))
+    return Markup('<bdi dir="ltr">{}</bdi>').format(cut(worded(text), 1000))
+
+
+def worded(text: Message | str) -> str:
+    """A sentence of the run with names in it as they are called."""
+    return str(text.renamed(called) if isinstance(text, Message) else text)
 
 
 def code(text: str) -> Markup:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-from segmentor.report.names import called, code, cut, either, name, prose, told
+from segmentor.report.names import called, code, cut, either, name, prose, told, worded
 from segmentor.report.numbers import (
     DAYS,
     PERCENT,
@@ -352,7 +352,7 @@ def curve_text(group: GroupEffect) -> str:
 def rule(segment: Segment) -> Markup:
     """The definition of a segment in words, as a sentence."""
     if segment.rule:
-        words = str(segment.words or "")
+        words = worded(segment.words or "")
         return say("{rule}.", rule=prose(words[:1].upper() + words[1:]))
     if segment.parent is None:
         return say("Every customer.")

@@ -304,7 +304,7 @@ def test_the_ledger_is_told_by_stage(discovered: RunResult) -> None:
     assert stages == [
         (
             "Declared splits, tested once on all customers",
-            "2 tests, adjusted for 2 tests by Holm: 2 significant and 1 not tested.",
+            "2 tests, adjusted for one another by Holm: 2 significant and 1 not tested.",
             3,
         ),
         (
@@ -314,7 +314,7 @@ def test_the_ledger_is_told_by_stage(discovered: RunResult) -> None:
         ),
         (
             "Found splits that were promoted, tested once in the other half",
-            "2 tests, adjusted for 2 tests by Holm: 2 significant.",
+            "2 tests, adjusted for one another by Holm: 2 significant.",
             2,
         ),
     ]

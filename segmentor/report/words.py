@@ -352,7 +352,7 @@ def curve_text(group: GroupEffect) -> str:
 def rule(segment: Segment) -> Markup:
     """The definition of a segment in words, as a sentence."""
     if segment.rule:
-        words = str(segment.words)
+        words = str(segment.words or "")
         return say("{rule}.", rule=prose(words[:1].upper() + words[1:]))
     if segment.parent is None:
         return say("Every customer.")

@@ -61,10 +61,7 @@ def test_long_curves_are_thinned_and_keep_their_end() -> None:
 )
 def test_a_name_is_text_whatever_it_holds(name: str, shown: str) -> None:
     """Names are no formulas, no markup and need no font; long ones are cut."""
-    assert (
-        f">50\N{NO-BREAK SPACE}% {shown}</text>"
-        in return_curves([group(name), group("other")], since=None)[0].svg
-    )
+    assert f">50\N{NO-BREAK SPACE}% {shown}</text>" in return_curves([group(name), group("other")], since=None)[0].svg
 
 
 def test_labels_of_equal_curves_do_not_cover_each_other() -> None:

@@ -128,4 +128,4 @@ def test_a_sentence_of_three_groups_says_that_it_is_about_two(discovered: RunRes
         "Customers of the islands come back less often and later. That is one pair of its 3 groups, the one that carries the verdict."
     )
     two = replace(region, groups=region.groups[:2], verdict_pair=0)
-    assert words.evidence(leaf, replace(discovered, trials=(two,))).striptags() == region.sentence
+    assert words.evidence(leaf, replace(discovered, trials=(two,))).striptags() == str(region.sentence)

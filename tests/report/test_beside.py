@@ -309,7 +309,7 @@ def test_the_ledger_is_told_by_stage(discovered: RunResult) -> None:
         ),
         (
             "Found splits, screened in one half of the customers",
-            "213 tests, adjusted for 213 tests by min-P: 2 promoted and 211 not promoted.",
+            "213 tests, adjusted for one another by min-P: 2 promoted and 211 not promoted.",
             213,
         ),
         (

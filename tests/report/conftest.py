@@ -497,7 +497,7 @@ def quality(warnings: tuple[Message, ...] = ()) -> Quality:
     return Quality(
         inputs={
             "transactions": InputQuality(
-                1_469_307, 1_468_120, 0, 1_187, {"missing customer": 1_100, "unreadable date": 87}, "b1946ac9"
+                1_469_307, 1_468_120, 0, 1_187, {"missing_customer": 1_100, "unreadable_date": 87}, "b1946ac9"
             ),
             "products": InputQuality(92_331, 92_331, 0, 0, {}, "591785b7"),
         },

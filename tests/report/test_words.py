@@ -82,7 +82,7 @@ def test_customers_without_a_group_have_words_of_their_own() -> None:
     """The leaf of customers without a label is told from the root."""
     leaf = Segment("not-yet-known", "not yet known", "all", (), 300)
     assert words.rule(leaf) == "Customers to whom no group applies (yet)."
-    assert words.rule(replace(leaf, parent=None)) == "Every customer"
+    assert words.rule(replace(leaf, parent=None)) == "Every customer."
 
 
 def test_the_answer_does_not_count_what_repeats_as_found(laundry: RunResult) -> None:

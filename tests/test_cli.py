@@ -273,7 +273,7 @@ def test_a_chinese_run_tells_its_segments_and_warnings_so(shop: Path, at: Path, 
         lines.write(2 * "000,2024-09-01,black,4.50\n")
     main(["run", str(shop), "--set", "language=zh"])
     folder = at / "reports" / "tea"
-    assert json.loads((folder / "segments.json").read_text(encoding="utf-8"))["segments"][0]["words"] == "所有顾客"
+    assert json.loads((folder / "segments.json").read_text(encoding="utf-8"))["segments"][0]["words"] == "每名顾客"
     (warning,) = json.loads((folder / "quality.json").read_text(encoding="utf-8"))["warnings"]
     assert "各列都与另一行相同" in warning
     assert (folder / "trials.csv").read_text(encoding="utf-8").isascii()

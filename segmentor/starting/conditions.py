@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from segmentor.engine.duckdb import literal, quote
 from segmentor.starting.columns import Column, values_of
-from segmentor.starting.grouped import FEW, GUESTS, Lines
+from segmentor.starting.grouped import FEW, Lines, is_nobody
 from segmentor.starting.reading import Looked
 
 if TYPE_CHECKING:
@@ -177,10 +177,8 @@ def _of_nobody(engine: Engine, lines: Lines, through: Looked, first_lines: set[s
     found: list[Condition] = []
     customer, time, order = lines.column("customer"), lines.time.column, lines.column("order")
     assert customer is not None
-    guests = ", ".join(literal(word) for word in GUESTS)
-    value = customer.sql
     words = engine.rows(
-        f"SELECT {value}, count(*) FROM {through.table} WHERE lower({value}) IN ({guests}) GROUP BY 1 ORDER BY 2 DESC, 1"
+        f"SELECT {customer.sql}, count(*) FROM {through.table} WHERE {is_nobody(customer)} GROUP BY 1 ORDER BY 2 DESC, 1"
     )
     # A few lines may be those of a customer whose number is 0.
     if sum(count for _, count in words) > MANY_OF_NOBODY * through.rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from segmentor.engine.duckdb import literal
 from segmentor.starting.columns import Column
 from segmentor.starting.reading import Looked
 from segmentor.starting.times import TimeColumn
@@ -35,6 +36,11 @@ GUESTS = (
     ),
 )
 """What stands in the place of a customer's id where there is none."""
+
+
+def is_nobody(column: Column) -> str:
+    """SQL for whether one of ``GUESTS`` stands in a column."""
+    return f"lower({column.sql}) IN ({', '.join(literal(word) for word in GUESTS)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from segmentor.engine.duckdb import literal
 from segmentor.errors import DataError
 from segmentor.starting.columns import Column, decimal_of, values_of
 from segmentor.starting.goods import Goods
-from segmentor.starting.grouped import FEW, GUESTS, Choice, Grouped, Lines
+from segmentor.starting.grouped import FEW, Choice, Grouped, Lines, is_nobody
 from segmentor.starting.reading import Looked
 from segmentor.starting.times import TimeColumn, time_column
 
@@ -287,8 +286,7 @@ class _Decision:
 
     def _nobodys(self, column: Column, order: Column | None) -> float:
         """Share of the lines, or of the orders, without a customer or with a word for none."""
-        guests = ", ".join(literal(word) for word in GUESTS)
-        value = f"CASE WHEN lower({column.sql}) NOT IN ({guests}) THEN {column.sql} END"
+        value = f"CASE WHEN NOT ({is_nobody(column)}) THEN {column.sql} END"
         if order is None:
             source = f"SELECT {value} AS v FROM {self._looked.table}"
         else:

@@ -220,9 +220,9 @@ def test_offers_are_ranked_by_money_then_orders_then_lift() -> None:
     without = [replace(rule, worth=None) for rule in (LATER, TOGETHER)]
     assert [rule.consequent for rule in cross_sell.ranked(without, min_cell=10)] == ["lipstick", "face mask"]
     assert [cross_sell.ranking(rules) for rules in ([TOGETHER], orders, without)] == [
-        "what could bring the most money",
-        "what could bring the most orders",
-        "what goes furthest beyond habit",
+        "First comes what could bring the most money.",
+        "First comes what could bring the most orders.",
+        "First comes what goes furthest beyond habit.",
     ]
 
 

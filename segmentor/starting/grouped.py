@@ -9,6 +9,7 @@ from segmentor.engine.duckdb import literal
 from segmentor.starting.columns import Column
 from segmentor.starting.reading import Looked
 from segmentor.starting.times import TimeColumn
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -50,12 +51,12 @@ class Choice:
     Attributes:
         role: The role.
         column: Its column.
-        reason: Why, in words.
+        reason: Why.
     """
 
     role: str
     column: str
-    reason: str
+    reason: Message
 
 
 @dataclass(slots=True)
@@ -68,7 +69,7 @@ class Lines:
         decimal: Their decimal sign.
         time: The time of purchase.
         choices: Roles with their columns, in the order of the config.
-        notes: Sentences on roles that were left out, by role.
+        notes: Why roles were left out, by role.
         derive: Name to SQL expression of a column to compute, with the reason.
     """
 
@@ -77,8 +78,8 @@ class Lines:
     decimal: str
     time: TimeColumn
     choices: list[Choice] = field(default_factory=list)
-    notes: dict[str, str] = field(default_factory=dict)
-    derive: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notes: dict[str, Message] = field(default_factory=dict)
+    derive: dict[str, tuple[str, Message]] = field(default_factory=dict)
 
     def column(self, role: str) -> Column | None:
         """The column of a role; ``None`` where it has none, or one that is computed."""

@@ -2,17 +2,19 @@
 
 PYTHON ?= python3
 CONFIGS = laundry eggs ketchup
+SAMPLES = laundry fragrance-zh
 DATA = configs/data/complete_journey
 BIN = .venv/bin
 READY = .venv/.ready
 
-.PHONY: help demo test test-all lint lock clean
+.PHONY: help demo test test-all samples lint lock clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      install, fetch the example data, run three experiments, say where the reports are"
 	@echo "make test      install and run the tests (less than 15 minutes on 2 cores)"
 	@echo "make test-all  the same with the slow tests"
+	@echo "make samples   make the committed sample reports anew (reports/samples)"
 	@echo "make lint      formatter, linter and type checker"
 	@echo "make lock      resolve the dependencies anew into requirements.lock"
 	@echo "make clean     remove the environment, caches, example data and reports"
@@ -21,6 +23,14 @@ demo: $(READY)
 	$(BIN)/segmentor example complete-journey --out $(DATA)
 	@for name in $(CONFIGS); do $(BIN)/segmentor run configs/$$name.yaml || exit; done
 	@echo; echo "Open the reports in a browser:"; for name in $(CONFIGS); do echo "  reports/$$name/report.html"; done
+
+# What a run leaves in its folder of results, of two examples: the page and what it is made of.
+samples: $(READY)
+	$(BIN)/segmentor example complete-journey --out $(DATA)
+	$(BIN)/segmentor simulate fragrance --out configs/data/fragrance
+	@for name in $(SAMPLES); do \
+		$(BIN)/segmentor run configs/$$name.yaml && mkdir -p reports/samples/$$name && \
+		cp reports/$$name/report.html reports/$$name/results.json reports/samples/$$name || exit; done
 
 test: $(READY)
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
@@ -39,7 +49,7 @@ lock: $(READY)
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist configs/data
-	find reports -mindepth 1 ! -name README.md -delete
+	find reports -mindepth 1 ! -name README.md ! -path "reports/samples*" -delete
 	find segmentor tests -name __pycache__ -prune -exec rm -rf {} +
 
 # The environment. uv does not read pip's settings, so the index that this machine has for pip is handed to it here, at run

@@ -105,7 +105,9 @@ def assign(
             time = quote(config.data.transactions.columns["time"])
             engine.execute(f"delete from transactions where cast({time} as date) > $1", [as_of])
             if not engine.scalar("select count(*) from transactions"):
-                raise DataError(f"no transaction up to {as_of.isoformat()}")
+                raise DataError(
+                    f"{config.source}: data.transactions: none up to {as_of.isoformat()}; give a later day with --as-of"
+                )
         columns, _ = build_cycles(engine, config, progress=progress)
         forks = definitions.forks(config, columns)
         make_label_sources(engine, config, columns, tuple(fork.split for fork in forks))

@@ -20,6 +20,7 @@ import click
 
 import segmentor
 from segmentor.errors import SegmentorError
+from segmentor.wording import LANGUAGES
 
 WRONG_INPUT = 2
 COULD_NOT_FINISH = 3
@@ -119,7 +120,10 @@ def commands(context: click.Context) -> None:
 )
 @click.argument("folder", type=_PATH, metavar="DIR")
 @click.option(
-    "--transactions", required=True, metavar="FILE", help="Purchase lines: csv, tsv, txt, also .gz, parquet; or a glob."
+    "--transactions",
+    required=True,
+    metavar="FILE",
+    help="Purchase lines: csv, tsv, txt, also .gz, xlsx, parquet; or a glob.",
 )
 @click.option("--products", metavar="FILE", help="The products, one row each.")
 @click.option("--customers", metavar="FILE", help="The customers, one row each.")
@@ -232,16 +236,24 @@ def check(*, config: Path, as_json: bool) -> None:
         console.show_wanting(checked.wanting)
 
 
-@commands.command(epilog=_examples("segmentor report reports/laundry"))
+@commands.command(
+    epilog=_examples("segmentor report reports/laundry", "segmentor report reports/laundry --language zh")
+)
 @click.argument("run_dir", type=_PATH)
-def report(*, run_dir: Path) -> None:
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    help="Language of the page: en is English, zh is Chinese.  [default: that of the run]",
+)
+def report(*, run_dir: Path, language: str | None) -> None:
     """Draw the report of RUN_DIR again from its results.
 
-    Needs no data: report.html is made from results.json alone.
+    Needs no data: report.html is made from results.json alone, in the language of the run or in another one. The other files of
+    the folder stay as they are. A run is in the language that its config names as `language`.
     """
     from segmentor import console, experiment
 
-    console.say(f"report: {experiment.redraw(run_dir)}")
+    console.say(f"report: {experiment.redraw(run_dir, language=language)}")
 
 
 @commands.command(
@@ -423,10 +435,19 @@ def selftest(
         raise SegmentorError("outside of their limits:\n" + "\n".join(outside))
 
 
-@commands.command(epilog=_examples("segmentor schema > segmentor.schema.json"))
-def schema() -> None:
-    """Print the JSON Schema of the config, for editors."""
-    from segmentor.config import json_schema
+@commands.command(
+    epilog=_examples("segmentor schema > segmentor.schema.json", "segmentor schema --results > results.schema.json")
+)
+@click.option("--results", is_flag=True, help="That of results.json instead: every field with its meaning.")
+def schema(*, results: bool) -> None:
+    """Print the JSON Schema of the config, for editors.
+
+    With --results it is that of results.json, for programs that read what a run found.
+    """
+    if results:
+        from segmentor.result.schema import json_schema
+    else:
+        from segmentor.config import json_schema
 
     click.echo(json.dumps(json_schema(), ensure_ascii=False, indent=2))
 

@@ -148,7 +148,9 @@ def _read_run(folder: Path) -> RunResult:
     try:
         return from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}") from None
+        raise InputError(
+            f"{path}: cannot be read ({error.strerror}); change its permissions, or give another folder"
+        ) from None
     except InputError as error:
         raise InputError(f"{folder}: {error}") from None
 

@@ -364,7 +364,8 @@ def build_cycles(
             engine.execute(f"create {kind} {name} as {text}")
     if not engine.scalar("select count(*) from _occasions"):
         raise DataError(
-            f"no line counts as a purchase: look at cycle.purchase ({config.cycle.purchase!r}) and at the returns"
+            f"{config.source}: cycle.purchase: no line counts as a purchase ({config.cycle.purchase!r}), or every one was returned; "
+            "correct the condition, or leave it out"
         )
     halves = ", ".join(f"{_half(config, seed)} as half_{number}" for number, seed in enumerate(seeds(config)))
     engine.execute(

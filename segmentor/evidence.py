@@ -20,9 +20,10 @@ from segmentor.labelling import (
     labelled_scores,
 )
 from segmentor.result import Comparability, GroupEffect, ScoreTest, SplitTest
-from segmentor.splits import NOT_KNOWN
+from segmentor.splits import NOT_KNOWN, Obstacle
 from segmentor.statistics.permutation import permutation_p
 from segmentor.statistics.score_tests import needs_permutation, test_scores
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -34,13 +35,17 @@ if TYPE_CHECKING:
 
 RESAMPLES = 10_000
 
-NO_VARIANCE = ("no variance", "customers of one cohort all behave alike; use a longer period or more customers")
+NO_VARIANCE: Obstacle = (
+    "no variance",
+    Message("customers of one cohort all behave alike; use a longer period or more customers"),
+)
 
-TOO_FEW = (
+TOO_FEW: Obstacle = (
     "too few customers",
-    (
-        f"fewer than two groups hold {MIN_AT_RISK} customers, and as many who came back, in the months of first purchase "
-        "that the groups share; use fewer and larger groups, cycle.advanced.cohort: quarter, or more data"
+    Message(
+        "fewer than two groups hold {least} customers, and as many who came back, in the months of first purchase that the "
+        "groups share; use fewer and larger groups, cycle.advanced.cohort: quarter, or more data",
+        {"least": MIN_AT_RISK},
     ),
 )
 """Obstacles that only scores and effects show."""
@@ -70,7 +75,7 @@ class Evidence:
     comparability: Comparability | None = None
     test: SplitTest | None = None
     effects: Effects | None = None
-    obstacle: tuple[str, str] | None = None
+    obstacle: Obstacle | None = None
 
     @property
     def p_value(self) -> float | None:

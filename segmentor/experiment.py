@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,6 +30,7 @@ from segmentor.staging import staged_folder
 from segmentor.starting.wanting import wanting
 from segmentor.tables import bundles_csv, cross_sell_csv, habits_csv, ledger_csv, trials_csv
 from segmentor.trials import gather_sizes, run_trials
+from segmentor.wording import Message, speaking
 
 if TYPE_CHECKING:
     from segmentor.candidates import Candidates
@@ -255,8 +256,12 @@ def _clustering(engine: Engine, config: ExperimentConfig, columns: Columns) -> C
     return CheckedClustering(str(asked.known), asked.methods, features, len(asked.methods) * asked.max_clusters)
 
 
-def redraw(run_dir: Path) -> Path:
+def redraw(run_dir: Path, *, language: str | None = None) -> Path:
     """Draws the report again from ``results.json``.
+
+    Args:
+        run_dir: Folder of a run.
+        language: One of ``LANGUAGES``; by default that of the run.
 
     Raises:
         InputError: The folder holds no results, or results of another format.
@@ -269,14 +274,14 @@ def redraw(run_dir: Path) -> Path:
     result = from_json(path.read_text(encoding="utf-8"))
     report = run_dir / "report.html"
     staged = run_dir / ".report.html.part"
-    staged.write_text(render_report(result), encoding="utf-8")
+    staged.write_text(render_report(replace(result, language=language or result.language)), encoding="utf-8")
     staged.replace(report)
     return report
 
 
 def quality_json(quality: Quality) -> str:
-    """``quality.json``: what was read, kept, filtered and quarantined of each input, and what the cycles were made of."""
-    content = {"format": FORMAT, **asdict(quality)}
+    """``quality.json``: what was read, kept, filtered and quarantined of each input, what the cycles were made of, and warnings."""
+    content = {"format": FORMAT, **asdict(quality), "warnings": [str(warning) for warning in quality.warnings]}
     return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
 
 
@@ -326,19 +331,26 @@ def _search(config: ExperimentConfig, candidates: Candidates, tried: Tried) -> S
     )
 
 
-def _not_tried(config: ExperimentConfig) -> list[str]:
+def _not_tried(config: ExperimentConfig) -> list[Message]:
     """Sections of the config that this version reads and does not act on."""
     sections = {
         "data.contacts": config.data.contacts,
     }
-    return [f"{name} is set, and this version does not act on it." for name, section in sections.items() if section]
+    return [
+        Message("{section} is set, and this version does not act on it.", {"section": name})
+        for name, section in sections.items()
+        if section
+    ]
 
 
-def _snapshots(splits: Sequence[Split]) -> list[str]:
+def _snapshots(splits: Sequence[Split]) -> list[Message]:
     """What nobody but the owner of a customers' table can know."""
     return [
-        f"The split {split.name} reads the customers' table and is declared as known on {split.since}: the values must be those of that "
-        "day. Today's would be made of the purchases that test them."
+        Message(
+            "The split {split} reads the customers' table and is declared as known on {date}: the values must be those of that day. "
+            "Today's would be made of the purchases that test them.",
+            {"split": split.name, "date": split.since},
+        )
         for split in splits
         if split.since is not None and split.is_of_a_snapshot
     ]
@@ -353,8 +365,9 @@ def _write(folder: Path, result: RunResult) -> None:
         "habits.csv": habits_csv(result),
         "cross_sell.csv": cross_sell_csv(result),
         "bundles.csv": bundles_csv(result),
-        "quality.json": quality_json(result.quality),
     }
+    with speaking(result.language):
+        files["quality.json"] = quality_json(result.quality)
     for name, text in files.items():
         (folder / name).write_text(text, encoding="utf-8", newline="\n")
 

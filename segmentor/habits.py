@@ -13,6 +13,7 @@ from segmentor.attributes import customer_attribute, discount_condition, line_co
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import StatisticsError
 from segmentor.result import Habit, Interval
+from segmentor.result.trial import Unit
 from segmentor.statistics.arrays import IntArray
 from segmentor.statistics.cohort_means import CohortMeans, cohort_means
 from segmentor.statistics.linear import GroupSums, linear_statistic
@@ -63,7 +64,7 @@ class Measure:
     """
 
     name: str
-    unit: str
+    unit: Unit
     parts: str = ""
     whole: str = ""
     bounded: bool = False

@@ -12,9 +12,10 @@ from segmentor.cycles import cohort_name, told_of
 from segmentor.effects import MIN_AT_RISK
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import EVERYBODY, NOT_YET_KNOWN, CohortCount, Comparability, GroupEffect
-from segmentor.splits import MAX_GROUPS, Codes, Split
+from segmentor.splits import MAX_GROUPS, Codes, Obstacle, Split
 from segmentor.statistics.arrays import sums_by
 from segmentor.statistics.linear import GroupSums
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -53,7 +54,7 @@ class Labelled:
     not_known: int
     no_follow_up: int
     comparability: Comparability | None
-    obstacle: tuple[str, str] | None
+    obstacle: Obstacle | None
 
 
 def label_customers(
@@ -129,7 +130,7 @@ def _labelled(
     reached: int,
     with_label: int,
     comparability: Callable[[], Comparability],
-    circular: Callable[[], tuple[str, str] | None],
+    circular: Callable[[], Obstacle | None],
 ) -> Labelled:
     """Groups with what stands in the way of a test; ``reached`` and ``with_label`` count those without a gap too."""
     labelled = sum(group.customers for group in groups)
@@ -231,7 +232,7 @@ class MembersInMemory:
             circular=lambda: self.made_of_purchases(split, codes),
         )
 
-    def made_of_purchases(self, split: Split, codes: Codes) -> tuple[str, str] | None:
+    def made_of_purchases(self, split: Split, codes: Codes) -> Obstacle | None:
         """Whether a column of the customers' table follows the number of purchases after time zero; see the function of that name.
 
         Args:
@@ -437,48 +438,58 @@ def _holds_two(customers: Sequence[int]) -> bool:
     return sum(number > 0 for number in customers) >= 2
 
 
-def _obstacle(split: Split, groups: Sequence[GroupEffect], population: Population) -> tuple[str, str] | None:
+def _obstacle(split: Split, groups: Sequence[GroupEffect], population: Population) -> Obstacle | None:
     if len(groups) > MAX_GROUPS:
-        return "too many groups", f"{len(groups)} values make no split; name a few groups with conditions"
+        return "too many groups", Message(
+            "{values} values make no split; name a few groups with conditions", {"values": len(groups)}
+        )
     if not any(group.customers for group in groups):
-        where = "after the purchase; use a longer period"
-        if split.since is not None:
-            where = f"before and after {split.since}; choose a date well inside of the period"
-        return "nobody observed", f"no customer of any group was observed {where}"
+        if split.since is None:
+            return "nobody observed", Message(
+                "no customer of any group was observed after the purchase; use a longer period"
+            )
+        return "nobody observed", Message(
+            "no customer of any group was observed before and after {date}; choose a date well inside of the period",
+            {"date": split.since},
+        )
     if reserved := [group.name for group in groups if group.name in RESERVED_NAMES or "|" in group.name]:
-        return (
-            "reserved name",
-            f"the value {reserved[0]!r} has a meaning of its own in results; name the groups with conditions",
+        return "reserved name", Message(
+            "the value {value} has a meaning of its own in results; name the groups with conditions",
+            {"value": repr(reserved[0])},
         )
     if sum(group.customers > 0 for group in groups) < 2:
-        return "one group", "all labelled customers are in one group; look at the conditions of the others"
+        return "one group", Message("all labelled customers are in one group; look at the conditions of the others")
     if sum(group.customers >= MIN_AT_RISK for group in groups) < 2:
-        return (
-            "too few customers",
-            f"fewer than two groups hold {MIN_AT_RISK} customers; use larger groups or more data",
+        return "too few customers", Message(
+            "fewer than two groups hold {least} customers; use larger groups or more data", {"least": MIN_AT_RISK}
         )
     if population.tau_days == 0 or sum(group.cycles for group in groups) < MIN_CYCLES:
-        return "too few events", f"fewer than {MIN_CYCLES} returns were seen; use a longer period or more customers"
+        return "too few events", Message(
+            "fewer than {least} returns were seen; use a longer period or more customers", {"least": MIN_CYCLES}
+        )
     return None
 
 
-def _not_comparable(comparability: Comparability) -> tuple[str, str] | None:
+def _not_comparable(comparability: Comparability) -> Obstacle | None:
     if comparability.share >= MIN_COMPARABLE:
         return None
-    shared = [cohort.name for cohort in comparability.cohorts if _holds_two(cohort.customers)]
-    named = ", ".join(shared[:_NAMED]) + (f" and {len(shared) - _NAMED} more" if len(shared) > _NAMED else "")
-    where = (
-        f"they can be compared only among customers of {named}: look at a period in which there are more of both"
-        if shared
-        else "no cohort holds two of them: look at a period in which there were customers of both"
-    )
-    return (
-        "not comparable",
-        f"the groups hardly share a month of first purchase, so that season or tenure cannot be told from the split; {where}",
+    shared = tuple(cohort.name for cohort in comparability.cohorts if _holds_two(cohort.customers))
+    if not shared:
+        return "not comparable", Message(
+            "the groups hardly share a month of first purchase, so that season or tenure cannot be told from the split; no cohort "
+            "holds two of them: look at a period in which there were customers of both"
+        )
+    named: Message | tuple[str, ...] = shared
+    if len(shared) > _NAMED:
+        named = Message("{several} and {more} more", {"several": shared[:_NAMED], "more": len(shared) - _NAMED})
+    return "not comparable", Message(
+        "the groups hardly share a month of first purchase, so that season or tenure cannot be told from the split; they can be "
+        "compared only among customers of {cohorts}: look at a period in which there are more of both",
+        {"cohorts": named},
     )
 
 
-def made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
+def made_of_purchases(engine: Engine, split: Split) -> Obstacle | None:
     """Whether a column of the customers' table follows the number of purchases after time zero, as a tier or a total of later days does.
 
     Looks at the share of the variance of that number's ranks within cohorts that the groups explain, less what as many groups drawn
@@ -494,7 +505,7 @@ def made_of_purchases(engine: Engine, split: Split) -> tuple[str, str] | None:
     return _circular(split, *(np.array([float(row[part]) for row in rows]) for part in (1, 2, 3)))
 
 
-def _circular(split: Split, sizes: FloatArray, sums: FloatArray, squares: FloatArray) -> tuple[str, str] | None:
+def _circular(split: Split, sizes: FloatArray, sums: FloatArray, squares: FloatArray) -> Obstacle | None:
     """The same from customers by group, and the sums of their places within cohorts and of its squares."""
     n, mean = sizes.sum(), sums.sum() / sizes.sum()
     total = squares.sum() - n * mean**2
@@ -504,15 +515,15 @@ def _circular(split: Split, sizes: FloatArray, sums: FloatArray, squares: FloatA
     explained = 1 - within / (n - len(sizes)) / (total / (n - 1))
     if explained < MAX_EXPLAINED:
         return None
-    return (
-        "circular",
-        (
-            f"{split.by or 'this label'} follows the number of purchases {'' if split.since is None else f'after {split.since} '}"
-            f"(it explains {100 * explained:.0f} % of it), as a tier, a total or a segment of another system does"
-            + (
-                ", and is not fixed at entry; give its values as they were on a date and declare known: {until: DATE}"
-                if split.since is None
-                else ": its values are of a later day; give those of that date"
-            )
-        ),
+    values = {"label": split.by or Message("this label"), "percent": float(100 * explained)}
+    if split.since is None:
+        return "circular", Message(
+            "{label} follows the number of purchases (it explains {percent:.0f} % of it), as a tier, a total or a segment of another "
+            "system does, and is not fixed at entry; give its values as they were on a date and declare known: {before}",
+            {**values, "before": "{until: DATE}"},
+        )
+    return "circular", Message(
+        "{label} follows the number of purchases after {date} (it explains {percent:.0f} % of it), as a tier, a total or a segment of "
+        "another system does: its values are of a later day; give those of that date",
+        {**values, "date": split.since},
     )

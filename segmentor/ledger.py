@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from segmentor.result import EVERYBODY, LedgerEntry
+from segmentor.result.trial import Correction, Outcome, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Tested:
     segment: str = EVERYBODY
 
 
-OUTCOMES = {
+OUTCOMES: dict[Stage, tuple[Outcome, Outcome]] = {
     "declared": ("significant", "not significant"),
     "discovery": ("promoted", "not promoted"),
     "confirmation": ("significant", "not significant"),
@@ -26,7 +27,7 @@ OUTCOMES = {
 """Of a test at or below the level, and above it, by stage."""
 
 
-def ledger_entries(tests: Sequence[Tested], stage: str, correction: str, *, level: float) -> list[LedgerEntry]:
+def ledger_entries(tests: Sequence[Tested], stage: Stage, correction: Correction, *, level: float) -> list[LedgerEntry]:
     """The tests that one stage adjusts for together, the smallest p first, then what could not be tested.
 
     Args:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from segmentor.confirmation import Confirmed
 from segmentor.result import EVERYBODY, Chosen, TreeNode, Trial
+from segmentor.result.tree import Ended
 from segmentor.segments import Branch
 from segmentor.tree import ROOT, Grown, Populations
 
@@ -71,7 +72,7 @@ def prune(
             again = one.matrix.chosen_again(populations.config)
         else:
             again = ()
-        ended = None if stands else "not confirmed" if above else "above was not confirmed"
+        ended: Ended | None = None if stands else "not confirmed" if above else "above was not confirmed"
         nodes.append(_node(grown, one, trial, again=again, ended=ended))
     return Pruned(tuple(branches.values()), tuple(nodes))
 
@@ -114,7 +115,7 @@ def _node(
     trial: Trial | None = None,
     *,
     again: tuple[Chosen, ...] = (),
-    ended: str | None,
+    ended: Ended | None,
 ) -> TreeNode:
     node = one.node
     plain = TreeNode(

@@ -15,6 +15,7 @@ from segmentor.gap_sums import WeightedGaps, side_by_side, weighted_gaps, with_c
 from segmentor.labelling import PowerSums, power_sums
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import GroupEffect, Interval, Subset
+from segmentor.result.codes import SUBSETS
 from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.effects import PairIntervals, pair_intervals
 from segmentor.statistics.linear import GroupSums, linear_statistic
@@ -49,7 +50,7 @@ MIN_IN_MONTH = 200
 
 MIN_DAYS_FOR_SEASONS = 365
 
-SEASONS = ("winter", "spring", "summer", "autumn")
+SEASONS = SUBSETS["season"]
 """From December on, three months each."""
 
 KEYS = ("group_no", "cohort", "month", "half", "region", "largest")
@@ -249,7 +250,7 @@ def _kinds(cells: _Cells) -> Iterator[list[_Part]]:
     if cells.longest >= MIN_DAYS_FOR_SEASONS:
         yield _parts("season", (cells.key("month") % 12 + 1) % 12 // 3, dict(enumerate(SEASONS)))
     yield _parts("region", cells.key("region"), dict(enumerate(cells.regions)))
-    yield _parts("half of customers", cells.key("half"), {0: "discovery", 1: "confirmation"})
+    yield _parts("half of customers", cells.key("half"), dict(enumerate(SUBSETS["half of customers"])))
 
 
 def _periods(cells: _Cells) -> list[_Part]:

@@ -25,6 +25,7 @@ from segmentor.evidence import PopulationInMemory
 from segmentor.labelling import MembersInMemory, known_in_time, label_customers
 from segmentor.populations import Population, half_of, later, node_of, prepare_population
 from segmentor.result import EVERYBODY
+from segmentor.result.tree import Ended
 from segmentor.segments import below
 from segmentor.splits import NOT_KNOWN, Attribute, Codes
 
@@ -124,7 +125,7 @@ class Grown:
     suggestion: Suggestion | None = None
     codes: Codes | None = None
     matrix: Matrix | None = None
-    ended: str | None = None
+    ended: Ended | None = None
 
 
 def grow(

@@ -28,18 +28,20 @@ from segmentor.ledger import Tested, ledger_entries
 from segmentor.other_halves import under_other_halves
 from segmentor.pruning import explain, prune
 from segmentor.result import GroupEffect, LedgerEntry, LeftOut, TreeNode, Trial
+from segmentor.result.trial import Correction
 from segmentor.segments import Branch
-from segmentor.splits import Attribute, Split
+from segmentor.splits import Attribute, Obstacle, Split
 from segmentor.tree import ROOT, Grown, Populations, grow
 from segmentor.verdicts import judge_declared
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
     from segmentor.engine.duckdb import Engine
 
-NO_THRESHOLD = (
+NO_THRESHOLD: Obstacle = (
     "no threshold",
-    "no value leaves a tenth of the customers on both sides; name the groups with conditions",
+    Message("no value leaves a tenth of the customers on both sides; name the groups with conditions"),
 )
 
 
@@ -131,7 +133,7 @@ def gather_sizes(
     *,
     observed_until: str,
     progress: Callable[[str], None],
-) -> Iterator[tuple[Split, tuple[GroupEffect, ...], tuple[str, str] | None]]:
+) -> Iterator[tuple[Split, tuple[GroupEffect, ...], Obstacle | None]]:
     """The splits' groups with their sizes, and what stands in the way of a test before any is made."""
     populations = Populations(engine, config, day_number(datetime.date.fromisoformat(observed_until)))
     for split in splits:
@@ -201,7 +203,10 @@ def _untried(
 ) -> tuple[LeftOut, ...]:
     """Attributes of which nothing was screened at the root."""
     seen = {one.attribute.name for one in screened}
-    reason = f"no split of it leaves two groups of {smallest_group(config)} customers in the half that is searched"
+    reason = Message(
+        "no split of it leaves two groups of {least} customers in the half that is searched",
+        {"least": smallest_group(config)},
+    )
     return tuple(LeftOut(one.name, one.kind, reason) for one in attributes if one.name not in seen)
 
 
@@ -224,7 +229,7 @@ def _not_circular(populations: Populations, attributes: Sequence[Attribute]) -> 
     return kept, circular
 
 
-def _made_of_purchases(populations: Populations, attribute: Attribute) -> tuple[str, str] | None:
+def _made_of_purchases(populations: Populations, attribute: Attribute) -> Obstacle | None:
     """Reason code for an attribute of the customers' table that is made of the purchases after time zero, and what to do."""
     split = attribute.splits[0]
     if not split.is_of_a_snapshot:
@@ -316,7 +321,8 @@ def _ledger(
         uncut: Names of declared numbers that could not be cut.
     """
     level = config.trial.level
-    screening = {"min_p": "min-P", "benjamini_yekutieli": "Benjamini-Yekutieli"}[config.trial.advanced.screening]
+    by_resampling = config.trial.advanced.screening == "min_p"
+    screening: Correction = "min-P" if by_resampling else "Benjamini-Yekutieli"
     tests = [Tested(one.split.name, one.evidence.p_value, one.trial.p_adjusted) for one in declared]
     yield from ledger_entries(tests, "declared", "Holm", level=level)
     for one in grown:

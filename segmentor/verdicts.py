@@ -13,8 +13,11 @@ from scipy.special import ndtri
 from segmentor.cycles import OTHER_SEEDS, seeds
 from segmentor.effects import Effects, HalfEffects, exceeds
 from segmentor.result import EVERYBODY, GroupEffect, Interval, SeedVerdict, Trial, Verdict
+from segmentor.result.codes import reason_in_words, too_small
+from segmentor.result.trial import Compared
 from segmentor.splits import MISSING, MIXED, OTHER
 from segmentor.statistics.effects import PairIntervals, customers_for_equivalence, customers_for_separation
+from segmentor.wording import Message, in_sequence, marked
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -22,15 +25,19 @@ if TYPE_CHECKING:
     from segmentor.evidence import Evidence
     from segmentor.labelling import Labelled
 
-COMPARISONS = ("ratio", "share back")
+COMPARISONS: tuple[Compared, ...] = ("ratio", "share back")
 """What may carry a verdict."""
 
 LEFT_OVER = (MIXED, MISSING, OTHER)
 """Groups of a found split that hold the customers whom its values leave."""
 
-CANNOT_BE_TESTED = "This cannot be tested as it stands"
+CANNOT_BE_TESTED = marked("This cannot be tested as it stands ({reason}): {restate}.")
 
-REALLY_DIFFER = "These customers really differ"
+OTHER_HALF_CANNOT = marked("The other half cannot test this ({reason}): {restate}.")
+
+REALLY_DIFFER = marked("These customers really differ: {facts}.")
+
+NOT_DECIDED = marked("Not decided ({reason}): {facts}.")
 
 MONTH = re.compile(r"\d{4}-\d{2}")
 """Name of a monthly cohort."""
@@ -88,8 +95,7 @@ def judge_found(
     evidence = _of_both_halves(evidence, sizes)
     effects = evidence.effects
     if evidence.test is None or effects is None:
-        trial = _untestable(evidence)
-        trial = replace(trial, sentence=trial.sentence.replace(CANNOT_BE_TESTED, "The other half cannot test this", 1))
+        trial = _untestable(evidence, OTHER_HALF_CANNOT)
     else:
         carrying = carrying_pair(effects, config)
         same = _points_alike(effects, suggestion.effects, carrying)
@@ -167,9 +173,7 @@ def weighed_against_deals(trial: Trial) -> Trial:
     dealt = trial.dealt
     if trial.verdict != "separates" or dealt is None or not dealt.as_strong or 2 * dealt.significant <= dealt.deals:
         return trial
-    reason = "labels dealt at random separate as much"
-    sentence = trial.sentence.replace(REALLY_DIFFER, f"Not decided ({reason})", 1)
-    return replace(trial, verdict="inconclusive", reasons=(reason, *trial.reasons), sentence=sentence)
+    return _left_open(trial, "labels dealt at random separate as much")
 
 
 def _of_both_halves(evidence: Evidence, sizes: Labelled) -> Evidence:
@@ -197,9 +201,18 @@ def called_an_echo(trial: Trial, p_value: float, *, level: float) -> Trial:
     trial = replace(trial, cluster=cluster)
     if trial.verdict != "separates" or p_value <= level:
         return trial
-    reason = "echo of past frequency"
-    sentence = trial.sentence.replace(REALLY_DIFFER, f"Not decided ({reason})", 1)
-    return replace(trial, verdict="inconclusive", reasons=(reason, *trial.reasons), sentence=sentence)
+    return _left_open(trial, "echo of past frequency")
+
+
+def _left_open(trial: Trial, reason: str) -> Trial:
+    """The trial of a split that separates, and is not decided all the same."""
+    facts = trial.sentence.values["facts"]
+    return replace(
+        trial,
+        verdict="inconclusive",
+        reasons=(reason, *trial.reasons),
+        sentence=Message(NOT_DECIDED, {"reason": reason_in_words(reason), "facts": facts}),
+    )
 
 
 def _with_sizes(groups: Sequence[GroupEffect], both: Mapping[str, GroupEffect]) -> tuple[GroupEffect, ...]:
@@ -212,19 +225,19 @@ def _with_sizes(groups: Sequence[GroupEffect], both: Mapping[str, GroupEffect]) 
     )
 
 
-def _untestable(evidence: Evidence) -> Trial:
+def _untestable(evidence: Evidence, sentence: str = CANNOT_BE_TESTED) -> Trial:
     assert evidence.obstacle is not None
     reason, restate = evidence.obstacle
+    said = Message(sentence, {"reason": reason_in_words(reason), "restate": restate})
     return replace(
-        _untried(evidence),
-        reasons=(reason,),
-        sentence=f"{CANNOT_BE_TESTED} ({reason}): {restate}.",
+        _told(evidence, "untestable", (reason,), said),
         restate=restate,
         restated=evidence.split.restated,
     )
 
 
-def _untried(evidence: Evidence) -> Trial:
+def _told(evidence: Evidence, verdict: Verdict, reasons: tuple[str, ...], sentence: Message) -> Trial:
+    """The trial as far as it needs no test."""
     split = evidence.split
     return Trial(
         segment=EVERYBODY,
@@ -238,9 +251,9 @@ def _untried(evidence: Evidence) -> Trial:
         comparability=evidence.comparability,
         tau_days=evidence.tau_days,
         merged_from=split.merged_from,
-        verdict="untestable",
-        reasons=(),
-        sentence="",
+        verdict=verdict,
+        reasons=reasons,
+        sentence=sentence,
     )
 
 
@@ -263,21 +276,19 @@ def _judged(
         else None
     )
     months = None if needed is None else _months_needed(evidence, customers, needed)
+    sentence = _sentence(
+        name,
+        reasons[0],
+        effects,
+        carrying=carrying[0],
+        config=config,
+        since=evidence.split.since,
+        needed=needed,
+        months=months,
+    )
     return replace(
-        _untried(evidence),
+        _told(evidence, name, reasons, sentence),
         groups=effects.groups,
-        verdict=name,
-        reasons=reasons,
-        sentence=_sentence(
-            name,
-            reasons[0],
-            effects,
-            carrying=carrying[0],
-            config=config,
-            since=evidence.split.since,
-            needed=needed,
-            months=months,
-        ),
         horizon_days=effects.horizon_days,
         pairs=effects.pairs,
         verdict_pair=carrying[0],
@@ -305,9 +316,7 @@ def _verdict(
     # A group that nobody is in claims nothing, and neither does one that we made of those whom the others leave.
     claimed = [group for group in groups if group.customers and group.name not in unclaimed]
     small = tuple(
-        f"group below {trial.min_group} customers: {group.name}"
-        for group in claimed
-        if group.customers < trial.min_group
+        too_small(group.name, least=trial.min_group) for group in claimed if group.customers < trial.min_group
     )
     compared = {name for pair in effects.pairs for name in (pair.first, pair.second)}
     if all(pair.equivalent for pair in effects.pairs) and compared >= {group.name for group in claimed}:
@@ -401,49 +410,94 @@ def _sentence(
     since: str | None,
     needed: int | None,
     months: int | None,
-) -> str:
+) -> Message:
     """The verdict in plain words, with its effect and interval; ``since`` is the date until which the label is known."""
+    facts = _facts(effects, carrying, since=since)
+    if verdict == "separates":
+        return Message(REALLY_DIFFER, {"facts": facts})
+    if verdict == "equivalent":
+        return Message(
+            "Shown not to matter: differences above {cycle:g} % in cycle and {share:g} points in share back are ruled out; {facts}.",
+            {
+                "cycle": 100 * config.trial.minimum_effect,
+                "share": 100 * config.trial.minimum_share,
+                "facts": facts,
+            },
+        )
+    said = [Message(NOT_DECIDED, {"reason": reason_in_words(reason), "facts": facts})]
+    share = effects.pairs[carrying].share_difference
+    if (
+        since is not None
+        and share.ci_low is not None
+        and share.ci_high is not None
+        and share.ci_low * share.ci_high > 0
+    ):
+        said.append(
+            Message("The shares also tell when customers had last bought before the date, for which the test allows.")
+        )
+    if needed is not None:
+        said.append(_needed(needed, months))
+    return in_sequence(*said)
+
+
+def _facts(effects: Effects, carrying: int, *, since: str | None) -> Message:
+    """How many of the pair's groups come back and how soon."""
     pair = effects.pairs[carrying]
     first, second = (
         next(group for group in effects.groups if group.name == name) for name in (pair.first, pair.second)
     )
-    within, took = f"within {effects.horizon_days} days", "those back took"
-    if since is not None:
-        within, took = f"{within} of {since}", "cycles begun since then took"
-    facts = (
-        f"{_percent(first.share_back)} of {first.name} and {_percent(second.share_back)} of {second.name} are back {within}; "
-        f"{took} {_days(first.mean_cycle_days)} and {_days(second.mean_cycle_days)} on average (ratio {_ratio(pair.ratio)})"
+    values: dict[str, Message | str | int] = {
+        "first": first.name,
+        "first_share": _percent(first.share_back),
+        "first_time": _days(first.mean_cycle_days),
+        "second": second.name,
+        "second_share": _percent(second.share_back),
+        "second_time": _days(second.mean_cycle_days),
+        "horizon": effects.horizon_days,
+        "ratio": _ratio(pair.ratio),
+    }
+    if since is None:
+        return Message(
+            "{first_share} of {first} and {second_share} of {second} are back within {horizon} days; those back took {first_time} and "
+            "{second_time} on average (ratio {ratio})",
+            values,
+        )
+    return Message(
+        "{first_share} of {first} and {second_share} of {second} are back within {horizon} days of {date}; cycles begun since then "
+        "took {first_time} and {second_time} on average (ratio {ratio})",
+        {**values, "date": since},
     )
-    if verdict == "separates":
-        return f"{REALLY_DIFFER}: {facts}."
-    if verdict == "equivalent":
-        margin = f"{100 * config.trial.minimum_effect:g} % in cycle and {100 * config.trial.minimum_share:g} points in share back"
-        return f"Shown not to matter: differences above {margin} are ruled out; {facts}."
-    wait = "" if months is None else f", which at the present rate takes {months:,} more month{'s' * (months != 1)}"
-    more = "" if needed is None else f" About {needed:,} customers in all would probably decide it{wait}."
-    share = pair.share_difference
-    waited = (
-        " The shares also tell when customers had last bought before the date, for which the test allows."
-        if since is not None
-        and share.ci_low is not None
-        and share.ci_high is not None
-        and share.ci_low * share.ci_high > 0
-        else ""
+
+
+def _needed(customers: int, months: int | None) -> Message:
+    """What would decide an open trial."""
+    if months is None:
+        return Message("About {customers:,} customers in all would probably decide it.", {"customers": customers})
+    return Message(
+        "About {customers:,} customers in all would probably decide it, which at the present rate takes {number:,} more month.",
+        {"customers": customers, "number": months},
+        many="About {customers:,} customers in all would probably decide it, which at the present rate takes {number:,} more months.",
     )
-    return f"Not decided ({reason}): {facts}.{waited}{more}"
 
 
-def _percent(interval: Interval | None) -> str:
-    return "an unknown share" if interval is None or interval.estimate is None else f"{100 * interval.estimate:.0f} %"
-
-
-def _days(interval: Interval | None) -> str:
+def _percent(interval: Interval | None) -> Message:
     if interval is None or interval.estimate is None:
-        return "an unknown time"
-    return f"{interval.estimate:.{0 if interval.estimate >= 10 else 1}f} days"
+        return Message("an unknown share")
+    return Message("{percent:.0f} %", {"percent": 100 * interval.estimate})
 
 
-def _ratio(interval: Interval) -> str:
+def _days(interval: Interval | None) -> Message:
+    if interval is None or interval.estimate is None:
+        return Message("an unknown time")
+    if interval.estimate >= 10:
+        return Message("{days:.0f} days", {"days": interval.estimate})
+    return Message("{days:.1f} days", {"days": interval.estimate})
+
+
+def _ratio(interval: Interval) -> Message:
     if interval.estimate is None or interval.ci_low is None or interval.ci_high is None:
-        return "not known"
-    return f"{interval.estimate:.2f}, 95 % interval {interval.ci_low:.2f} to {interval.ci_high:.2f}"
+        return Message("not known")
+    return Message(
+        "{ratio:.2f}, 95 % interval {low:.2f} to {high:.2f}",
+        {"ratio": interval.estimate, "low": interval.ci_low, "high": interval.ci_high},
+    )

@@ -18,6 +18,7 @@ from segmentor.cycles import build_cycles
 from segmentor.result import GroupEffect, Trial
 from segmentor.segments import Branch, find_segments, segments_json
 from segmentor.splits import declared_splits, make_label_sources
+from segmentor.wording import Message
 
 CONFIG = """
 experiment: shop
@@ -69,7 +70,7 @@ def write_definitions(config: ExperimentConfig, path: Path, tree: Sequence[tuple
         for segment, name in tree:
             split = by_name[name]
             groups = tuple(GroupEffect(group, 1, 1) for group in split.groups)
-            trial = Trial(segment, name, "declared", split.known, (), groups, 0, "separates", ("r",), "s")
+            trial = Trial(segment, name, "declared", split.known, (), groups, 0, "separates", ("r",), Message("s"))
             branches.append(Branch(segment, split, trial, split.time_zero))
         path.write_text(segments_json(find_segments(shop.engine, branches), config, branches), encoding="utf-8")
         return assign_all(shop.engine, branches)

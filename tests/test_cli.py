@@ -19,6 +19,8 @@ import segmentor
 from segmentor import console
 from segmentor.cli import main
 from segmentor.errors import ConfigError, SegmentorError
+from segmentor.result import from_json
+from segmentor.wording import speaking
 
 COMMAND = [sys.executable, "-m", "segmentor"]
 
@@ -241,6 +243,43 @@ def test_report_is_drawn_again_from_results(shop: Path, at: Path) -> None:
     assert page.read_bytes() == drawn
 
 
+def test_an_old_run_is_told_in_another_language(shop: Path, at: Path) -> None:
+    """`report --language zh` tells the verdicts and the warnings of an English run in Chinese, and nothing of them in English."""
+    with (at / "transactions.csv").open("a", encoding="utf-8") as lines:
+        lines.write(2 * "000,2024-09-01,black,4.50\n")
+    main(["run", str(shop)])
+    folder = at / "reports" / "tea"
+    results = (folder / "results.json").read_text(encoding="utf-8")
+    result = from_json(results)
+    told = [*result.quality.warnings, *(trial.sentence for trial in result.trials)]
+    assert len(told) > 1
+    english = (folder / "report.html").read_text(encoding="utf-8")
+    assert main(["report", "reports/tea", "--language", "zh"]) == 0
+    chinese = (folder / "report.html").read_text(encoding="utf-8")
+    for message in told:
+        with speaking("zh"):
+            in_chinese = str(message)
+        assert str(message) in english
+        assert in_chinese in chinese
+        assert str(message) not in chinese
+    assert (folder / "results.json").read_text(encoding="utf-8") == results
+    assert main(["report", "reports/tea"]) == 0
+    assert (folder / "report.html").read_text(encoding="utf-8") == english
+
+
+def test_a_chinese_run_tells_its_segments_and_warnings_so(shop: Path, at: Path, capsys: Printed) -> None:
+    """Files for readers of the report speak its language; codes and the terminal stay English."""
+    with (at / "transactions.csv").open("a", encoding="utf-8") as lines:
+        lines.write(2 * "000,2024-09-01,black,4.50\n")
+    main(["run", str(shop), "--set", "language=zh"])
+    folder = at / "reports" / "tea"
+    assert json.loads((folder / "segments.json").read_text(encoding="utf-8"))["segments"][0]["words"] == "所有顾客"
+    (warning,) = json.loads((folder / "quality.json").read_text(encoding="utf-8"))["warnings"]
+    assert "各列都与另一行相同" in warning
+    assert (folder / "trials.csv").read_text(encoding="utf-8").isascii()
+    assert capsys.readouterr().out.isascii()
+
+
 def test_assign_writes_a_row_a_customer(shop: Path, at: Path, capsys: Printed) -> None:
     """`assign` writes the segment of every customer and prints how many have each."""
     main(["run", str(shop)])
@@ -263,10 +302,13 @@ def test_simulate_takes_every_figure_of_the_world(at: Path, capsys: Printed) -> 
     assert capsys.readouterr().out == "next: segmentor run shop/fragrance.yaml\n"
 
 
-def test_schema_is_json(capsys: Printed) -> None:
-    """`schema` prints a JSON Schema of an object."""
-    assert main(["schema"]) == 0
-    assert json.loads(capsys.readouterr().out)["type"] == "object"
+@pytest.mark.parametrize(("words", "field"), [([], "data"), (["--results"], "trials")])
+def test_schema_is_json(words: list[str], field: str, capsys: Printed) -> None:
+    """`schema` prints a JSON Schema of an object: of the config, or of results.json."""
+    assert main(["schema", *words]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["type"] == "object"
+    assert field in printed["properties"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from segmentor.result import (
     to_json,
 )
 from segmentor.tables import assigned_csv
+from segmentor.wording import Message
 
 
 def trial_of(
@@ -52,7 +53,7 @@ def trial_of(
         0,
         verdict,
         ("r",),
-        "s",
+        Message("s"),
         pairs=pairs,
         verdict_pair=0 if pairs else None,
     )

@@ -1027,9 +1027,24 @@ def test_full_config_fits_the_schema() -> None:
 
 
 def test_package_has_the_published_configs() -> None:
-    """The seven experiments of the documentation are there."""
-    declared, discovering = ["eggs", "fragrance", "household", "ketchup", "laundry"], ["discovery", "laundry-discovery"]
+    """The eight experiments of the documentation are there."""
+    declared, discovering = (
+        ["eggs", "fragrance", "fragrance-zh", "household", "ketchup", "laundry"],
+        ["discovery", "laundry-discovery"],
+    )
     assert sorted(path.stem for path in CONFIGS) == sorted(declared + discovering)
+
+
+def test_the_chinese_config_asks_what_the_english_one_asks() -> None:
+    """The fragrance shop's config in Chinese has its data, its groups' conditions and its report's language."""
+    english, chinese = (load_config(CONFIGS[0].parent / f"{stem}.yaml") for stem in ("fragrance", "fragrance-zh"))
+    asked, again = (
+        [(one.known, one.by, list((one.groups or {}).values())) for one in config.splits.declared]
+        for config in (english, chinese)
+    )
+    assert asked == again
+    assert (english.data, english.cycle, english.cross_sell) == (chinese.data, chinese.cycle, chinese.cross_sell)
+    assert (english.language, chinese.language) == ("en", "zh")
 
 
 @pytest.mark.parametrize(("name", "declared"), [("discovery", "fragrance"), ("laundry-discovery", "laundry")])

@@ -25,6 +25,7 @@ from segmentor.result import (
     Trial,
     Worth,
 )
+from segmentor.wording import Message
 
 EVERYBODY = Segment("all", "all", None, (), 120)
 BASKET = Trial(
@@ -37,7 +38,7 @@ BASKET = Trial(
     not_known=0,
     verdict="separates",
     reasons=("significant and larger than the minimum effect",),
-    sentence="They differ.",
+    sentence=Message("They differ."),
     pairs=(
         PairEffect(
             "<= 40.5",

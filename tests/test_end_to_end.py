@@ -62,7 +62,7 @@ def test_a_run_writes_every_file_with_its_columns(results: Path) -> None:
         assert (results / name).read_text(encoding="utf-8").splitlines()[0] == ",".join(columns)
     assert (results / "quarantine" / "transactions.csv").read_text(encoding="utf-8") == "file,line,reason,row\n"
     for name in ("results.json", "segments.json", "quality.json", "manifest.json"):
-        assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 3
+        assert json.loads((results / name).read_text(encoding="utf-8"))["format"] == 4
 
 
 @pytest.mark.parametrize("name", ["results.json", "manifest.json"])

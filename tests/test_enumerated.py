@@ -16,10 +16,11 @@ from segmentor.config import DeclaredSplit, load_config
 from segmentor.cycles import Columns, build_cycles, common_table_expressions
 from segmentor.engine.duckdb import Engine
 from segmentor.errors import ConfigError
-from segmentor.result import LeftOut
+from segmentor.result import SAME_GROUPS, LeftOut
 from segmentor.splits import Attribute, compiled, enumerate_attributes, replay_queries
 from segmentor.splits.candidates import Writer, group_names
 from segmentor.synthetic import FragranceWorld, simulate_fragrance, write_fragrance
+from segmentor.wording import Message
 
 SHOP = (
     CONFIG
@@ -182,7 +183,7 @@ def test_keys_dates_and_columns_of_one_value_make_no_candidate(tmp_path: Path) -
     )
     with engine_with(lines, tables) as engine:
         found, left_out, _, _ = enumerated(engine, tmp_path, "{known: first_purchase}", derived)
-    reasons = {one.name: one.reason for one in left_out}
+    reasons = {one.name: str(one.reason) for one in left_out}
     assert reasons["mail"] == "is a key: 120 values for 120 customers"
     assert reasons["joined"] == "is a date or time"
     assert reasons["shop"] == "has one value"
@@ -244,7 +245,7 @@ def test_the_same_partition_under_another_name_is_tried_once(tmp_path: Path) -> 
         found, left_out, _, _ = enumerated(engine, tmp_path, "{known: first_purchase}")
     attributes = {one.name: one for one in found}
     assert attributes["region"].aliases["region"] == ("region_in_full",)
-    assert LeftOut("region_in_full", "column", "makes the same groups as region") in left_out
+    assert LeftOut("region_in_full", "column", Message(SAME_GROUPS, {"split": "region"})) in left_out
     partitions = [
         (split.time_zero, one.codes.tobytes())
         for one in found
@@ -272,7 +273,7 @@ def test_what_single_lines_say_is_asked_once(tmp_path: Path, known: str) -> None
     assert aliases["brand: blue"] == {"with brand: blue"}
     assert {"discount_share", "discount"} <= aliases["with discount"]
     assert not {"with brand: red", "with brand: blue", "discount_share", "discount"} & names
-    assert LeftOut("discount_share", "column", "makes the same groups as with discount") in left_out
+    assert LeftOut("discount_share", "column", Message(SAME_GROUPS, {"split": "with discount"})) in left_out
     assert {one.kind for one in left_out if one.name.startswith("with ")} == {"itemset"}
 
 

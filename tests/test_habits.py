@@ -18,10 +18,12 @@ from segmentor.habits import adjust_habits, measure_habits, prepare_habits, scor
 from segmentor.labelling import label_customers
 from segmentor.populations import prepare_population
 from segmentor.result import Habit, Interval, Trial
+from segmentor.result.codes import HABITS
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.statistics.linear import GroupSums
 from segmentor.statistics.multiplicity import benjamini_yekutieli
 from segmentor.statistics.score_tests import test_scores as score_tests
+from segmentor.wording import Message
 
 UNTIL = 400
 
@@ -198,6 +200,7 @@ def test_a_planted_difference_is_found_and_nothing_else(tmp_path: Path) -> None:
     assert value.standardised.ci_low > 0
     assert value.unit == "money"
     assert min(habit.p_value for name, habit in habits.items() if name != "order value") > 0.01
+    assert {name for name in habits if ": " not in name} <= set(HABITS)
 
 
 def test_the_first_purchase_is_no_habit(tmp_path: Path) -> None:
@@ -431,7 +434,7 @@ def trial(name: str, habits: Sequence[Habit]) -> Trial:
         not_known=0,
         verdict="inconclusive",
         reasons=(),
-        sentence="",
+        sentence=Message(""),
         habits=tuple(habits),
     )
 

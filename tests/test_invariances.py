@@ -22,6 +22,7 @@ from segmentor.cycles import build_cycles
 from segmentor.result import EVERYBODY, Interval, Trial
 from segmentor.splits import declared_splits, make_label_sources
 from segmentor.trials import run_trials
+from segmentor.wording import Message
 
 SEVERAL = FIRST_PRODUCT + (
     "    - {name: seen, known: {until: 2024-08-01}, by: product_id}\n"
@@ -53,7 +54,7 @@ def without_halves(trial: Trial) -> Trial:
         trial,
         verdict="untestable",
         reasons=(),
-        sentence="",
+        sentence=Message(""),
         same_direction=None,
         other_seeds=(),
         robustness=(),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import fields, replace
+from typing import Any
 
 import pytest
 
@@ -47,6 +49,8 @@ from segmentor.result import (
     from_json,
     to_json,
 )
+from segmentor.result.schema import json_schema
+from segmentor.wording import Message
 
 
 @pytest.fixture
@@ -66,8 +70,8 @@ def result() -> RunResult:
         not_known=3,
         verdict="separates",
         reasons=("why",),
-        sentence="They differ.",
-        restate="Ask again.",
+        sentence=Message("They differ."),
+        restate=Message("Ask again."),
         restated="- name: size\n  known: first_purchase\n",
         merged_from="sizes",
         attribute="size",
@@ -124,11 +128,11 @@ def result() -> RunResult:
         quality=Quality(
             inputs={"transactions": InputQuality(5, 2, 1, 2, {"missing customer": 2}, "f0")},
             cycle=CycleSummary(1, 2, 1, 1, 0, "2017-01-01", "2017-12-31", 0),
-            warnings=("Look.",),
+            warnings=(Message("{number:,} look.", {"number": 2, "of": ("a", Message("b"))}, many="{number:,} look."),),
         ),
         trials=(trial,),
         ledger=(LedgerEntry("all", "size", "confirmation", "Holm", 0.01, 1, 2, 0.02, "significant"),),
-        segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), "why"),),
+        segments=(Segment("all", "all", None, (leaf,), 4, 0.5, 30.0, 120, (10, 20), Message("why"), Message("words")),),
         rules=(rule,),
         bundles=(
             Bundle(
@@ -162,7 +166,9 @@ def result() -> RunResult:
             ),
         ),
         search=Search(
-            3, (LeftOut("id", "column", "a key"),), (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),)
+            3,
+            (LeftOut("id", "column", Message("{share:.0%} of {of}", {"share": 0.5, "of": Message("keys")})),),
+            (Clustering("kmeans", ("money",), 40, 3, 0.1, 0.9, 0.2),),
         ),
         versions={"python": "3.11.9"},
     )
@@ -206,7 +212,7 @@ def test_a_number_that_is_none_cannot_be_written(result: RunResult) -> None:
 def test_another_format_is_refused_by_name(result: RunResult, found: object) -> None:
     """A result of an older or newer format is refused, with both formats and what to do."""
     text = json.dumps({**json.loads(to_json(result)), "format": found})
-    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 3\); run the experiment again"):
+    with pytest.raises(InputError, match=rf"format {found!r} is not one .* reads format 4\); run the experiment again"):
         from_json(text)
 
 
@@ -223,6 +229,69 @@ def test_a_damaged_result_is_refused_with_the_place(result: RunResult) -> None:
     document["trials"][0]["verdict"] = "perhaps"
     with pytest.raises(InputError, match=r"trials\.0\.verdict"):
         from_json(json.dumps(document))
+
+
+def test_the_schema_tells_the_meaning_of_every_field() -> None:
+    """No record and no field of `results.json` is without a description."""
+    schema = json_schema()
+    for name, record in {"RunResult": schema, **schema["$defs"]}.items():
+        assert record["description"], name
+        assert all(field["description"] for field in record["properties"].values()), name
+
+
+def test_what_is_written_fits_the_schema(result: RunResult) -> None:
+    """A result that fills every field is what the schema says, and one with a field more, less or of another kind is not."""
+    schema, document = json_schema(), json.loads(to_json(result))
+    assert list(misfits(document, schema, schema)) == []
+    trial = document["trials"][0]
+    del document["seed"]
+    trial["verdict"] = "perhaps"
+    trial["more"] = 1
+    assert sorted(misfits(document, schema, schema)) == [".seed", ".trials.0.more", ".trials.0.verdict"]
+
+
+KINDS = {
+    "object": dict,
+    "array": list,
+    "string": str,
+    "integer": int,
+    "number": (int, float),
+    "boolean": bool,
+    "null": type(None),
+}
+
+
+def misfits(value: Any, schema: dict[str, Any], whole: dict[str, Any], place: str = "") -> Iterator[str]:
+    """Where a value is not what a schema says, as far as ours say anything."""
+    if "$ref" in schema:
+        schema = whole["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+    if "anyOf" in schema:
+        if all(any(misfits(value, one, whole)) for one in schema["anyOf"]):
+            yield place
+    elif (
+        not isinstance(value, KINDS.get(schema.get("type", ""), object))
+        or value not in schema.get("enum", [value])
+        or value != schema.get("const", value)
+    ):
+        yield place
+    else:
+        for name, inner in parts(value, schema):
+            if inner is None:
+                yield f"{place}.{name}"
+            else:
+                yield from misfits(value[name], inner, whole, f"{place}.{name}")
+
+
+def parts(value: Any, schema: dict[str, Any]) -> Iterator[tuple[Any, dict[str, Any] | None]]:
+    """Names or numbers of what is in a value with its schema; ``None`` for what may not be there, or is not there and has to be."""
+    if isinstance(value, list):
+        firsts = schema.get("prefixItems", [])
+        yield from enumerate([*firsts, *[schema.get("items", {})] * (len(value) - len(firsts))])
+    if isinstance(value, dict):
+        named, others = schema.get("properties", {}), schema.get("additionalProperties", True)
+        yield from ((name, None) for name in schema.get("required", []) if name not in value)
+        for name in value:
+            yield name, named.get(name, others if isinstance(others, dict) else {} if others else None)
 
 
 def test_every_field_is_filled(result: RunResult) -> None:

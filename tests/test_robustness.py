@@ -16,6 +16,7 @@ from segmentor.effects import measure_effects
 from segmentor.engine.duckdb import Engine
 from segmentor.populations import SCORE_UNIT, Population
 from segmentor.result import GroupEffect, Interval, Subset
+from segmentor.result.codes import SUBSETS
 from segmentor.robustness import measure_robustness
 from segmentor.statistics.arrays import FloatArray, IntArray
 from segmentor.statistics.linear import GroupSums
@@ -255,14 +256,8 @@ def test_each_part_of_the_customers_is_measured_and_tested_alone(tmp_path: Path)
         assert subset.p_value == pytest.approx(p_value(one, chosen), rel=1e-6)
         own = chosen[one.customers]
         assert_equal(subset, alone(one, horizon, one.customers[own], one.durations[own], one.events[own]))
-    assert {kind for kind, _ in found} == {
-        "cohort",
-        "season",
-        "region",
-        "half of customers",
-        "half of period",
-        "largest customers",
-    }
+    assert {kind for kind, _ in found} == SUBSETS.keys()
+    assert {(kind, name) for kind, names in SUBSETS.items() for name in names} <= found.keys()
 
 
 def test_halves_of_the_period_have_gaps_and_weights_of_their_own(tmp_path: Path) -> None:

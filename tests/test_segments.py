@@ -39,6 +39,7 @@ from segmentor.segments import (
 )
 from segmentor.segments.definitions import _slug
 from segmentor.splits import Split, declared_splits, make_label_sources
+from segmentor.wording import Message
 
 PRODUCTS = '  products: {path: products.csv, columns: {product: product_id, category: kind}, derive: {ounces: "cast(size as double)"}}\n'
 CUSTOMERS = "  customers: {path: customers.csv, columns: {customer: id}}\n"
@@ -163,7 +164,7 @@ def branch_of(fork: Fork, **effects: GroupEffect) -> Branch:
         0,
         "separates",
         ("r",),
-        f"{fork.split.name} holds.",
+        Message("{split} holds.", {"split": fork.split.name}),
         horizon_days=90,
     )
     return Branch(fork.segment, fork.split, trial, fork.split.time_zero)
@@ -371,15 +372,15 @@ def test_a_leaf_has_the_estimates_of_its_own_splits_trial(tmp_path: Path) -> Non
         ("ounces", "small", "first_purchase", "ounces <= 24"),
         ("red", "red", "first_purchases: 2", "colour = 'red'"),
     ]
-    assert red.words == "first purchase: a line with ounces at most 24; first 2 purchases: a line with colour red"
-    assert rest.words == "first purchase: a line with ounces at most 24; first 2 purchases: not red"
-    assert red.evidence == "red holds."
+    assert str(red.words) == "first purchase: a line with ounces at most 24; first 2 purchases: a line with colour red"
+    assert str(rest.words) == "first purchase: a line with ounces at most 24; first 2 purchases: not red"
+    assert str(red.evidence) == "red holds."
     assert [(row["segment"], row["split"], row["groups"]) for row in content["splits"]] == [
         ("all", "ounces", ["small", "large"]),
         ("small", "red", ["red", "rest"]),
     ]
     assert content["splits"][1]["declared"]["known"] == {"first_purchases": 2}
-    assert content["segments"][0]["words"] == red.words
+    assert content["segments"][0]["words"] == str(red.words)
 
 
 @pytest.mark.parametrize(
@@ -410,7 +411,7 @@ def test_words_say_the_condition(tmp_path: Path, split: str, words: str) -> None
     with opened(tmp_path, [split], lines, tables) as of:
         fork = of.fork("all", as_found(of.splits[0], merged=False))
         segments = find_segments(of.engine, [branch_of(fork)])
-    assert segments[0].words == words
+    assert str(segments[0].words) == words
 
 
 def test_words_of_merged_groups_say_each(tmp_path: Path) -> None:
@@ -420,8 +421,8 @@ def test_words_of_merged_groups_say_each(tmp_path: Path) -> None:
     with opened(tmp_path, [split], lines, tables) as of:
         merged = of.splits[0].merged([["a", "c"], ["b"]])
         first, second, _ = find_segments(of.engine, [branch_of(of.fork("all", merged))])
-    assert first.words == "first purchase: a line with ounces at most 8 or neither a nor b"
-    assert second.words == "first purchase: a line with ounces at most 24, but not a"
+    assert str(first.words) == "first purchase: a line with ounces at most 8 or neither a nor b"
+    assert str(second.words) == "first purchase: a line with ounces at most 24, but not a"
 
 
 @pytest.mark.parametrize(
@@ -449,7 +450,7 @@ def test_words_of_shares_speak_of_lines_and_bar_only_what_could_hold_too(
     lines, tables = shop(5)
     with opened(tmp_path, [split], lines, tables) as of:
         first, second, _ = find_segments(of.engine, [branch_of(of.fork("all", of.splits[0]))])
-    assert (first.words, second.words) == tuple(f"before 2024-03-04: {each}" for each in words)
+    assert (str(first.words), str(second.words)) == tuple(f"before 2024-03-04: {each}" for each in words)
 
 
 def test_nothing_separates_leaves_everybody_in_one_segment(tmp_path: Path) -> None:
@@ -461,7 +462,7 @@ def test_nothing_separates_leaves_everybody_in_one_segment(tmp_path: Path) -> No
         segments = find_segments(engine, [])
         sql = segments_sql(config, columns, [])
         assigned = assign_all(engine, [])
-    assert [(one.name, one.customers, one.words) for one in segments] == [("all", 3, "every customer")]
+    assert [(one.name, one.customers, str(one.words)) for one in segments] == [("all", 3, "every customer")]
     assert dict(replayed(duckdb, sql, lines, {})) == dict.fromkeys("abc", "all")
     assert dict(replayed(sqlite3, sql, lines, {})) == dict.fromkeys("abc", "all")
     assert assigned == "customer,segment,known_since\na,all,\nb,all,\nc,all,\n"

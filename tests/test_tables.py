@@ -26,6 +26,7 @@ from segmentor.result import (
     Worth,
 )
 from segmentor.tables import bundles_csv, cross_sell_csv, habits_csv, ledger_csv, trials_csv
+from segmentor.wording import Message
 
 NONE = Interval(None, None, None)
 TESTED = Trial(
@@ -42,7 +43,7 @@ TESTED = Trial(
     not_known=4,
     verdict="separates",
     reasons=("significant", "large enough"),
-    sentence="They differ.",
+    sentence=Message("They differ."),
     horizon_days=120,
     pairs=(
         PairEffect("small", "huge", NONE, NONE, NONE, (), separated=False, equivalent=False),

@@ -21,6 +21,7 @@ from segmentor.segments import Branch, find_segments
 from segmentor.splits import Attribute, Split, declared_splits, make_label_sources
 from segmentor.tree import Grown, Node
 from segmentor.trials import Tried, run_trials
+from segmentor.wording import Message
 
 UNTIL = 500
 
@@ -182,7 +183,7 @@ def trial_of(
         0,
         verdict,
         (),
-        "",
+        Message("none"),
         merged_from=merged_from,
         p_adjusted=p_adjusted,
     )

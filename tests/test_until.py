@@ -27,6 +27,7 @@ from segmentor.statistics.survival import (
     survival,
 )
 from segmentor.verdicts import weighed_against_deals
+from segmentor.wording import Message
 
 DATE = datetime.date(2024, 7, 15)
 SINCE = (DATE - datetime.date(2024, 1, 1)).days
@@ -187,7 +188,7 @@ def test_a_column_made_of_purchases_is_not_fixed_at_entry(tmp_path: Path) -> Non
     at_entry, _ = with_customers(tmp_path, lines, split, "tier", tiers)
     assert (at_entry.verdict, at_entry.reasons) == ("untestable", ("circular",))
     assert at_entry.restate is not None
-    assert "until" in at_entry.restate
+    assert "until" in str(at_entry.restate)
     before = {name: sum(line[0] == name and line[2] < day(SINCE, 0) for line in lines) for name in counts}
     of_the_date = {name: "gold" if count > 3 else "silver" if count > 1 else "bronze" for name, count in before.items()}
     _, dated = with_customers(tmp_path, lines, split, "tier", of_the_date)
@@ -250,7 +251,7 @@ def test_a_total_of_today_is_no_number_of_the_past(tmp_path: Path) -> None:
     (tier,) = with_customers(tmp_path, lines, dated, "tier", tiers)
     assert (tier.verdict, tier.reasons) == ("untestable", ("circular",))
     assert tier.restate is not None
-    assert "after 2024-07-15" in tier.restate
+    assert "after 2024-07-15" in str(tier.restate)
 
 
 @pytest.mark.parametrize("known", ["entry", "{until: 2024-07-15}"])
@@ -271,13 +272,13 @@ def test_a_label_that_separates_no_more_than_a_dealt_one_is_not_decided() -> Non
     """Where most deals are significant and some as strong, the verdict is open and says so; a stronger label keeps it."""
     trial = Trial(
         *("all", "so far", "declared", "until: 2024-07-15", (), (), 0, "separates", ("significant",)),
-        "These customers really differ: facts.",
+        Message("These customers really differ: {facts}.", {"facts": "facts"}),
         dealt=DealtLabels(deals=10, significant=9, ratio=0.9, share_difference=0.2, as_strong=3),
     )
     open_ = weighed_against_deals(trial)
     assert open_.verdict == "inconclusive"
     assert open_.reasons == ("labels dealt at random separate as much", "significant")
-    assert open_.sentence == "Not decided (labels dealt at random separate as much): facts."
+    assert str(open_.sentence) == "Not decided (labels dealt at random separate as much): facts."
     for dealt in (DealtLabels(10, 9, 0.9, 0.2, as_strong=0), DealtLabels(10, 2, 0.9, 0.2, as_strong=1), None):
         stronger = replace(trial, dealt=dealt)
         assert weighed_against_deals(stronger) is stronger

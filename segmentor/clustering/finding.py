@@ -15,6 +15,7 @@ from segmentor.clustering.scaling import prepare, principal_axes
 from segmentor.clustering.stability import STABLE, stability
 from segmentor.result import Clustering, ClusterRule
 from segmentor.statistics.arrays import FloatArray, IntArray
+from segmentor.wording import Message
 
 FITTED = 20_000
 """Most customers whom a method is fitted on; the others are assigned."""
@@ -54,12 +55,12 @@ class Unsaid:
     Attributes:
         summary: Cluster and rule in numbers; coverage and precision are 0 where there is no rule.
         rule: The rule that was best; ``None`` where there is none.
-        reason: ``too small``, ``no short rule``, ``coverage``, ``precision``, or ``same customers as cluster N``, or all but these.
+        reason: Why, in a few words.
     """
 
     summary: ClusterRule
     rule: str | None
-    reason: str
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -273,26 +274,28 @@ def _said(
         text = None if rule is None else rule.text(names)
         reason = _no_candidate(summary, members, said, min_group)
         if text is None or reason is not None:
-            unsaid.append(Unsaid(summary, text, reason or "no short rule"))
+            unsaid.append(Unsaid(summary, text, reason or Message("no short rule")))
         else:
             said.append(FoundRule(text, members, summary))
     return said, unsaid
 
 
-def _no_candidate(summary: ClusterRule, members: BoolArray, said: Sequence[FoundRule], min_group: int) -> str | None:
+def _no_candidate(
+    summary: ClusterRule, members: BoolArray, said: Sequence[FoundRule], min_group: int
+) -> Message | None:
     """Why the rule of a cluster suggests no split; `None` where it does."""
     inside = int(members.sum())
     if not inside:
-        return "no short rule"
+        return Message("no short rule")
     if min(summary.customers, inside, len(members) - inside) < min_group:
-        return "too small"
+        return Message("too small")
     if summary.coverage < SAID:
-        return "coverage"
+        return Message("coverage")
     if summary.precision < SAID:
-        return "precision"
+        return Message("precision")
     for other in said:
         if np.array_equal(other.members, members):
-            return f"same customers as cluster {other.summary.cluster}"
+            return Message("same customers as cluster {cluster}", {"cluster": other.summary.cluster})
         if np.array_equal(other.members, ~members):
-            return f"all but cluster {other.summary.cluster}"
+            return Message("all but cluster {cluster}", {"cluster": other.summary.cluster})
     return None

@@ -132,7 +132,7 @@ class Table(Section):
     """One table of the data: its files and what its columns stand for."""
 
     path: Paths = Field(
-        description="File, list of files or glob, relative to the config: csv, tsv, csv.gz, parquet. ${NAME} is taken from "
+        description="File, list of files or glob, relative to the config: csv, tsv, csv.gz, xlsx, parquet. ${NAME} is taken from "
         "the environment.",
         examples=["data/transactions.parquet"],
     )

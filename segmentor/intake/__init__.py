@@ -1,6 +1,6 @@
 """The declared files -> tables of typed rows in the engine, a quarantine of rows that cannot be used, an account of all.
 
-``files`` finds them, ``delimited`` reads text files, ``raw`` puts their rows into the engine as they stand, ``roles`` gives
+``files`` finds them, ``delimited`` reads text files, ``workbooks`` makes text of a sheet, ``raw`` puts their rows into the engine as they stand, ``roles`` gives
 columns with a role their type, ``quarantine`` keeps what does not fit, ``tables`` joins these for one table, ``notices``
 says what looks odd.
 """
@@ -16,6 +16,7 @@ from segmentor.intake.files import InputFile, find_files
 from segmentor.intake.notices import notices
 from segmentor.intake.tables import SHAPES, load_table
 from segmentor.result import InputQuality
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -34,7 +35,7 @@ class Intake:
     """
 
     inputs: dict[str, InputQuality]
-    warnings: tuple[str, ...]
+    warnings: tuple[Message, ...]
 
 
 def input_files(config: ExperimentConfig) -> tuple[Path, ...]:
@@ -69,7 +70,7 @@ def load_tables(
         DataError: The data cannot be used as declared.
     """
     inputs: dict[str, InputQuality] = {}
-    warnings: list[str] = []
+    warnings: list[Message] = []
     for table, files in _found(config).items():
         progress(f"reading {table}")
         inputs[table], repeats = load_table(engine, config, table, files, quarantine=quarantine / f"{table}.csv")

@@ -1,4 +1,4 @@
-"""CSV files of any encoding -> batches of text fields with the line they stand in, and the rows that do not fit.
+"""CSV files of any encoding, and sheets of workbooks -> batches of text fields with the line they stand in, and the rows that do not fit.
 
 Nothing is guessed: a field is text until a role gives it a type. Records are counted twice: by the reader (Python's csv
 module) and, apart from it, by quotes and line ends alone.
@@ -22,6 +22,7 @@ from typing import Any, BinaryIO, cast
 
 from segmentor.errors import DataError
 from segmentor.intake.files import InputFile
+from segmentor.intake.workbooks import sheet_as_csv
 
 MAX_ROW = 2_000_000
 """Characters of a row that can be used; a longer one is quarantined, cut to ``MAX_SHOWN``."""
@@ -51,8 +52,8 @@ class Dialect:
     """How the text files of a table are written.
 
     Attributes:
-        encoding: Name of a text encoding.
-        delimiter: Character between fields; ``None`` for a comma, a tab in ``.tsv`` files.
+        encoding: Name of a text encoding; that of a workbook's sheet is ours.
+        delimiter: Character between fields; ``None`` for a comma, a tab in ``.tsv`` files. Likewise.
     """
 
     encoding: str
@@ -60,7 +61,13 @@ class Dialect:
 
     def delimiter_of(self, file: InputFile) -> str:
         """The character between the fields of one file."""
+        if file.is_workbook:
+            return ","
         return self.delimiter or ("\t" if file.extension == ".tsv" else ",")
+
+    def encoding_of(self, file: InputFile) -> str:
+        """The encoding of one file."""
+        return "utf-8" if file.is_workbook else self.encoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +132,7 @@ def scan(file: InputFile, dialect: Dialect) -> Scan:
     """
     counter = _RecordCounter(dialect.delimiter_of(file))
     has_nul = has_bad_bytes = False
-    with _open_text(file, dialect.encoding) as stream:
+    with _open_text(file, dialect.encoding_of(file)) as stream:
         for block in _whole_lines(stream):
             has_nul = has_nul or "\0" in block
             has_bad_bytes = has_bad_bytes or not (block.isascii() or _MARK.search(block) is None)
@@ -148,7 +155,7 @@ def read_header(file: InputFile, dialect: Dialect) -> tuple[str, ...]:
     with _rows(file, dialect) as rows:
         _, header = next(rows, (1, None))
     if header is None:
-        raise DataError(f"{file.label}: holds no header and no rows")
+        raise DataError(f"{file.label}: holds no header and no rows; export it again, or name another file")
     return tuple(header)
 
 
@@ -165,7 +172,7 @@ def read_batches(file: InputFile, found: Scan, dialect: Dialect) -> Iterator[Bat
                     batch.lines.append(line)
                     batch.fields.extend(row)
                 else:
-                    batch.rejects.append(Reject(line, _reason(row, header), _raw(row, dialect.encoding)))
+                    batch.rejects.append(Reject(line, _reason(row, header), _raw(row, dialect.encoding_of(file))))
             if not (batch.lines or batch.rejects):
                 return
             yield batch
@@ -175,7 +182,7 @@ def first_bad_byte(file: InputFile, encoding: str) -> tuple[int, int, int] | Non
     """Line, offset in the (unzipped) file and value of the first byte that the encoding does not know."""
     decoder = codecs.getincrementaldecoder(encoding)(errors="strict")
     before, line = 0, 1
-    with _open_bytes(file) as stream:
+    with open_bytes(file) as stream:
         while True:
             chunk = stream.read(_BLOCK)
             try:
@@ -291,10 +298,12 @@ def _rows(file: InputFile, dialect: Dialect) -> Iterator[Iterator[tuple[int, lis
     """Every record that is not blank, with the line that it begins in, counted from 1; the header is the first."""
     limit = csv.field_size_limit(sys.maxsize)
     try:
-        with _open_text(file, dialect.encoding) as stream:
+        with _open_text(file, dialect.encoding_of(file)) as stream:
             yield _numbered(csv.reader(stream, delimiter=dialect.delimiter_of(file)))
     except csv.Error as error:
-        raise DataError(f"{file.label}: cannot be read as CSV: {error}") from None
+        raise DataError(
+            f"{file.label}: cannot be read as CSV ({error}); export it again, with its texts in quotes"
+        ) from None
     finally:
         csv.field_size_limit(limit)
 
@@ -326,7 +335,7 @@ def _whole_lines(stream: io.TextIOWrapper) -> Iterator[str]:
 @contextmanager
 def _open_text(file: InputFile, encoding: str) -> Iterator[io.TextIOWrapper]:
     """The decoded text without a byte order mark, line ends as they are; bytes that are none are marked."""
-    with _open_bytes(file) as raw:
+    with open_bytes(file) as raw:
         _refuse_undeclared(file, encoding, raw)
         stream = io.TextIOWrapper(raw, encoding=encoding, errors=_MARKED, newline="")
         if stream.read(1) != "\ufeff":
@@ -334,11 +343,21 @@ def _open_text(file: InputFile, encoding: str) -> Iterator[io.TextIOWrapper]:
         try:
             yield stream
         except UnicodeError as error:
-            raise DataError(f"{file.label}: cannot be decoded as {encoding}: {error}") from None
+            raise DataError(
+                f"{file.label}: cannot be decoded as {encoding} ({error}); write the encoding that the file has, such as encoding: gb18030"
+            ) from None
 
 
 @contextmanager
-def _open_bytes(file: InputFile) -> Iterator[BinaryIO]:
+def open_bytes(file: InputFile) -> Iterator[BinaryIO]:
+    """The bytes of a text file, unzipped; of a workbook those of its sheet as CSV.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    if file.is_workbook:
+        yield io.BytesIO(sheet_as_csv(file))
+        return
     try:
         with cast("BinaryIO", gzip.open(file.path, "rb") if file.zipped else file.path.open("rb")) as raw:
             yield raw

@@ -18,7 +18,14 @@ Kind = Literal["delimited", "parquet"]
 
 _DELIMITED = (".csv", ".tsv", ".txt")
 _PARQUET = (".parquet", ".pq")
-_SPREADSHEETS = (".xlsx", ".xls", ".xlsm", ".ods", ".numbers")
+_WORKBOOKS = {
+    ".xlsx": "an Excel workbook or zip archive",
+    ".xlsm": "an Excel workbook or zip archive",
+    ".ods": "an Excel workbook or zip archive",
+    ".xls": "Excel",
+}
+"""Workbooks that are read, with what they begin as."""
+
 _ARCHIVES = (".zip", ".7z", ".rar", ".tar", ".tgz", ".bz2", ".xz", ".zst")
 
 _MAGIC = {
@@ -49,6 +56,11 @@ class InputFile:
     def extension(self) -> str:
         """Lower-case extension without ``.gz``, such as ``.csv``."""
         return _extension(self.path)
+
+    @property
+    def is_workbook(self) -> bool:
+        """Whether its rows stand in a sheet of a workbook."""
+        return self.extension in _WORKBOOKS
 
     @property
     def zipped(self) -> bool:
@@ -133,15 +145,15 @@ def _input_file(path: Path, label: str, key: str) -> InputFile:
 
 def _kind(path: Path, label: str, key: str) -> Kind:
     extension = _extension(path)
-    if extension in _DELIMITED:
+    if extension in _DELIMITED or path.suffix.lower() in _WORKBOOKS:
         return "delimited"
     if path.name.lower().endswith(_PARQUET):
         return "parquet"
-    if extension in _SPREADSHEETS:
-        raise DataError(f"{key}: {label} is a spreadsheet; save the sheet as CSV UTF-8 and give that file")
     if path.name.lower().endswith(_ARCHIVES):
         raise DataError(f"{key}: {label} is an archive; unpack it, or compress single files with gzip (.csv.gz)")
-    raise DataError(f"{key}: {label} has no known extension; .csv, .tsv, .txt (also with .gz) and .parquet are read")
+    raise DataError(
+        f"{key}: {label} has no known extension; .csv, .tsv, .txt (also with .gz), .xlsx, .xls, .ods and .parquet are read"
+    )
 
 
 def _refuse_wrong_content(file: InputFile, key: str) -> None:
@@ -152,7 +164,7 @@ def _refuse_wrong_content(file: InputFile, key: str) -> None:
         raise DataError(f"{key}: {file.label} cannot be read: {_cause(error)}") from None
     if not start:
         raise DataError(f"{key}: {file.label} is empty (0 bytes)")
-    expected = "Parquet" if file.kind == "parquet" else "gzip" if file.zipped else None
+    expected = "Parquet" if file.kind == "parquet" else "gzip" if file.zipped else _WORKBOOKS.get(file.extension)
     found = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
     if found != expected:
         content = found or f"not {expected}"

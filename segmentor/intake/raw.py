@@ -88,7 +88,9 @@ def read_raw(engine: Engine, files: Sequence[InputFile], section: Table, *, key:
     read = _read_delimited if files[0].kind == "delimited" else _read_parquet
     raw = read(engine, files, section, key)
     if not raw.records:
-        raise DataError(f"{key}: {', '.join(file.label for file in files)}: no data rows below the header")
+        raise DataError(
+            f"{key}: {', '.join(file.label for file in files)}: no data rows below the header; export the rows too, or name another file"
+        )
     return raw
 
 
@@ -237,7 +239,9 @@ def _unreadable(file: InputFile) -> Iterator[None]:
         raise
     except (EngineError, ExpressionError) as error:
         reason = printable(str(error).splitlines()[0].replace(str(file.path), file.label))
-        raise DataError(f"{file.label}: cannot be read as Parquet, it may be damaged or cut off: {reason}") from None
+        raise DataError(
+            f"{file.label}: cannot be read as Parquet ({reason}); it may be damaged or cut off: copy or export it again"
+        ) from None
 
 
 def _refuse_twins(file: InputFile, names: Iterable[str]) -> None:

@@ -147,7 +147,9 @@ def _number(role: str, column: Column, decimal: str, key: str) -> TypedRole:
             ),
         )
     if column.type.startswith(("DATE", "TIME", "BOOLEAN", "BLOB", "UUID", "INTERVAL")):
-        raise DataError(f"{key}: column {shown(column.name)} holds {column.type} and no numbers")
+        raise DataError(
+            f"{key}: column {shown(column.name)} holds {column.type} and no numbers; name another column, or derive one"
+        )
     non_finite = f"NOT isfinite({column.sql})" if column.type in ("FLOAT", "DOUBLE") else "FALSE"
     return TypedRole(
         role,
@@ -222,7 +224,7 @@ def _formatted(text: str, date_format: str) -> tuple[str, str]:
 def _refuse_nested(column: Column, key: str) -> None:
     if _NESTED.match(column.type):
         raise DataError(
-            f"{key}: column {shown(column.name)} holds {column.type}; a role needs a column of single values"
+            f"{key}: column {shown(column.name)} holds {column.type}; a role needs single values: name another column, or derive one"
         )
 
 
@@ -232,5 +234,5 @@ def _refuse_conflicts(typed: Sequence[TypedRole], key: str) -> None:
         kind = "id" if role.role in IDS else "number" if role.role in NUMBERS else "time"
         if seen.setdefault(role.column.name, kind) != kind:
             raise DataError(
-                f"{key}.columns.{role.role}: column {shown(role.column.name)} has another role of another type"
+                f"{key}.columns.{role.role}: column {shown(role.column.name)} has another role of another type; name another column, or derive a copy under another name"
             )

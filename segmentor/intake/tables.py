@@ -21,6 +21,7 @@ from segmentor.intake.quarantine import refuse_too_many, reject_rows, write_quar
 from segmentor.intake.raw import RawTable, read_raw
 from segmentor.intake.roles import TimeRules, TypedRole, judge, typed_roles
 from segmentor.result import InputQuality
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig, Table
@@ -51,7 +52,7 @@ SHAPES = {
 
 def load_table(
     engine: Engine, config: ExperimentConfig, table: str, files: Sequence[InputFile], *, quarantine: Path
-) -> tuple[InputQuality, list[str]]:
+) -> tuple[InputQuality, list[Message]]:
     """Make one table, named as in the config; one row per row of its files that can be used and fulfils ``where``.
 
     A row that ``where`` leaves out counts as filtered, whether it could have been used or not.
@@ -120,10 +121,10 @@ def _refuse_offsets(engine: Engine, raw: RawTable, typed: Sequence[TypedRole]) -
         )
 
 
-def _midnights(engine: Engine, config: ExperimentConfig, table: str, typed: Sequence[TypedRole]) -> list[str]:
+def _midnights(engine: Engine, config: ExperimentConfig, table: str, typed: Sequence[TypedRole]) -> list[Message]:
     """Days that were exported as times are shifted, when zones differ, to the evening before or the morning after."""
     zone, source = config.data.timezone, config.data.source_timezone
-    if source in (None, zone) or not any(role.role == "time" for role in typed):
+    if source is None or source == zone or not any(role.role == "time" for role in typed):
         return []
     naive, midnight = engine.rows(
         "SELECT count(*), count(*) FILTER (_stated::TIME = TIME '00:00:00') FROM _judged "
@@ -131,8 +132,13 @@ def _midnights(engine: Engine, config: ExperimentConfig, table: str, typed: Sequ
     )[0]
     if not naive or midnight < naive:
         return []
-    mend = "If they are days, write them without a time, or set data.source_timezone to the zone of the shop."
-    return [f"All times of {table} are midnight in {source} and were turned into those of {zone}. {mend}"]
+    return [
+        Message(
+            "All times of {table} are midnight in {source} and were turned into those of {zone}. If they are days, write them "
+            "without a time, or set data.source_timezone to the zone of the shop.",
+            {"table": table, "source": source, "zone": zone},
+        )
+    ]
 
 
 def _let_go(engine: Engine, table: str, section: Table, raw: RawTable, typed: Sequence[TypedRole]) -> None:
@@ -233,14 +239,24 @@ def _check_account(table: str, quality: InputQuality) -> None:
     if not quality.kept:
         raise DataError(
             f"data.{table}: no row is left of {quality.read:,} ({quality.filtered:,} left out by where, "
-            f"{quality.quarantined:,} quarantined)"
+            f"{quality.quarantined:,} quarantined); correct where, or name another file"
         )
 
 
-def _repeats(table: str, repeated: int, twins: int) -> list[str]:
+def _repeats(table: str, repeated: int, twins: int) -> list[Message]:
     if repeated:
-        return [f"Rows of {table} that repeat another one in all columns, and were left out: {repeated:,}."]
+        return [
+            Message(
+                "Rows of {table} that repeat another one in all columns, and were left out: {rows:,}.",
+                {"table": table, "rows": repeated},
+            )
+        ]
     if twins and SHAPES[table].key is None:
-        mend = "They are kept; make sure that nothing was exported twice."
-        return [f"Lines of {table} that are the same as another one in all columns: {twins:,}. {mend}"]
+        return [
+            Message(
+                "Lines of {table} that are the same as another one in all columns: {rows:,}. They are kept; make sure that nothing "
+                "was exported twice.",
+                {"table": table, "rows": twins},
+            )
+        ]
     return []

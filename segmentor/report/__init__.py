@@ -2,12 +2,13 @@
 
 ``render_report`` goes through these stages:
 
-1. ``clusters`` calls each cluster by its rule. ``saying`` makes sentences in the report's language, ``numbers`` rounds, ``small_cells`` hides counts that would tell of single customers by
-   what ``lines`` says adds up, ``names`` makes text from the data harmless, and ``vocabulary`` holds the fixed wording. ``words`` makes
-   sentences of them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict:
-   comparability, habits, crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits
-   have a card, ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, and ``cross_sell``
-   makes offers of rules.
+1. ``clusters`` calls each cluster by its rule. ``saying`` makes sentences in the report's language, ``numbers`` rounds, ``small_cells``
+   hides counts that would tell of single customers by what ``lines`` says adds up, ``names`` makes text from the data harmless, and says
+   in the report's language the names that a run itself gives. ``vocabulary`` holds the fixed wording. ``words`` makes sentences of
+   them, ``answer`` the three at the top; ``beside`` makes sentences and tables of what stands beside a verdict: comparability, habits,
+   crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits have a card,
+   ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, ``forest`` sets the
+   effects of all splits side by side, ``cross_sell`` makes offers of rules, and ``glossary`` tells what the words on the page mean.
 2. ``figures`` draws return curves and intervals as SVG without colours, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
    numbers of a figure as CSV.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
@@ -34,6 +35,8 @@ from segmentor.report import (
     cross_sell,
     figure_data,
     figures,
+    forest,
+    glossary,
     ledger,
     names,
     navigation,
@@ -86,7 +89,9 @@ def _render(result: RunResult) -> str:
         tree=tree,
         cross_sell=cross_sell,
         figures=figures,
+        glossary=glossary,
         figure_data=figure_data,
+        forest=forest,
         rule_figures=rule_figures,
         navigation=navigation,
         style=style,

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from segmentor.report.figures import interval_mark
 from segmentor.report.names import listed, name, names
@@ -33,25 +33,18 @@ from segmentor.report.numbers import (
     quantity,
     span,
 )
+from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import PARTS
 from segmentor.report.words import excludes, few, level, since, verdict_pair
-from segmentor.result import (
-    Comparability,
-    Crossover,
-    CrossoverCell,
-    DealtLabels,
-    Habit,
-    RunResult,
-    Subset,
-    Trial,
-)
+from segmentor.result import Comparability, Crossover, CrossoverCell, DealtLabels, Habit, RunResult, Subset, Trial
+from segmentor.wording import gettext, marked, pgettext
 
 MOST_COLUMNS = 8
 """Groups that have a column of their own; of more, the largest have."""
 
 _UNITS = {"money": (MONEY, SIGNED_MONEY), "items": (ITEMS, SIGNED_ITEMS), "share": (PERCENT, SIGNED_POINTS)}
-_AGREES = {True: "same way", False: "other way", None: "cannot be told"}
+_AGREES = {True: marked("same way"), False: marked("other way"), None: marked("cannot be told")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,35 +121,40 @@ def how_found(trial: Trial, result: RunResult) -> list[Markup]:
     if trial.cutpoint is not None:
         cutpoint = trial.cutpoint
         said.append(
-            Markup(
-                "The data chose where to cut {}: of {} tried in one half of the customers, {} parted their cycles most. Over resamples "
-                "of that half the choice falls between {} and {} in 8 of 10 cases, and on this very value in {}."
-            ).format(
-                name(cutpoint.column),
-                count(cutpoint.tried, "threshold", "thresholds"),
-                plain(cutpoint.threshold),
-                plain(cutpoint.low),
-                plain(cutpoint.high),
-                quantity(cutpoint.chosen_again, PERCENT),
+            say(
+                "The data chose where to cut {column}: of {thresholds} tried in one half of the customers, {threshold} parted their cycles "
+                "most. Over resamples of that half the choice falls between {low} and {high} in 8 of 10 cases, and on this very value "
+                "in {share}.",
+                column=name(cutpoint.column),
+                thresholds=count(cutpoint.tried, "threshold", "thresholds"),
+                threshold=plain(cutpoint.threshold),
+                low=plain(cutpoint.low),
+                high=plain(cutpoint.high),
+                share=quantity(cutpoint.chosen_again, PERCENT),
             )
         )
     if trial.p_discovery_adjusted is not None:
-        searched = "" if trial.merged_from is not None else ", adjusted for all that was tried there"
-        chosen = f"Chosen in one half of the customers ({probability(trial.p_discovery_adjusted, 'p')}{searched})"
-        said.append(
-            Markup("{} and {}.").format(
-                chosen,
-                "could not be tested in the other half"
-                if trial.verdict == "untestable"
-                else "not sure enough there to be tested in the other half",
-            )
-            if trial.p_adjusted is None
-            else Markup(
-                "{} and tested once in the other, which had no part in the choice ({}, adjusted for all that was tested there). "
-                "The effects are those of the other half."
-            ).format(chosen, probability(trial.p_adjusted, "p"))
-        )
+        p_value: Markup | str = probability(trial.p_discovery_adjusted, "p")
+        if trial.merged_from is None:
+            p_value = say("{p}, adjusted for all that was tried there", p=p_value)
+        said.append(_twice(trial, p_value))
     return said
+
+
+def _twice(trial: Trial, p_value: Markup | str) -> Markup:
+    """What either half of the customers said of a split, of which the first chose it with this p."""
+    if trial.p_adjusted is not None:
+        return say(
+            "Chosen in one half of the customers ({p}) and tested once in the other, which had no part in the choice "
+            "({p_other}, adjusted for all that was tested there). The effects are those of the other half.",
+            p=p_value,
+            p_other=probability(trial.p_adjusted, "p"),
+        )
+    if trial.verdict == "untestable":
+        return say("Chosen in one half of the customers ({p}) and could not be tested in the other half.", p=p_value)
+    return say(
+        "Chosen in one half of the customers ({p}) and not sure enough there to be tested in the other half.", p=p_value
+    )
 
 
 def dealt(trial: Trial, result: RunResult) -> Markup:
@@ -164,20 +162,29 @@ def dealt(trial: Trial, result: RunResult) -> Markup:
     found = trial.dealt
     if found is None:
         return Markup("")
-    typical = ""
-    if found.ratio is not None and found.share_difference is not None:
-        typical = (
-            f"; a typical deal gives a ratio of {quantity(found.ratio, RATIO)} and {quantity(found.share_difference, SIGNED_POINTS)} "
-            "of the share back"
+    asked = {"significant": found.significant, "deals": count(found.deals, "deal", "deals")}
+    if found.ratio is None or found.share_difference is None:
+        told = say(
+            "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have "
+            "been significant in {significant} of {deals}.",
+            **asked,
         )
-    judged = "So the label does not separate by itself."
-    if separates_by_itself(found, result):
-        judged = "Such a label separates by itself: who orders often has bought everything."
-        judged += "" if trial.verdict == "untestable" else " Read the effect as what goes beyond that."
-    return Markup(
-        "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have been "
-        "significant in {} of {}{}. {}"
-    ).format(found.significant, count(found.deals, "deal", "deals"), typical, judged)
+    else:
+        told = say(
+            "With baskets dealt at random among the orders that make the label, so that products mean nothing, it would still have "
+            "been significant in {significant} of {deals}; a typical deal gives a ratio of {ratio} and {points} of the share back.",
+            **asked,
+            ratio=quantity(found.ratio, RATIO),
+            points=quantity(found.share_difference, SIGNED_POINTS),
+        )
+    said = [told]
+    if not separates_by_itself(found, result):
+        said.append(say("So the label does not separate by itself."))
+    else:
+        said.append(say("Such a label separates by itself: who orders often has bought everything."))
+        if trial.verdict != "untestable":
+            said.append(say("Read the effect as what goes beyond that."))
+    return Markup(" ").join(said)
 
 
 def separates_by_itself(found: DealtLabels, result: RunResult) -> bool:
@@ -191,16 +198,19 @@ def comparable(trial: Trial, counts: Counts) -> str:
     if found is None:
         return ""
     if start := since(trial):
-        return f"All are followed from {start} on"
+        return gettext("All are followed from {day} on").format(day=start)
     labelled = compared(trial)
-    share = quantity(found.share, PERCENT) + " of the customers"
+    who = gettext("{share} of the customers").format(share=quantity(found.share, PERCENT))
     if 0 < labelled * (1 - found.share) < counts.min_cell:
-        share = "All but a few customers"
+        who = gettext("All but a few customers")
     elif 0 < labelled * found.share < counts.min_cell:
-        share = "Only a few customers"
-    shared = [cohort for cohort in found.cohorts if _holds_two(cohort.customers)]
-    of_them = f", in {len(shared)} of {count(len(found.cohorts), _period(found), _period(found) + 's')}" if len(found.cohorts) > 1 else ""
-    return f"{share} began when customers of another group began too{of_them}"
+        who = gettext("Only a few customers")
+    if len(found.cohorts) < 2:
+        return gettext("{who} began when customers of another group began too").format(who=who)
+    shared = sum(_holds_two(cohort.customers) for cohort in found.cohorts)
+    return gettext("{who} began when customers of another group began too, in {shared} of {periods}").format(
+        who=who, shared=shared, periods=_periods(found)
+    )
 
 
 def where_comparable(trial: Trial) -> Markup:
@@ -209,13 +219,17 @@ def where_comparable(trial: Trial) -> Markup:
     if found is None or not found.cohorts:
         return Markup("")
     shared = [name(cohort.name) for cohort in found.cohorts if _holds_two(cohort.customers)]
-    if not shared:
-        return Markup(
-            "In no {} did customers of two groups begin: there is no time in which they could be compared."
-        ).format(_period(found))
-    return Markup("Customers of two groups began in {} only: limit the question to customers who began then.").format(
-        listed(few(shared))
-    )
+    if shared:
+        return say(
+            "Customers of two groups began in {periods} only: limit the question to customers who began then.",
+            periods=listed(few(shared)),
+        )
+    period = _period(found)
+    if period == "month":
+        return say("In no month did customers of two groups begin: there is no time in which they could be compared.")
+    if period == "quarter":
+        return say("In no quarter did customers of two groups begin: there is no time in which they could be compared.")
+    return say("In no period did customers of two groups begin: there is no time in which they could be compared.")
 
 
 def columns(trial: Trial) -> list[int]:
@@ -229,7 +243,7 @@ def cohort_rows(trial: Trial, counts: Counts) -> list[CohortRow]:
     cohorts = () if trial.comparability is None else trial.comparability.cohorts
     return [
         CohortRow(
-            "everybody" if len(cohorts) == 1 else cohort.name,
+            gettext("everybody") if len(cohorts) == 1 else cohort.name,
             [counts(cohort.customers[place]) for place in columns(trial)],
             _holds_two(cohort.customers),
         )
@@ -255,21 +269,34 @@ def differing(trial: Trial, result: RunResult) -> list[Habit]:
 
 def habits_answer(trial: Trial, result: RunResult) -> Markup:
     """How many habits differ, and which are the surest."""
-    found = differing(trial, result)
+    found, habits = differing(trial, result), count(len(trial.habits), "habit", "habits")
     if not found:
-        return Markup("None of {} differs").format(count(len(trial.habits), "habit", "habits"))
-    surest = few([name(habit.name) for habit in found], most=3)
-    verb = "differs" if len(found) == 1 else "differ"
-    return Markup("{} of {} {}: {}").format(
-        len(found), count(len(trial.habits), "habit", "habits"), verb, listed(surest)
+        return say("None of {habits} differs", habits=habits)
+    surest = few([name(habit_name(habit)) for habit in found], most=3)
+    return say_many(
+        "{number} of {habits} differs: {surest}",
+        "{number} of {habits} differ: {surest}",
+        len(found),
+        habits=habits,
+        surest=listed(surest),
     )
 
 
 def alike(trial: Trial, result: RunResult) -> Markup:
     """Habits that were looked at and not shown to differ."""
     surely = differing(trial, result)
-    others = [name(habit.name) for habit in trial.habits if habit not in surely]
-    return Markup("Not shown to differ: {}.").format(listed(few(others))) if others else Markup("")
+    others = [name(habit_name(habit)) for habit in trial.habits if habit not in surely]
+    return say("Not shown to differ: {habits}.", habits=listed(few(others))) if others else Markup("")
+
+
+def habit_name(habit: Habit) -> str:
+    """A habit as the page calls it: a share with what its value is one of."""
+    kind, colon, value = habit.name.partition(": ")
+    if colon and kind == "category":
+        return gettext("category: {value}").format(value=value)
+    if colon and kind == "region":
+        return gettext("region: {value}").format(value=value)
+    return gettext("channel: {value}").format(value=value) if colon and kind == "channel" else habit.name
 
 
 def habit_rows(trial: Trial, result: RunResult) -> list[HabitRow]:
@@ -288,7 +315,7 @@ def habit_rows(trial: Trial, result: RunResult) -> list[HabitRow]:
         hidden = any(veiled.get(each, {}).get(habit.name) for each in pair)
         rows.append(
             HabitRow(
-                habit.name,
+                habit_name(habit),
                 told,
                 pair,
                 estimate(None if hidden else habit.difference, signed),
@@ -344,21 +371,27 @@ def crossover_answer(trial: Trial, counts: Counts) -> Markup:
     ]
     told = [cell for cell in changes if cell.share.estimate is not None]
     if trial.crossover is None or not told:
-        return Markup("Too few customers changed from one group to another to say more.")
+        return say("Too few customers changed from one group to another to say more.")
     most = max(told, key=lambda cell: cell.share.estimate or 0.0)
-    bounds = span(most.share, PERCENT)
-    against = (
-        f", {quantity(most.lift, TIMES)} as often as all customers are in that group next"
-        if most.lift is not None
-        else ""
+    asked = say(
+        "Do customers who begin in {first} come back in {second}?", first=name(most.first), second=name(most.second)
     )
-    return Markup("Do customers who begin in {} come back in {}? {} do{}{}.").format(
-        name(most.first),
-        name(most.second),
-        quantity(most.share.estimate, PERCENT),
-        f" ({bounds})" if bounds else "",
-        against,
-    )
+    share, bounds = quantity(most.share.estimate, PERCENT), span(most.share, PERCENT)
+    lift = None if most.lift is None else quantity(most.lift, TIMES)
+    if lift and bounds:
+        answer = say(
+            "{share} do ({bounds}), {lift} as often as all customers are in that group next.",
+            share=share,
+            bounds=bounds,
+            lift=lift,
+        )
+    elif lift:
+        answer = say("{share} do, {lift} as often as all customers are in that group next.", share=share, lift=lift)
+    elif bounds:
+        answer = say("{share} do ({bounds}).", share=share, bounds=bounds)
+    else:
+        answer = say("{share} do.", share=share)
+    return Markup("{} {}").format(asked, answer)
 
 
 def stickiness(trial: Trial, counts: Counts) -> str:
@@ -366,23 +399,23 @@ def stickiness(trial: Trial, counts: Counts) -> str:
     found = trial.crossover
     if found is None or not all(counts.exact(number) for row in crossover_table(trial) for number in row):
         return ""
-    kept = found.stickiness
-    bounds = span(kept, RATIO)
-    return (
-        "{} are in the same group next, where {} would be if what comes next did not depend on what came first "
-        "(stickiness {}{}; 0 is no memory, 1 is never changing)."
+    kept = quantity(found.stickiness.estimate, RATIO)
+    if bounds := span(found.stickiness, RATIO):
+        kept = pgettext("an estimate and its bounds", "{estimate}, {bounds}").format(estimate=kept, bounds=bounds)
+    return gettext(
+        "{same} are in the same group next, where {expected} would be if what comes next did not depend on what came first "
+        "(stickiness {stickiness}; 0 is no memory, 1 is never changing)."
     ).format(
-        quantity(found.same_share, PERCENT),
-        quantity(found.expected_same_share, PERCENT),
-        quantity(kept.estimate, RATIO),
-        f", {bounds}" if bounds else "",
+        same=quantity(found.same_share, PERCENT),
+        expected=quantity(found.expected_same_share, PERCENT),
+        stickiness=kept,
     )
 
 
 def parts(trial: Trial, counts: Counts) -> list[tuple[Markup, list[Part]]]:
     """The effect in parts of the customers and of the time, by kind of part; of small parts nothing is shown."""
     return [
-        (escape(PARTS[kind]) if kind in PARTS else name(kind), [_part(trial, subset, counts) for subset in subsets])
+        (say(PARTS[kind]) if kind in PARTS else name(kind), [_part(trial, subset, counts) for subset in subsets])
         for kind, subsets in groupby(trial.robustness, key=lambda subset: subset.kind)
     ]
 
@@ -392,7 +425,7 @@ def whole(trial: Trial, counts: Counts) -> Part | None:
     pair = verdict_pair(trial)
     if pair is None:
         return None
-    who = "The half that tested it" if was_found(trial) else "All customers"
+    who = gettext("The half that tested it") if was_found(trial) else gettext("All customers")
     everybody = Subset("", who, compared(trial), pair.ratio, pair.share_difference, None, agrees=None)
     return replace(_part(trial, everybody, counts), says="")
 
@@ -403,15 +436,23 @@ def parts_answer(trial: Trial, result: RunResult) -> Markup:
     if trial.verdict != "separates":
         tested = [subset.p_value for subset in visible if subset.p_value is not None]
         alone = sum(p_value <= level(result) for p_value in tested)
-        return Markup("Taken alone, {} of {} would be significant; chance makes about 1 in {:.0f} so").format(
-            alone, count(len(tested), "part", "parts"), 1 / level(result)
+        return say(
+            "Taken alone, {alone} of {parts} would be significant; chance makes about 1 in {often} so",
+            alone=alone,
+            parts=count(len(tested), "part", "parts"),
+            often=f"{1 / level(result):.0f}",
         )
     agree = [subset.agrees for subset in visible if subset.agrees is not None]
     by_test_alone = sum(subset.agrees is None and subset.p_value is not None for subset in visible)
     unknown = len(trial.robustness) - len(agree) - by_test_alone
-    rest = f"; in {unknown} more it cannot be told" if unknown else ""
-    return Markup("The effect points the same way in {} of {}{}").format(
-        sum(agree), count(len(agree), "part", "parts"), rest
+    parts_told = count(len(agree), "part", "parts")
+    if not unknown:
+        return say("The effect points the same way in {alike} of {parts}", alike=sum(agree), parts=parts_told)
+    return say(
+        "The effect points the same way in {alike} of {parts}; in {unknown} more it cannot be told",
+        alike=sum(agree),
+        parts=parts_told,
+        unknown=unknown,
     )
 
 
@@ -424,12 +465,11 @@ def _merged(trial: Trial, trials: Sequence[Trial]) -> Markup:
         for group in trial.groups
         if len(members := group.name.split(" + ")) > 1 and group.name not in known and known.issuperset(members)
     ]
+    split = name(trial.merged_from or "")
     if not alike_groups:
-        return Markup("Groups of {} that could not be told apart were merged.").format(name(trial.merged_from or ""))
-    told = Markup("; ").join(
-        Markup("{} could not be told apart and were merged").format(group) for group in alike_groups
-    )
-    return Markup("Of {}, {}.").format(name(trial.merged_from or ""), told)
+        return say("Groups of {split} that could not be told apart were merged.", split=split)
+    told = [say("{groups} could not be told apart and were merged", groups=groups) for groups in alike_groups]
+    return say("Of {split}, {merged}.", split=split, merged=Markup(pgettext("between clauses", "; ")).join(told))
 
 
 def _holds_two(customers: Sequence[int]) -> bool:
@@ -437,11 +477,21 @@ def _holds_two(customers: Sequence[int]) -> bool:
 
 
 def _period(found: Comparability) -> str:
-    """What a cohort is called: a month or a quarter."""
+    """What a cohort is: a month, a quarter or another period."""
     first = found.cohorts[0].name
     if "-Q" in first:
         return "quarter"
     return "month" if len(first) == len("2024-03") else "period"
+
+
+def _periods(found: Comparability) -> str:
+    """How many cohorts there are."""
+    number = len(found.cohorts)
+    return {
+        "month": count(number, "month", "months"),
+        "quarter": count(number, "quarter", "quarters"),
+        "period": count(number, "period", "periods"),
+    }[_period(found)]
 
 
 def _veiled_means(trial: Trial, place: int, min_cell: int) -> dict[str, str]:
@@ -470,10 +520,11 @@ def _roughly(number: int, customers: int, min_cell: int) -> str:
     """A share of a group's customers, said so that neither they nor the others can be counted when they are few."""
     least = min_cell / customers
     if number < min_cell:
-        return f"below {quantity(least, PERCENT)}"
+        return gettext("below {share}").format(share=quantity(least, PERCENT))
     if customers - number < min_cell:
-        return f"above {quantity(1 - least, PERCENT)}"
-    return f"about {quantity(max(round(number / customers / least / 2), 1) * 2 * least, PERCENT)}"
+        return gettext("above {share}").format(share=quantity(1 - least, PERCENT))
+    about = max(round(number / customers / least / 2), 1) * 2 * least
+    return gettext("about {share}").format(share=quantity(about, PERCENT))
 
 
 def _families(habits: Sequence[Habit]) -> Iterator[list[Habit]]:
@@ -497,12 +548,12 @@ def sticks(found: Crossover) -> str:
     kept = found.stickiness
     value = kept.estimate
     if value is None or not excludes(kept, 0.0):
-        return "What comes next does not visibly depend on what came first"
+        return gettext("What comes next does not visibly depend on what came first")
     if value < 0:
-        return "Customers tend to change groups"
+        return gettext("Customers tend to change groups")
     if value < 0.2:
-        return "The label hardly sticks"
-    return "The label sticks in part" if value < 0.6 else "The label sticks"
+        return gettext("The label hardly sticks")
+    return gettext("The label sticks in part") if value < 0.6 else gettext("The label sticks")
 
 
 def _part(trial: Trial, subset: Subset, counts: Counts) -> Part:
@@ -510,7 +561,7 @@ def _part(trial: Trial, subset: Subset, counts: Counts) -> Part:
     if subset.customers < counts.min_cell:
         subset = replace(subset, ratio=None, share_difference=None, p_value=None, agrees=None)
     return Part(
-        subset.name,
+        str(subset.name),
         counts(subset.customers),
         estimate(subset.ratio, RATIO),
         estimate(subset.share_difference, SIGNED_POINTS),
@@ -526,8 +577,8 @@ def _part(trial: Trial, subset: Subset, counts: Counts) -> Part:
 def _said(subset: Subset) -> str:
     """What a part says of the effect; of a part that has a test and no effect of its own, the p-value."""
     if subset.agrees is None and subset.ratio is None and subset.p_value is not None:
-        return f"test: {probability(subset.p_value, 'p')}"
-    return _AGREES[subset.agrees]
+        return gettext("test: {p}").format(p=probability(subset.p_value, "p"))
+    return gettext(_AGREES[subset.agrees])
 
 
 def _extent(trial: Trial, min_cell: int, *, by_share: bool) -> tuple[float, float]:

@@ -27,10 +27,10 @@ from segmentor.report.numbers import (
     quantity,
     span,
 )
+from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import KINDS, METHODS, REASONS, SOURCES
 from segmentor.report.words import (
-    but_see,
     column,
     few,
     in_order,
@@ -41,8 +41,10 @@ from segmentor.report.words import (
     short_group,
     titled,
     verdict_pair,
+    within_segment,
 )
-from segmentor.result import EVERYBODY, Clustering, Interval, PairEffect, RunResult, Trial, Verdict
+from segmentor.result import EVERYBODY, SAME_GROUPS, Clustering, Interval, PairEffect, RunResult, Trial, Verdict
+from segmentor.wording import gettext
 
 MOST_CANDIDATES = 1_000
 """Rows of candidates on the page."""
@@ -53,7 +55,6 @@ MOST_GROUPS = 4
 MOST_LEFT_OUT = 30
 """Columns that are named for a reason why they made no candidate."""
 
-_SAME_AS = "makes the same groups as "
 
 _SEEN = 0.8
 """Share of the cases in which a difference of the size told would have been found."""
@@ -135,7 +136,7 @@ def others(result: RunResult) -> list[Trial]:
 
 def rows(result: RunResult, counts: Counts) -> list[CandidateRow]:
     """The others as rows, as many as the page holds."""
-    usual, elsewhere = _usual_horizon(result), seen_elsewhere(result)
+    usual, elsewhere = usual_days(result), seen_elsewhere(result)
     return [_row(trial, counts, usual, elsewhere) for trial in others(result)[:MOST_CANDIDATES]]
 
 
@@ -145,7 +146,7 @@ def repeating(result: RunResult, counts: Counts) -> list[tuple[Markup, list[Cand
     for trial in sorted(result.trials, key=_sureness):
         if trial.explained_by is not None:
             found.setdefault(trial.explained_by, []).append(trial)
-    usual = _usual_horizon(result)
+    usual = usual_days(result)
     return [(name(repeated), [_row(trial, counts, usual, {}) for trial in own]) for repeated, own in found.items()]
 
 
@@ -170,8 +171,8 @@ def alike(result: RunResult, counts: Counts) -> list[AlikeRow]:
             titled(trial),
             _groups(trial, counts),
             aliases(trial),
-            _widest([pair.ratio for pair in _visible(trial, counts)], ratio=True),
-            _widest([pair.share_difference for pair in _visible(trial, counts)], ratio=False),
+            _widest([pair.ratio for pair in visible_pairs(trial, counts)], ratio=True),
+            _widest([pair.share_difference for pair in visible_pairs(trial, counts)], ratio=False),
         )
         for trial in found
     ]
@@ -185,17 +186,7 @@ def aliases(trial: Trial) -> Markup:
 def tried(result: RunResult) -> Markup:
     """What was tried at the root, by where it comes from."""
     by_source = Counter(trial.source for trial in result.trials if trial.segment == EVERYBODY)
-    told = {
-        "declared": ("declared split", "declared splits"),
-        "enumerated": ("candidate made of the columns", "candidates made of the columns"),
-        "clustered": ("rule that says a cluster", "rules that say a cluster"),
-    }
-    return listed(
-        [
-            escape(count(number, *told[source])) if source in told else Markup("{} {}").format(number, name(source))
-            for source, number in by_source.items()
-        ]
-    )
+    return listed([_of_source(source, number) for source, number in by_source.items()])
 
 
 def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
@@ -203,28 +194,26 @@ def left_out(result: RunResult) -> list[tuple[Markup, Markup]]:
     itemsets: Counter[str] = Counter()
     named: dict[str, list[Markup]] = {}
     for each in () if result.search is None else result.search.left_out:
-        same, _, other = each.reason.partition(_SAME_AS)
-        why = each.reason if same else f"{_SAME_AS}another candidate"
+        same = each.reason.text == SAME_GROUPS
+        why = gettext("makes the same groups as another candidate") if same else str(each.reason)
         if each.kind == "itemset":
             itemsets[why] += 1
+        elif same:
+            named.setdefault(why, []).append(
+                say("{column} (as {other})", column=name(each.name), other=name(str(each.reason.values["split"])))
+            )
         else:
-            shown = name(each.name) if same else Markup("{} (as {})").format(name(each.name), name(other))
-            named.setdefault(why, []).append(shown)
+            named.setdefault(why, []).append(name(each.name))
     return [
         *((listed(few(names, most=MOST_LEFT_OUT)), reason(why)) for why, names in named.items()),
-        *((escape(count(number, *KINDS["itemset"])), reason(why)) for why, number in itemsets.items()),
+        *((_of_kind("itemset", number), reason(why)) for why, number in itemsets.items()),
     ]
 
 
 def how_many_left_out(result: RunResult) -> Markup:
     """How many columns, sets of products and clusters made no candidate; empty where everything did."""
     kinds = Counter(each.kind for each in result.search.left_out) if result.search else Counter[str]()
-    return listed(
-        [
-            escape(count(number, *KINDS[kind])) if kind in KINDS else Markup("{} {}").format(count(number), name(kind))
-            for kind, number in kinds.items()
-        ]
-    )
+    return listed([_of_kind(kind, number) for kind, number in kinds.items()])
 
 
 def are_named(result: RunResult) -> bool:
@@ -241,7 +230,7 @@ def clusterings(result: RunResult, counts: Counts) -> list[ClusteringRow]:
             method(one.method),
             listed(few([name(feature) for feature in one.features])),
             counts(one.customers),
-            count(one.clusters) if one.clusters else "none was stable",
+            count(one.clusters) if one.clusters else gettext("none was stable"),
             quantity(one.noise_share, PERCENT),
             quantity(one.stability, RATIO),
             quantity(one.silhouette, RATIO),
@@ -255,7 +244,12 @@ def rules(result: RunResult, counts: Counts) -> list[RuleRow]:
     return [
         RuleRow(
             titled(trial, length=200),
-            Markup("{} {} of {}").format(method(trial.cluster.method), trial.cluster.cluster, trial.cluster.clusters),
+            say(
+                "{method} {cluster} of {clusters}",
+                method=method(trial.cluster.method),
+                cluster=trial.cluster.cluster,
+                clusters=trial.cluster.clusters,
+            ),
             counts(trial.cluster.customers),
             quantity(trial.cluster.stability, RATIO),
             *_fidelity(trial, result.min_cell),
@@ -273,41 +267,55 @@ def cluster(trial: Trial, counts: Counts) -> Markup:
     if found is None:
         return Markup("")
     coverage, precision = _fidelity(trial, counts.min_cell)
-    fidelity = ""
-    if coverage != NOTHING:
-        fidelity = f"; the rule takes {coverage} of them, and {precision} of those whom it takes are in the cluster"
-    return Markup(
-        "The rule says cluster {} of {} of {} in words: {} customers of one half{}. Of the cluster, {} comes back in resamples "
-        "(stability). It is the rule that was tried, not the cluster."
-    ).format(
-        found.cluster,
-        found.clusters,
-        method(found.method),
-        counts(found.customers),
-        fidelity,
-        quantity(found.stability, PERCENT),
-    )
+    if coverage == NOTHING:
+        said = say(
+            "The rule says cluster {cluster} of {clusters} of {method} in words: {customers} customers of one half. Of the cluster, "
+            "{stability} comes back in resamples (stability). It is the rule that was tried, not the cluster.",
+            cluster=found.cluster,
+            clusters=found.clusters,
+            method=method(found.method),
+            customers=counts(found.customers),
+            stability=quantity(found.stability, PERCENT),
+        )
+    else:
+        said = say(
+            "The rule says cluster {cluster} of {clusters} of {method} in words: {customers} customers of one half; the rule takes "
+            "{coverage} of them, and {precision} of those whom it takes are in the cluster. Of the cluster, {stability} comes back in "
+            "resamples (stability). It is the rule that was tried, not the cluster.",
+            cluster=found.cluster,
+            clusters=found.clusters,
+            method=method(found.method),
+            customers=counts(found.customers),
+            coverage=coverage,
+            precision=precision,
+            stability=quantity(found.stability, PERCENT),
+        )
+    return said
 
 
 def echo(trial: Trial, result: RunResult) -> Markup:
     """What the test within strata of past frequency and recency says; empty where it was not made."""
-    found = trial.cluster
+    p_value = trial.cluster.echo_p_value if trial.cluster else None
+    told = probability(p_value, "p")
+    if is_echo(trial) and p_value is not None:
+        return say(
+            "An echo of past frequency: nothing is left of it among customers who had bought as often and as recently ({p}).",
+            p=told,
+        )
     if is_echo(trial):
-        p_value = f" ({probability(found.echo_p_value, 'p')})" if found and found.echo_p_value is not None else ""
-        return Markup(
-            "An echo of past frequency: nothing is left of it among customers who had bought as often and as recently{}."
-        ).format(p_value)
-    if found is None or found.echo_p_value is None:
+        return say(
+            "An echo of past frequency: nothing is left of it among customers who had bought as often and as recently."
+        )
+    if p_value is None:
         return Markup("")
-    held = "still there" if found.echo_p_value <= level(result) else "no longer sure"
-    return Markup("Among customers who had bought as often and as recently it is {} ({}).").format(
-        held, probability(found.echo_p_value, "p")
-    )
+    if p_value <= level(result):
+        return say("Among customers who had bought as often and as recently it is still there ({p}).", p=told)
+    return say("Among customers who had bought as often and as recently it is no longer sure ({p}).", p=told)
 
 
 def method(code: str) -> Markup:
     """A way of clustering by its usual name."""
-    return escape(METHODS[code]) if code in METHODS else name(code)
+    return say(METHODS[code]) if code in METHODS else name(code)
 
 
 def could_have_been_seen(result: RunResult) -> list[str]:
@@ -321,20 +329,37 @@ def could_have_been_seen(result: RunResult) -> list[str]:
     declared = [trial for trial in everybody if trial.source == "declared"]
     found = [trial for trial in everybody if trial.source != "declared"]
     said = []
-    for trials, tests, who in (
-        (declared, len(declared), "declared splits"),
-        (found, result.search.tried if result.search else len(found), "candidates"),
+    for trials, tests, are_declared in (
+        (declared, len(declared), True),
+        (found, result.search.tried if result.search else len(found), False),
     ):
         ratio = _detectable(trials, tests, result, ratio=True)
         share = _detectable(trials, tests, result, ratio=False)
-        if ratio is not None and share is not None:
-            said.append(
-                f"Among {count(tests)} {who}, one of the usual size would have been found in {quantity(_SEEN, PERCENT)} of the cases if the "
-                f"cycles of its groups differed by a factor of {quantity(exp(ratio), RATIO)}, or the shares back by {quantity(share, POINTS)}."
-                if tests > 1
-                else f"The split would have been found in {quantity(_SEEN, PERCENT)} of the cases if the cycles of its groups differed by a "
-                f"factor of {quantity(exp(ratio), RATIO)}, or the shares back by {quantity(share, POINTS)}."
+        if ratio is None or share is None:
+            continue
+        if tests < 2:
+            sentence = gettext(
+                "The split would have been found in {seen} of the cases if the cycles of its groups differed by a factor of {ratio}, or "
+                "the shares back by {points}."
             )
+        elif are_declared:
+            sentence = gettext(
+                "Among {tests} declared splits, one of the usual size would have been found in {seen} of the cases if the cycles of its "
+                "groups differed by a factor of {ratio}, or the shares back by {points}."
+            )
+        else:
+            sentence = gettext(
+                "Among {tests} candidates, one of the usual size would have been found in {seen} of the cases if the cycles of its groups "
+                "differed by a factor of {ratio}, or the shares back by {points}."
+            )
+        said.append(
+            sentence.format(
+                tests=count(tests),
+                seen=quantity(_SEEN, PERCENT),
+                ratio=quantity(exp(ratio), RATIO),
+                points=quantity(share, POINTS),
+            )
+        )
     return said
 
 
@@ -357,20 +382,20 @@ def _detectable(trials: Sequence[Trial], tests: int, result: RunResult, *, ratio
     return (asked + NormalDist().inv_cdf(_SEEN)) * median(errors)
 
 
-def _row(trial: Trial, counts: Counts, usual_horizon: int | None, elsewhere: Mapping[str, Trial]) -> CandidateRow:
+def _row(trial: Trial, counts: Counts, usual: int | None, elsewhere: Mapping[str, Trial]) -> CandidateRow:
     pair = verdict_pair(trial)
-    visible = pair if pair in _visible(trial, counts) else None
+    visible = pair if pair in visible_pairs(trial, counts) else None
     return CandidateRow(
         titled(trial, length=120),
-        escape(SOURCES[trial.source]) if trial.source in SOURCES else name(trial.source),
+        say(SOURCES[trial.source]) if trial.source in SOURCES else name(trial.source),
         _groups(trial, counts),
         aliases(trial),
-        Markup("{} against {}").format(name(visible.second), name(visible.first))
+        say("{second} against {first}", second=name(visible.second), first=name(visible.first))
         if visible and len(trial.groups) > 2
         else Markup(""),
         estimate(visible.ratio if visible else None, RATIO),
         estimate(visible.share_difference if visible else None, SIGNED_POINTS),
-        "" if trial.horizon_days in (None, usual_horizon) else f"within {quantity(trial.horizon_days, DAYS)}",
+        read_within(trial, usual),
         trial.verdict,
         Markup(" ").join(_why(trial, elsewhere)),
     )
@@ -381,9 +406,13 @@ def _why(trial: Trial, elsewhere: Mapping[str, Trial]) -> Iterator[Markup]:
     if trial.reasons[:1] != ("not promoted",) and trial.reasons and trial.reasons[0] in REASONS:
         yield reason(trial.reasons[0])
     if trial.verdict == "inconclusive" and trial.customers_needed is not None:
-        yield Markup("About {} in all would decide it.").format(count(trial.customers_needed, "customer", "customers"))
+        yield say(
+            "About {customers} in all would decide it.",
+            customers=count(trial.customers_needed, "customer", "customers"),
+        )
     if trial.verdict == "equivalent" and column(trial) in elsewhere:
-        yield Markup("But {}.").format(but_see(elsewhere[column(trial)]))
+        other = elsewhere[column(trial)]
+        yield say("But see {split}.", split=within_segment(name(other.split), other))
 
 
 def _sureness(trial: Trial) -> tuple[float, ...]:
@@ -393,11 +422,18 @@ def _sureness(trial: Trial) -> tuple[float, ...]:
 
 def usual_horizon(result: RunResult) -> str:
     """By when the effects of most splits are read; empty where there are none."""
-    days = _usual_horizon(result)
-    return "" if days is None else f"They are read at day {days}, where no other is told."
+    days = usual_days(result)
+    return "" if days is None else gettext("They are read at day {day}, where no other is told.").format(day=days)
 
 
-def _usual_horizon(result: RunResult) -> int | None:
+def read_within(trial: Trial, usual: int | None) -> str:
+    """By when the effect of a split is read, where that is not the usual day; else empty."""
+    if trial.horizon_days in (None, usual):
+        return ""
+    return gettext("within {days}").format(days=quantity(trial.horizon_days, DAYS))
+
+
+def usual_days(result: RunResult) -> int | None:
     """The day at which the effects of most splits are read."""
     days = Counter(trial.horizon_days for trial in result.trials if trial.horizon_days is not None)
     return days.most_common(1)[0][0] if days else None
@@ -408,10 +444,26 @@ def _groups(trial: Trial, counts: Counts) -> list[tuple[Markup, str]]:
     if len(trial.groups) <= MOST_GROUPS:
         return [(name(short_group(trial.split, group.name)), counts(group.customers)) for group in trial.groups]
     total = sum(group.customers for group in trial.groups)
-    return [(Markup("{} groups").format(len(trial.groups)), counts_in(trial, counts)(total))]
+    return [(say_many("{number} group", "{number} groups", len(trial.groups)), counts_in(trial, counts)(total))]
 
 
-def _visible(trial: Trial, counts: Counts) -> list[PairEffect]:
+def _of_source(source: str, number: int) -> Markup:
+    """So many candidates of a source."""
+    if source == "declared":
+        return escape(count(number, "declared split", "declared splits"))
+    if source == "enumerated":
+        return escape(count(number, "candidate made of the columns", "candidates made of the columns"))
+    if source == "clustered":
+        return escape(count(number, "rule that says a cluster", "rules that say a cluster"))
+    return Markup("{} {}").format(number, name(source))
+
+
+def _of_kind(kind: str, number: int) -> Markup:
+    """So many things that made no candidate."""
+    return escape(count(number, *KINDS[kind])) if kind in KINDS else Markup("{} {}").format(count(number), name(kind))
+
+
+def visible_pairs(trial: Trial, counts: Counts) -> list[PairEffect]:
     """Pairs of groups of which estimates may be shown."""
     visible = {group.name for group in trial.groups if group.customers >= counts.min_cell}
     return [pair for pair in trial.pairs if pair.first in visible and pair.second in visible]
@@ -439,8 +491,8 @@ def _fidelity(trial: Trial, min_cell: int) -> tuple[str, str]:
     few_told = any(0 < round(each) < min_cell for each in told)
     return (
         (
-            f"about {round(found.coverage, 1):.0%}".replace("%", f"{NO_BREAK}%"),
-            f"about {round(found.precision, 1):.0%}".replace("%", f"{NO_BREAK}%"),
+            gettext("about {share}").format(share=quantity(round(found.coverage, 1), PERCENT)),
+            gettext("about {share}").format(share=quantity(round(found.precision, 1), PERCENT)),
         )
         if few_told
         else (quantity(found.coverage, PERCENT), quantity(found.precision, PERCENT))

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from segmentor.result import RunResult
+from segmentor.wording import gettext
 
 
 def called_by_rule(result: RunResult) -> RunResult:
@@ -50,5 +51,5 @@ def called_by_rule(result: RunResult) -> RunResult:
 
 def _in_short(condition: str) -> str:
     """A condition without the signs that only SQL needs; a share of the lines with a value is called one."""
-    shares = re.sub(r'"([^":]+: [^"]+)"', r"share of \1", condition)
+    shares = re.sub(r'"([^":]+: [^"]+)"', lambda found: gettext("share of {value}").format(value=found[1]), condition)
     return re.sub(r'"([^"]+)"', r"\1", shares)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from segmentor.report.names import cut
+from segmentor.report.names import called, cut
 from segmentor.report.small_cells import Counts
 from segmentor.result import NOT_YET_KNOWN, CrossSellRule, GroupEffect, RunResult
 from segmentor.result.standing import standing, without_group
 from segmentor.tables import Cell, as_csv
+from segmentor.wording import gettext, pgettext
 
 DECIMALS = 3
 """Digits of a share: tenths of a percent, as fine as a figure can show it."""
@@ -29,7 +30,11 @@ def curves(groups: Sequence[GroupEffect]) -> str:
         groups: Groups that have a curve.
     """
     drawn = [group.curve for group in groups if group.curve is not None]
-    columns = [f"{bound}: {cut(group.name, 80)}" for group in groups for bound in ("share_back", "ci_low", "ci_high")]
+    columns = [
+        heading.format(group=cut(called(group.name), 80))
+        for group in groups
+        for heading in (gettext("share_back: {group}"), gettext("ci_low: {group}"), gettext("ci_high: {group}"))
+    ]
     by_day = [
         dict(zip(curve.days, zip(curve.share_back, curve.ci_low, curve.ci_high, strict=True), strict=True))
         for curve in drawn
@@ -37,27 +42,49 @@ def curves(groups: Sequence[GroupEffect]) -> str:
     days = sorted({day for curve in drawn for day in curve.days})
     nothing = (None, None, None)
     return as_csv(
-        ("day", *columns),
+        (pgettext("column", "day"), *columns),
         [[day, *(_rounded(value) for found in by_day for value in found.get(day, nothing))] for day in days],
     )
 
 
 def tree(result: RunResult, counts: Counts) -> str:
     """The tree of segments: each node with the one above it, its customers as the page may show them, and what its leaves do."""
-    columns = ("node", "above", "split_by", "customers", "share_back", "horizon_days", "mean_cycle_days")
+    columns = (
+        pgettext("column", "node"),
+        pgettext("column", "above"),
+        pgettext("column", "split_by"),
+        pgettext("column", "customers"),
+        pgettext("column", "share_back"),
+        pgettext("column", "horizon_days"),
+        pgettext("column", "mean_cycle_days"),
+    )
     return as_csv(columns, _nodes(result, counts))
 
 
 def rules(found: Sequence[CrossSellRule], counts: Counts) -> str:
     """Cross-sell rules as they are drawn, those that held and those that did not."""
-    columns = ("bought", "offered", "mode", "confidence", "lift", "ci_low", "ci_high", "customers", "valid")
+    columns = (
+        pgettext("column", "bought"),
+        pgettext("column", "offered"),
+        pgettext("column", "mode"),
+        pgettext("column", "confidence"),
+        pgettext("column", "lift"),
+        pgettext("column", "ci_low"),
+        pgettext("column", "ci_high"),
+        pgettext("column", "customers"),
+        pgettext("column", "valid"),
+    )
+    modes = {
+        "same_occasion": pgettext("column", "same_occasion"),
+        "next_purchase": pgettext("column", "next_purchase"),
+    }
     return as_csv(
         columns,
         [
             [
                 " + ".join(cut(item, 80) for item in rule.antecedent),
                 cut(rule.consequent, 80),
-                rule.mode,
+                modes.get(rule.mode, rule.mode),
                 _rounded(rule.confidence),
                 *map(_rounded, (rule.lift.estimate, rule.lift.ci_low, rule.lift.ci_high)),
                 _count(rule.customers, counts),
@@ -74,7 +101,13 @@ def speeds(found: Sequence[CrossSellRule]) -> str:
     Args:
         found: Rules that have a curve.
     """
-    columns = ("bought", "then", "day", "share", "by_habit")
+    columns = (
+        pgettext("column", "bought"),
+        pgettext("column", "then"),
+        pgettext("column", "day"),
+        pgettext("column", "share"),
+        pgettext("column", "by_habit"),
+    )
     return as_csv(
         columns,
         [
@@ -100,16 +133,24 @@ def _nodes(result: RunResult, counts: Counts) -> Iterator[list[Cell]]:
         leaf = None if node.held else segments.get(node.segment)
         told = leaf if leaf is not None and leaf.customers >= counts.min_cell else None
         yield [
-            cut(node.segment, 200),
-            None if node.parent is None else cut(node.parent, 200),
-            cut(node.split, 200) if node.held and node.split is not None else None,
+            cut(called(node.segment), 200),
+            None if node.parent is None else cut(called(node.parent), 200),
+            cut(called(node.split), 200) if node.held and node.split is not None else None,
             _count(node.customers, counts),
             None if told is None else _rounded(told.share_back),
             None if told is None else told.horizon_days,
             None if told is None or told.mean_cycle_days is None else round(told.mean_cycle_days, 1),
         ]
         if rest.get(node.segment):
-            yield [NOT_YET_KNOWN, cut(node.segment, 200), None, _count(rest[node.segment], counts), None, None, None]
+            yield [
+                called(NOT_YET_KNOWN),
+                cut(called(node.segment), 200),
+                None,
+                _count(rest[node.segment], counts),
+                None,
+                None,
+                None,
+            ]
 
 
 def _rounded(share: float | None) -> float | None:

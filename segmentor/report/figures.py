@@ -1,7 +1,8 @@
 """Return curves and intervals as SVG for a page: geometry and text only, all colours, lines and fonts come from the page's style.
 
-matplotlib draws; what it draws is then reduced to shapes with class names. Names of groups never pass through
-matplotlib, so that no name is taken for a formula or needs a font.
+matplotlib draws; what it draws is then reduced to shapes with class names. No word and no name passes through
+matplotlib, so that none is taken for a formula or needs a font, and nothing is placed by how wide matplotlib thinks it is:
+room is left by the count of characters, of which a wide one counts twice.
 """
 
 from __future__ import annotations
@@ -17,16 +18,22 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from segmentor.report.names import cut
-from segmentor.report.numbers import NO_BREAK
+from segmentor.report.names import called, cut, room
 from segmentor.report.words import curve_text
 from segmentor.result import Curve, GroupEffect, Interval
+from segmentor.wording import gettext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MOST_TOGETHER = 4
 """Groups whose curves can be told apart in one panel."""
+
+MOST_OF_NAME = 16
+"""Room for the name of a group beside its curve, in narrow characters."""
+
+_CHARACTER = 6.6 / 400
+"""Width of a narrow character, as a share of a drawing's."""
 
 TURNED = "turned"
 """Class of a text that runs upwards to the right."""
@@ -40,12 +47,12 @@ class Panel:
     svg: str
 
 
-def return_curves(groups: Sequence[GroupEffect], *, since: str) -> list[Panel]:
+def return_curves(groups: Sequence[GroupEffect], *, since: str | None) -> list[Panel]:
     """Return curves with their bands: all in one panel, or a panel for each group where there are many.
 
     Args:
         groups: Groups that have a curve, at least one.
-        since: What the days are counted from.
+        since: The date that the days are counted from; ``None`` where they are counted from the last purchase.
     """
     curves = [group.curve for group in groups if group.curve is not None]
     top = _top(curves)
@@ -92,18 +99,23 @@ def share_bar(share: float) -> str:
     return ElementTree.tostring(drawing, encoding="unicode")
 
 
-def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float, since: str) -> str:
-    with canvas(width=400, height=240, plot=(0.1, 0.15, 0.59, 0.82)) as (axes, svg):
+def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float, since: str | None) -> str:
+    names = [cut(called(group.name), MOST_OF_NAME, wide=True) for group in groups]
+    # A name of so many characters stands behind its share, which takes six.
+    width = 0.89 - _CHARACTER * (6 + max(map(room, names)))
+    with canvas(width=400, height=240, plot=(0.1, 0.15, width, 0.82)) as (axes, svg):
         day_axes(axes, days=max(curve.days[-1] for curve in curves), top=top)
         for number, curve in enumerate(curves, start=1):
             _draw(axes, curve, f"g{number}")
         ends = [curve.share_back[-1] for curve in curves]
-        labels = {"unit": f"days since {since}"}
+        labels = {
+            "unit": gettext("days since {date}").format(date=since)
+            if since
+            else gettext("days since the last purchase")
+        }
         for number, height in enumerate(spread(ends, 0.068 * top), start=1):
             axes.text(1.015, height / top, "x", transform=axes.transAxes, va="center", gid=f"=label g{number}")
-            labels[f"label g{number}"] = (
-                f"{100 * ends[number - 1]:.0f}{NO_BREAK}% {cut(groups[number - 1].name, 12, wide=True)}"
-            )
+            labels[f"label g{number}"] = f"{_percent(ends[number - 1])} {names[number - 1]}"
     return plain_svg(svg, labels, " ".join(curve_text(group) for group in groups))
 
 
@@ -122,6 +134,11 @@ def _draw(axes: Axes, curve: Curve, name: str) -> None:
     _, high = _thinned(curve.days, curve.ci_high)
     axes.fill(days + days[::-1], low + high[::-1], gid=f"=band {name}", clip_on=False)
     axes.plot(*_thinned(curve.days, curve.share_back), gid=f"=line {name}", clip_on=False)
+
+
+def _percent(share: float) -> str:
+    """A share in whole percent."""
+    return gettext("{digits}\N{NO-BREAK SPACE}%").format(digits=f"{100 * share:.0f}")
 
 
 def _top(curves: Sequence[Curve]) -> float:
@@ -162,7 +179,7 @@ def day_axes(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
     heights = [top * part / 2 for part in range(3)] if fewer else [0.1 * part for part in range(round(10 * top) + 1)]
     if len(heights) > 7:
         heights = heights[::2]
-    axes.set_yticks(heights, [f"{100 * height:.0f}{NO_BREAK}%" for height in heights])
+    axes.set_yticks(heights, [_percent(height) for height in heights])
     axes.grid(axis="y", gid="=grid", clip_on=False)
     axes.tick_params(length=0)
     for side, spine in axes.spines.items():

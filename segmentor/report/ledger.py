@@ -8,9 +8,11 @@ from markupsafe import Markup, escape
 
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import count
+from segmentor.report.saying import say, say_many
 from segmentor.report.vocabulary import STAGES, VERDICTS
-from segmentor.report.words import in_order, of_tree, was_asked
+from segmentor.report.words import heading, in_order, of_tree, outcome, was_asked
 from segmentor.result import EVERYBODY, LedgerEntry, RunResult, Trial
+from segmentor.wording import gettext
 
 MOST_CARDS = 60
 """Splits that have a card of their own; more only where more were declared or are in the tree."""
@@ -103,18 +105,57 @@ def places(result: RunResult) -> dict[tuple[str, str], str]:
     return {(trial.segment, trial.split): f"split-{number}" for number, trial in enumerate(carded(result), start=1)}
 
 
+def entry_title(entry: LedgerEntry, card: str | None) -> Markup:
+    """The split of a test, with where it was tried below the root.
+
+    Args:
+        entry: The test.
+        card: Where on the page the split stands; ``None`` for one without a card.
+    """
+    split = heading(entry.split)
+    if card is not None:
+        split = Markup('<a href="#{}">{}</a>').format(card, split)
+    if entry.segment == EVERYBODY:
+        return split
+    return say('{split} <span class="quiet">in {segment}</span>', split=split, segment=name(entry.segment))
+
+
 def _stage(stage: str, correction: str, segment: str, entries: list[LedgerEntry]) -> Stage:
-    title = escape(STAGES[stage]) if stage in STAGES else name(stage)
+    title = escape(gettext(STAGES[stage])) if stage in STAGES else name(stage)
+    if segment != EVERYBODY:
+        title = say("{stage}: within {segment}", stage=title, segment=name(segment))
     outcomes = [entry.outcome for entry in entries]
-    came = listed([Markup("{} {}").format(count(outcomes.count(each)), name(each)) for each in dict.fromkeys(outcomes)])
-    tests = count(sum(entry.p_value is not None for entry in entries), "test", "tests")
-    adjusted = count(max(entry.of for entry in entries), "test", "tests")
-    return Stage(
-        title if segment == EVERYBODY else Markup("{}: within {}").format(title, name(segment)),
-        Markup("{}, not adjusted, since it follows a significant test of the groups that were merged: {}.").format(
-            tests, came
+    came = listed(
+        [
+            say("{number:,} {outcome}", number=outcomes.count(each), outcome=outcome(each))
+            for each in dict.fromkeys(outcomes)
+        ]
+    )
+    tests = sum(entry.p_value is not None for entry in entries)
+    return Stage(title, _summary(tests, max(entry.of for entry in entries), correction, came), entries)
+
+
+def _summary(tests: int, adjusted_for: int, correction: str, came: Markup) -> Markup:
+    """How many tests a stage has, how they were adjusted, and what came of them."""
+    if correction == "none":
+        return say_many(
+            "{number:,}\N{NO-BREAK SPACE}test, not adjusted, since it follows a significant test of the groups that were merged: {came}.",
+            "{number:,}\N{NO-BREAK SPACE}tests, not adjusted, since each follows a significant test of the groups that were merged: {came}.",
+            tests,
+            came=came,
         )
-        if correction == "none"
-        else Markup("{}, adjusted for {} by {}: {}.").format(tests, adjusted, name(correction), came),
-        entries,
+    if tests == adjusted_for:
+        return say_many(
+            "{number:,}\N{NO-BREAK SPACE}test, with no other to adjust for: {came}.",
+            "{number:,}\N{NO-BREAK SPACE}tests, adjusted for one another by {correction}: {came}.",
+            tests,
+            correction=name(correction),
+            came=came,
+        )
+    return say(
+        "{tests}, adjusted for {all} by {correction}: {came}.",
+        tests=count(tests, "test", "tests"),
+        all=count(adjusted_for, "test", "tests"),
+        correction=name(correction),
+        came=came,
     )

@@ -138,6 +138,8 @@ def _digits(value: float, unit: Unit, decimals: int) -> str:
 
 
 def _with_unit(digits: str, unit: Unit) -> str:
+    if unit.one == unit.many:
+        return gettext(unit.many).format(digits=digits)
     number = 1 if digits.lstrip("+" + MINUS) in ("1", "1.0") else 2
     return ngettext(unit.one, unit.many, number).format(digits=digits)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from segmentor.report.numbers import count
+from segmentor.wording import gettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Counts:
     def __call__(self, number: int) -> str:
         """A count as it may be shown."""
         if 0 < number < self.min_cell:
-            return f"fewer than {self.min_cell}"
+            return gettext("fewer than {number}").format(number=self.min_cell)
         return count(number) if self.exact(number) else _about(number, self.min_cell)
 
     def exact(self, number: int) -> bool:
@@ -64,7 +65,7 @@ def is_exact(shown: str) -> bool:
 def _about(number: int, min_cell: int) -> str:
     """A count said so roughly that a small one cannot be had as a total less it."""
     step = 2 * min_cell
-    return f"about {count(max(round(number / step), 1) * step)}"
+    return gettext("about {number}").format(number=count(max(round(number / step), 1) * step))
 
 
 def _to_veil(line: Sequence[int], rough: Collection[int], min_cell: int) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from segmentor.report.beside import crossover_answer, sticks
 from segmentor.report.figures import share_bar
@@ -13,14 +13,26 @@ from segmentor.report.ledger import places
 from segmentor.report.lines import counts_in, group_at
 from segmentor.report.names import listed, name
 from segmentor.report.numbers import DAYS, PERCENT, RATIO, SIGNED_POINTS, count, probability, quantity
+from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
-from segmentor.report.vocabulary import ENDED, NOT_TESTED, REASONS
+from segmentor.report.vocabulary import ENDED, NOT_TESTED
 from segmentor.report.words import few, heading, short_group, verdict_pair
 from segmentor.result import Chosen, RunResult, TreeNode, Trial
 from segmentor.result.standing import defined, standing, without_group
+from segmentor.wording import gettext, marked
 
 MOST_CHOSEN = 5
 """Splits of resamples that are named at a node."""
+
+_WHY_NOT_TESTED = (
+    marked("circular"),
+    marked("not comparable"),
+    marked("no threshold"),
+    marked("one group"),
+    marked("too few events"),
+    marked("too few customers"),
+)
+"""Reason codes of splits that cannot be tested, short enough to stand in brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +128,33 @@ def summary(result: RunResult) -> Markup:
     dropped = [node for node in result.tree if node.ended == "not confirmed"]
     untested = sum(map(was_too_small, dropped))
     said = [
-        f"{count(len(held), 'split', 'splits')} {'makes' if len(held) == 1 else 'make'} {count(len(defined(result)), 'segment')}."
+        say_many(
+            "{splits} makes {segments}.",
+            "{splits} make {segments}.",
+            len(held),
+            splits=count(len(held), "split", "splits"),
+            segments=count(len(defined(result)), "segment", "segments"),
+        )
     ]
-    for number, came_of in ((len(dropped) - untested, "not borne out by"), (untested, "too small to be tested in")):
-        if number:
-            verb, is_grey = ("was", "is") if number == 1 else ("were", "are")
-            said.append(
-                f"{count(number, 'split', 'splits')} that one half of the customers suggested {verb} {came_of} the other, and {is_grey} grey."
+    if refuted := len(dropped) - untested:
+        said.append(
+            say_many(
+                "{splits} that one half of the customers suggested was not borne out by the other, and is grey.",
+                "{splits} that one half of the customers suggested were not borne out by the other, and are grey.",
+                refuted,
+                splits=count(refuted, "split", "splits"),
             )
-    return escape(" ".join(said))
+        )
+    if untested:
+        said.append(
+            say_many(
+                "{splits} that one half of the customers suggested was too small to be tested in the other, and is grey.",
+                "{splits} that one half of the customers suggested were too small to be tested in the other, and are grey.",
+                untested,
+                splits=count(untested, "split", "splits"),
+            )
+        )
+    return Markup(" ").join(said)
 
 
 def came_about(result: RunResult) -> str:
@@ -133,10 +163,12 @@ def came_about(result: RunResult) -> str:
     said = []
     if True in suggested:
         said.append(
-            "What one half of the customers suggested held in the other half, and the numbers at its ends are of that half."
+            gettext(
+                "What one half of the customers suggested held in the other half, and the numbers at its ends are of that half."
+            )
         )
     if False in suggested:
-        said.append("What was declared was tested on all customers.")
+        said.append(gettext("What was declared was tested on all customers."))
     return " ".join(said)
 
 
@@ -153,42 +185,61 @@ def nearest(result: RunResult) -> Markup:
     trials = {(trial.segment, trial.split): trial for trial in result.trials}
     said = []
     if node.split is not None:
-        told = [
-            Markup("{} {}").format(probability(p_value, "p"), where)
-            for p_value, where in (
-                (node.p_discovery_adjusted, "in the half that suggested it"),
-                (node.p_adjusted, "in the half that tested it"),
+        candidate = _with_effect(name(node.split), trials.get((node.segment, node.split)))
+        screened = probability(node.p_discovery_adjusted, "p")
+        tested = probability(node.p_adjusted, "p")
+        if node.p_discovery_adjusted is None and node.p_adjusted is None:
+            said.append(say("The strongest candidate was {candidate}.", candidate=candidate))
+        elif node.p_adjusted is None:
+            said.append(
+                say(
+                    "The strongest candidate was {candidate}; adjusted {p} in the half that suggested it.",
+                    candidate=candidate,
+                    p=screened,
+                )
             )
-            if p_value is not None
-        ]
-        effect = _effect(trials.get((node.segment, node.split)))
-        said.append(
-            Markup("The strongest candidate was {}{}{}{}.").format(
-                name(node.split), effect, "; adjusted " if told else "", listed(told)
+        elif node.p_discovery_adjusted is None:
+            said.append(
+                say(
+                    "The strongest candidate was {candidate}; adjusted {p} in the half that tested it.",
+                    candidate=candidate,
+                    p=tested,
+                )
             )
-        )
-    elif screened := [
+        else:
+            said.append(
+                say(
+                    "The strongest candidate was {candidate}; adjusted {p} in the half that suggested it and {p_other} in the half that "
+                    "tested it.",
+                    candidate=candidate,
+                    p=screened,
+                    p_other=tested,
+                )
+            )
+    elif entries := [
         entry
         for entry in result.ledger
         if entry.segment == node.segment and entry.stage in ("discovery", "declared") and entry.p_adjusted is not None
     ]:
-        first = min(screened, key=lambda entry: (entry.p_adjusted or 0.0, entry.p_value or 0.0))
+        first = min(entries, key=lambda entry: (entry.p_adjusted or 0.0, entry.p_value or 0.0))
         said.append(
-            Markup("The nearest was {}{}: {}, and {} when adjusted for {}.").format(
-                name(first.split),
-                _effect(trials.get((first.segment, first.split))),
-                probability(first.p_value, "p"),
-                probability(first.p_adjusted, "p"),
-                count(first.of, "test", "tests"),
+            say(
+                "The nearest was {candidate}: {p}, and {p_adjusted} when adjusted for {tests}.",
+                candidate=_with_effect(name(first.split), trials.get((first.segment, first.split))),
+                p=probability(first.p_value, "p"),
+                p_adjusted=probability(first.p_adjusted, "p"),
+                tests=count(first.of, "test", "tests"),
             )
         )
     if node.chosen_again:
         most = node.chosen_again[0]
         said.append(
-            Markup(
-                "Had other customers like them been drawn, {} would have been chosen most often, in {} of the draws; where a split is "
-                "real, most draws agree on it."
-            ).format(name(most.split), quantity(most.share, PERCENT))
+            say(
+                "Had other customers like them been drawn, {split} would have been chosen most often, in {share} of the draws; where a "
+                "split is real, most draws agree on it.",
+                split=name(most.split),
+                share=quantity(most.share, PERCENT),
+            )
         )
     return Markup(" ").join(said)
 
@@ -209,17 +260,19 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
     made_by = name(node.split or "")
     below = [_branch(each, made_by, drawn) for each in drawn.nodes if each.parent == node.segment]
     if rest := drawn.without_group.get(node.segment):
-        below.append(Branch(escape("Not yet known"), made_by, counts(rest), unknown=True))
+        below.append(Branch(say("Not yet known"), made_by, counts(rest), unknown=True))
     return Branch(
-        escape("All customers") if node.parent is None else heading(group_at(node)),
+        say("All customers") if node.parent is None else heading(group_at(node)),
         by,
         counts(node.customers),
         share_bar(node.customers / everyone) if counts.exact(node.customers) and everyone else "",
         split,
-        f"{quantity(leaf.share_back, PERCENT)} back within {quantity(leaf.horizon_days, DAYS)}"
+        gettext("{share} back within {days}").format(
+            share=quantity(leaf.share_back, PERCENT), days=quantity(leaf.horizon_days, DAYS)
+        )
         if leaf and seen
         else "",
-        f"mean cycle {quantity(leaf.mean_cycle_days, DAYS)}"
+        gettext("mean cycle {days}").format(days=quantity(leaf.mean_cycle_days, DAYS))
         if leaf and seen and leaf.mean_cycle_days is not None
         else "",
         f"segment-{result.segments.index(leaf) + 1}" if leaf is not None else "",
@@ -227,7 +280,9 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
         tuple(_facts(node, trial, counts)),
         tuple(_again(chosen) for chosen in node.chosen_again[:MOST_CHOSEN]),
         _pruned(node, trial, result),
-        others=f"with a purchase that counts, of {counts(result.customers)} in the data"
+        others=gettext("with a purchase that counts, of {customers} in the data").format(
+            customers=counts(result.customers)
+        )
         if node.parent is None and result.never_bought
         else "",
         below=tuple(below),
@@ -237,48 +292,70 @@ def _branch(node: TreeNode, by: Markup, drawn: _Drawn) -> Branch:
 def _facts(node: TreeNode, trial: Trial | None, counts: Counts) -> list[Markup]:
     """What was tried at a node, what came of it in each half, and who comes back for what."""
     if not node.tried and node.ended == "nothing passed":
-        return [Markup("Nothing was tried here: no candidate makes two groups that are large enough.")]
+        return [say("Nothing was tried here: no candidate makes two groups that are large enough.")]
     said = [
-        Markup("{} tried here.").format(count(node.tried, "candidate", "candidates"))
+        say("{candidates} tried here.", candidates=count(node.tried, "candidate", "candidates"))
         if node.tried
-        else Markup("Nothing was tried here.")
+        else say("Nothing was tried here.")
     ]
     if node.split is not None:
-        chosen = (
-            Markup("{} was declared before looking").format(heading(node.split))
-            if node.p_discovery_adjusted is None
-            else Markup("One half of the customers chose {} (adjusted for all of them {})").format(
-                name(node.split), probability(node.p_discovery_adjusted, "p")
+        said.append(_what_came(node, node.split, trial))
+    elif node.ended is not None:
+        said.append(say("It ends here: {why}.", why=_ended(node.ended)))
+    if trial is not None and trial.crossover is not None and trial.crossover.customers >= counts.min_cell:
+        said.append(
+            say(
+                "{crossover} {stickiness}.",
+                crossover=crossover_answer(trial, counts_in(trial, counts)),
+                stickiness=sticks(trial.crossover),
             )
         )
-        tested = escape("it was not tested in the other half")
-        if node.p_adjusted is not None:
-            tested = Markup("{}{}{} (adjusted {})").format(
-                "" if node.p_discovery_adjusted is None else "in the other half ",
-                "it holds" if node.held else "it does not hold",
-                _effect(trial),
-                probability(node.p_adjusted, "p"),
-            )
-        said.append(Markup("{}; {}.").format(chosen, tested))
-    elif node.ended is not None:
-        ended = escape(ENDED[node.ended]) if node.ended in ENDED else name(node.ended)
-        said.append(Markup("It ends here: {}.").format(ended))
-    if trial is not None and trial.crossover is not None and trial.crossover.customers >= counts.min_cell:
-        said.append(Markup("{} {}.").format(crossover_answer(trial, counts_in(trial, counts)), sticks(trial.crossover)))
     return said
 
 
+def _what_came(node: TreeNode, split: str, trial: Trial | None) -> Markup:
+    """Who suggested the split of a node, and what came of it where it was tested."""
+    if node.p_discovery_adjusted is None:
+        chosen = say("{split} was declared before looking", split=heading(split))
+        came = say("it holds") if node.held else say("it does not hold")
+    else:
+        chosen = say(
+            "One half of the customers chose {split} (adjusted for all of them {p})",
+            split=name(split),
+            p=probability(node.p_discovery_adjusted, "p"),
+        )
+        came = say("in the other half it holds") if node.held else say("in the other half it does not hold")
+    if node.p_adjusted is None:
+        return say("{chosen}; it was not tested in the other half.", chosen=chosen)
+    p_value, effect = probability(node.p_adjusted, "p"), _effect(trial)
+    if effect:
+        return say("{chosen}; {came}, {effect} (adjusted {p}).", chosen=chosen, came=came, effect=effect, p=p_value)
+    return say("{chosen}; {came} (adjusted {p}).", chosen=chosen, came=came, p=p_value)
+
+
 def _effect(trial: Trial | None) -> Markup:
-    """The effect of a split, to stand beside its p."""
+    """The effect of a split, to stand beside its p; empty where there is none."""
     pair = None if trial is None else verdict_pair(trial)
     if pair is None:
         return Markup("")
-    return Markup(", {} against {} with a ratio of {} and {} of the share back").format(
-        name(pair.second),
-        name(pair.first),
-        quantity(pair.ratio.estimate, RATIO),
-        quantity(pair.share_difference.estimate, SIGNED_POINTS),
+    return say(
+        "{second} against {first} with a ratio of {ratio} and {points} of the share back",
+        second=name(pair.second),
+        first=name(pair.first),
+        ratio=quantity(pair.ratio.estimate, RATIO),
+        points=quantity(pair.share_difference.estimate, SIGNED_POINTS),
     )
+
+
+def _with_effect(split: Markup, trial: Trial | None) -> Markup:
+    """A split and its effect."""
+    effect = _effect(trial)
+    return say("{split}, {effect}", split=split, effect=effect) if effect else split
+
+
+def _ended(why: str) -> Markup:
+    """Why a tree ends at a node, as part of a sentence."""
+    return say(ENDED[why]) if why in ENDED else name(why)
 
 
 def _again(chosen: Chosen) -> Again:
@@ -290,13 +367,13 @@ def _pruned(node: TreeNode, trial: Trial | None, result: RunResult) -> Pruned | 
         return None
     lost = [each for each in result.tree if each.segment.startswith(f"{node.segment} / ") or node.parent is None]
     deeper = sum(each.split is not None for each in lost if each is not node)
-    why = escape(ENDED[node.ended]) if node.ended in ENDED else name(node.ended or "not confirmed")
+    why = _ended(node.ended or "not confirmed")
     if was_too_small(node):
-        why = escape(NOT_TESTED)
-        if trial is not None and trial.reasons and trial.reasons[0] in REASONS:
-            why = Markup("{} ({})").format(why, trial.reasons[0])
+        why = say(NOT_TESTED)
+        if trial is not None and trial.reasons and trial.reasons[0] in _WHY_NOT_TESTED:
+            why = say("{why} ({reason})", why=why, reason=gettext(trial.reasons[0]))
     if deeper:
-        why += Markup(", and with it {} further down").format(count(deeper, "split", "splits"))
+        why = say("{why}, and with it {splits} further down", why=why, splits=count(deeper, "split", "splits"))
     return Pruned(
         heading(node.split), listed(few([name(short_group(node.split, group)) for group in node.groups])), why
     )

@@ -7,26 +7,31 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup, escape
 
-from segmentor.report.names import code, cut, either, name, prose
+from segmentor.report.names import called, code, cut, either, name, prose, told
 from segmentor.report.numbers import (
     DAYS,
-    NO_BREAK,
     PERCENT,
     POINTS,
     RATIO,
     SIGNED_POINTS,
     count,
     day,
+    estimate,
     probability,
     quantity,
 )
+from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import (
+    CARRYING,
     ECHO,
     HOW_DECIDED,
     HOW_ESTIMATED,
     HOW_TESTED,
+    INPUTS,
+    OUTCOMES,
     REASONS,
+    REJECTED,
     TAILS,
     VERDICTS,
     WHY_NOT_NAIVE,
@@ -44,6 +49,7 @@ from segmentor.result import (
     Trial,
 )
 from segmentor.result.standing import defined
+from segmentor.wording import Message, gettext, pgettext
 
 
 def config_text(result: RunResult) -> str:
@@ -64,22 +70,25 @@ def question(result: RunResult) -> Markup:
     asked = _unique(trial.split for trial in result.trials if trial.source == "declared")
     splits = [Markup("<strong>{}</strong>").format(name(split)) for split in asked]
     if result.search is not None:
-        candidates = count(result.search.tried, "candidate that the data suggest", "candidates that the data suggest")
-        also = Markup(", and does any of {}").format(candidates) if splits else Markup("")
+        tried = count(result.search.tried, "candidate that the data suggest", "candidates that the data suggest")
         if not splits:
-            return Markup("Does any of {} tell who comes back, and how soon?").format(candidates)
-        return Markup("Which of these tell who comes back, and how soon: {}{}?").format(either(few(splits)), also)
+            return say("Does any of {candidates} tell who comes back, and how soon?", candidates=tried)
+        return say(
+            "Which of these tell who comes back, and how soon: {splits}, and does any of {candidates}?",
+            splits=either(few(splits)),
+            candidates=tried,
+        )
     if not splits:
-        return Markup("No split of customers was asked about.")
+        return say("No split of customers was asked about.")
     if len(splits) == 1:
-        return Markup("Does {} tell who comes back, and how soon?").format(splits[0])
-    return Markup("Which of these tell who comes back, and how soon: {}?").format(either(few(splits)))
+        return say("Does {split} tell who comes back, and how soon?", split=splits[0])
+    return say("Which of these tell who comes back, and how soon: {splits}?", splits=either(few(splits)))
 
 
 def purchases_asked(result: RunResult) -> Markup:
     """Which purchases count."""
     condition = setting(result, "cycle", "purchase")
-    return code(str(condition)) if condition else Markup("All purchases")
+    return code(str(condition)) if condition else say("All purchases")
 
 
 def of_tree(result: RunResult) -> set[tuple[str, str | None]]:
@@ -119,15 +128,15 @@ def titled(trial: Trial, *, length: int = 80) -> Markup:
 def short_group(split: str, group: str) -> str:
     """A group's name beside that of its split, which it need not say again: ``with`` and ``without`` the same products."""
     if split.startswith("with ") and group in (split, f"without{split.removeprefix('with')}"):
-        return "with" if group == split else "without"
+        return pgettext("products", "with") if group == split else pgettext("products", "without")
     return group
 
 
 def few(parts: Sequence[Markup], *, most: int = 6) -> list[Markup]:
     """Parts of a sentence that can still be read: the first, and how many more there are."""
-    return (
-        [*parts] if len(parts) <= most else [*parts[: most - 1], Markup("{} more").format(count(len(parts) - most + 1))]
-    )
+    if len(parts) <= most:
+        return [*parts]
+    return [*parts[: most - 1], say("{number} more", number=count(len(parts) - most + 1))]
 
 
 def excludes(interval: Interval, value: float) -> bool:
@@ -145,7 +154,18 @@ def level(result: RunResult) -> float:
 
 def heading(text: str, *, length: int = 80) -> Markup:
     """A name that opens a line: with a capital."""
-    return name(text[:1].upper() + text[1:], length=length)
+    own = called(text)
+    return name(own[:1].upper() + own[1:], length=length)
+
+
+def segment_title(segment: Segment) -> Markup:
+    """The name of a segment at the head of a line."""
+    return say("All customers") if segment.name == EVERYBODY else heading(segment.name)
+
+
+def inhabited(result: RunResult) -> list[Segment]:
+    """The segments, without that of those not yet known where nobody is in it."""
+    return [segment for segment in result.segments if segment.customers or segment.name != NOT_YET_KNOWN]
 
 
 def in_order(trials: Iterable[Trial]) -> list[Trial]:
@@ -165,22 +185,80 @@ def shown_pairs(trial: Trial, shown: Sequence[GroupEffect]) -> list[PairEffect]:
     return [pair for pair in trial.pairs if pair.first in visible and pair.second in visible]
 
 
-def reason(code_: str) -> Markup:
+def against(pair: PairEffect) -> Markup:
+    """The two groups of a difference."""
+    return say("{second} against {first}", second=name(pair.second), first=name(pair.first))
+
+
+def at_a_glance(trial: Trial, counts: Counts) -> list[Markup]:
+    """The effect of a split in three lines; of one without an effect that may be shown, why."""
+    pair = verdict_pair(trial)
+    if pair is None or trial.horizon_days is None or pair not in shown_pairs(trial, shown_groups(trial, counts)):
+        return [reason(trial.reasons[0])] if trial.reasons else []
+    share = estimate(pair.share_difference, SIGNED_POINTS)
+    return [
+        Markup('<span class="quiet">{}</span>').format(against(pair)),
+        say("Share back within {days}: {points}", points=share, days=quantity(trial.horizon_days, DAYS)),
+        say("Ratio of the mean cycles: {ratio}", ratio=estimate(pair.ratio, RATIO)),
+    ]
+
+
+def pair_says(pair: PairEffect, *, carries: bool) -> Markup:
+    """What the intervals of a pair say, and whether it carries the verdict."""
+    if pair.separated:
+        return say("differs, carries the verdict") if carries else say("differs")
+    if pair.equivalent:
+        return say("alike, carries the verdict") if carries else say("alike")
+    return say("open, carries the verdict") if carries else say("open")
+
+
+def reason(code_: Message | str) -> Markup:
     """A reason code in words."""
-    return escape(REASONS[code_]) if code_ in REASONS else prose(code_[:1].upper() + code_[1:] + ".")
+    if isinstance(code_, str) and code_ in REASONS:
+        return escape(gettext(REASONS[code_]))
+    text = str(code_)
+    said = told(text, {form: gettext(words) for form, words in CARRYING.items()})
+    return prose(text[:1].upper() + text[1:] + "." if said is None else said)
+
+
+def outcome(code_: str) -> Markup:
+    """What became of a test."""
+    return escape(gettext(OUTCOMES[code_])) if code_ in OUTCOMES else name(code_)
+
+
+def input_name(input_: str) -> Markup:
+    """An input: the transactions, the products, the customers."""
+    return name(gettext(INPUTS[input_]) if input_ in INPUTS else input_)
+
+
+def why_rejected(rows: InputQuality) -> Markup:
+    """Why rows of an input were rejected, and how many for each reason; empty where none was."""
+    return Markup(pgettext("between clauses", "; ")).join(
+        say("{reason}: {rows:,}", reason=_rejected(code_), rows=number)
+        for code_, number in sorted(rows.reasons.items())
+    )
+
+
+def _rejected(code_: str) -> Markup:
+    """A reason for which rows are rejected, with the code that the file of these rows has."""
+    return (
+        say("{reason} {code}", reason=gettext(REJECTED[code_]), code=code(code_)) if code_ in REJECTED else name(code_)
+    )
 
 
 def known(when: str) -> Markup:
-    """When a customer's group is known: ``from the first 2 purchases on``."""
+    """When a customer's group is known, as a sentence."""
     kind, _, detail = when.partition(": ")
-    phrases = {
-        "entry": Markup("known when a customer arrives"),
-        "first_purchase": Markup("known from the first purchase on"),
-        "first_purchases": Markup("known from the first {} purchases on").format(prose(detail)),
-        "until": Markup("known from the purchases before {}").format(prose(detail)),
-        "lifetime": Markup("made from the customer's whole history"),
+    said = {
+        "entry": say("A customer's group is known when a customer arrives."),
+        "first_purchase": say("A customer's group is known from the first purchase on."),
+        "first_purchases": say(
+            "A customer's group is known from the first {purchases} purchases on.", purchases=prose(detail)
+        ),
+        "until": say("A customer's group is known from the purchases before {date}.", date=prose(detail)),
+        "lifetime": say("A customer's group is made from the customer's whole history."),
     }
-    return phrases.get(kind) or prose(when)
+    return said.get(kind) or say("A customer's group is {when}.", when=prose(when))
 
 
 def since(trial: Trial) -> str | None:
@@ -194,57 +272,70 @@ def since(trial: Trial) -> str | None:
 
 def share_title(trial: Trial) -> str:
     """What the share back is counted from."""
-    within = f"Back within {quantity(trial.horizon_days, DAYS)}"
-    start = since(trial)
-    return f"{within} of {start}" if start else within
+    days, start = quantity(trial.horizon_days, DAYS), since(trial)
+    if start:
+        return gettext("Back within {days} of {date}").format(days=days, date=start)
+    return gettext("Back within {days}").format(days=days)
 
 
 def cycle_title(trial: Trial) -> str:
     """Which cycles the mean is of."""
     start = since(trial)
-    return f"Mean cycle begun since {start}" if start else "Mean cycle of those back"
+    return gettext("Mean cycle begun since {date}").format(date=start) if start else gettext("Mean cycle of those back")
 
 
 def score(text: str) -> tuple[str, str]:
     """What a score looks for, and what weighs the same in it."""
     weighting, _, kind = text.partition(" ")
-    kinds = {"log-rank": "throughout (log-rank)", "Gehan": "early on (Gehan)"}
-    weightings = {"typical_gap": "every cycle", "typical_customer": "every customer"}
+    kinds = {"log-rank": gettext("throughout (log-rank)"), "Gehan": gettext("early on (Gehan)")}
+    weightings = {"typical_gap": gettext("every cycle"), "typical_customer": gettext("every customer")}
     return kinds.get(kind, cut(kind, 40)), weightings.get(weighting, cut(weighting, 40))
 
 
 def curve_caption(trial: Trial, shown: Sequence[GroupEffect]) -> Markup:
     """What to see in the return curves."""
-    seen = {
-        "separates": "The curves part",
-        "equivalent": "The curves run together",
-        "inconclusive": "The curves may differ by chance alone",
-        "untestable": "The curves are shown as they are and were not compared",
-    }[trial.verdict]
-    if trial.verdict == "inconclusive" and trial.reasons[:1] not in (("not significant",), ("not promoted",)):
-        seen = "The curves differ, which is not enough here"
-    pair = verdict_pair(trial)
-    if trial.verdict == "separates" and pair is not None and not excludes(pair.share_difference, 0.0):
-        sooner = pair.first if (pair.ratio.estimate or 1.0) > 1 else pair.second
-        seen = Markup("The curve of {} rises sooner").format(name(sooner))
+    sentences = [say("{what}.", what=_seen(trial))]
     ranked = sorted(shown, key=share_back, reverse=True)
-    ends = Markup("")
     if len(ranked) > 1:
-        ends = Markup(": by day {}, {} of customers are back in {} and {} in {}").format(
-            trial.horizon_days,
-            quantity(share_back(ranked[0]), PERCENT),
-            name(ranked[0].name),
-            quantity(share_back(ranked[-1]), PERCENT),
-            name(ranked[-1].name),
-        )
+        sentences = [
+            say(
+                "{what}: by day {day}, {share} of customers are back in {group} and {other_share} in {other_group}.",
+                what=_seen(trial),
+                day=trial.horizon_days,
+                share=quantity(share_back(ranked[0]), PERCENT),
+                group=name(ranked[0].name),
+                other_share=quantity(share_back(ranked[-1]), PERCENT),
+                other_group=name(ranked[-1].name),
+            )
+        ]
     start = since(trial)
-    counted = (
-        f" The curves are the wait from {start} to the next purchase, one a customer, with those who never came back; mean cycle "
-        "and ratio are of the cycles begun from that day on."
-        if start
-        else ""
-    )
-    return Markup("{}{}.{} Shaded: 95{}% interval at each day.").format(seen, ends, counted, NO_BREAK)
+    if start:
+        sentences.append(
+            say(
+                "The curves are the wait from {date} to the next purchase, one a customer, with those who never came back; mean cycle "
+                "and ratio are of the cycles begun from that day on.",
+                date=start,
+            )
+        )
+    return Markup(" ").join([*sentences, say("Shaded: 95\N{NO-BREAK SPACE}% interval at each day.")])
+
+
+def _seen(trial: Trial) -> Markup:
+    """What the curves of a split do, as far as its verdict lets one say so."""
+    pair = verdict_pair(trial)
+    match trial.verdict:
+        case "separates" if pair is not None and not excludes(pair.share_difference, 0.0):
+            sooner = pair.first if (pair.ratio.estimate or 1.0) > 1 else pair.second
+            return say("The curve of {group} rises sooner", group=name(sooner))
+        case "separates":
+            return say("The curves part")
+        case "equivalent":
+            return say("The curves run together")
+        case "inconclusive" if trial.reasons[:1] not in (("not significant",), ("not promoted",)):
+            return say("The curves differ, which is not enough here")
+        case "inconclusive":
+            return say("The curves may differ by chance alone")
+    return say("The curves are shown as they are and were not compared")
 
 
 def curve_text(group: GroupEffect) -> str:
@@ -252,26 +343,42 @@ def curve_text(group: GroupEffect) -> str:
     points = [(share.day, share.share.estimate) for share in group.shares_back]
     if group.curve is not None and group.curve.days[-1] not in [at for at, _ in points]:
         points.append((group.curve.days[-1], group.curve.share_back[-1]))
-    steps = ", ".join(f"{quantity(share, PERCENT)} by day {at}" for at, share in points)
-    return f"{cut(group.name, 60)}: {steps} are back."
+    steps = [gettext("{share} by day {day}").format(share=quantity(share, PERCENT), day=at) for at, share in points]
+    return gettext("{group}: {steps} are back.").format(
+        group=cut(called(group.name), 60), steps=pgettext("between names", ", ").join(steps)
+    )
 
 
 def rule(segment: Segment) -> Markup:
-    """The definition of a segment in words."""
-    if not segment.rule:
-        return escape("Every customer" if segment.parent is None else "Customers to whom no group applies (yet)")
-    return heading(segment.words, length=600)
+    """The definition of a segment in words, as a sentence."""
+    if segment.rule:
+        words = str(segment.words or "")
+        return say("{rule}.", rule=prose(words[:1].upper() + words[1:]))
+    if segment.parent is None:
+        return say("Every customer.")
+    return say("Customers to whom no group applies (yet).")
 
 
-def in_segments(result: RunResult, counts: Counts) -> str:
+def in_segments(result: RunResult, counts: Counts) -> Markup:
     """Where every customer is, and who is in no segment of those that a definition makes."""
-    segments = count(len(defined(result)), "segment")
+    segments = len(defined(result))
     unknown = next((each.customers for each in result.segments if each.name == NOT_YET_KNOWN), 0)
     if not unknown:
-        return f"Every customer is in exactly one of these {segments}."
-    never = f", {counts(result.never_bought)} of them without a purchase that counts" if result.never_bought else ""
-    return (
-        f"Every customer is in exactly one of these {segments}, or not yet known: {counts(unknown)} customers{never}."
+        return say(
+            "Every customer is in exactly one of these {segments}.", segments=count(segments, "segment", "segments")
+        )
+    if not result.never_bought:
+        return say(
+            "Every customer is in exactly one of these {segments}, or not yet known: {unknown} customers.",
+            segments=count(segments, "segment", "segments"),
+            unknown=counts(unknown),
+        )
+    return say(
+        "Every customer is in exactly one of these {segments}, or not yet known: {unknown} customers, {never} of them without a "
+        "purchase that counts.",
+        segments=count(segments, "segment", "segments"),
+        unknown=counts(unknown),
+        never=counts(result.never_bought),
     )
 
 
@@ -281,20 +388,24 @@ def evidence(segment: Segment, result: RunResult) -> Markup:
         return Markup("")
     last = segment.rule[-1].split if segment.rule else ""
     made_by = next((each for each in result.trials if (each.segment, each.split) == (segment.parent, last)), None)
-    return prose(segment.evidence) + ("" if made_by is None else of_pairs(made_by))
+    return Markup(" ").join(filter(None, [prose(segment.evidence), of_pairs(made_by) if made_by is not None else ""]))
 
 
-def of_pairs(trial: Trial) -> str:
+def of_pairs(trial: Trial) -> Markup:
     """That the sentence of a split with several groups is about two of them; empty where there are only two."""
     if verdict_pair(trial) is None or len(trial.groups) < 3:
-        return ""
-    return f" That is one pair of its {len(trial.groups)} groups, the one that carries the verdict."
+        return Markup("")
+    return say("That is one pair of its {groups} groups, the one that carries the verdict.", groups=len(trial.groups))
 
 
-def contact(contact_days: tuple[int, int]) -> str:
+def contact(contact_days: tuple[int, int]) -> Markup:
     """When to write to the customers of a segment."""
     first, last = contact_days
-    return f"Write between day {first} and day {last} after a purchase: the middle half of returns falls there."
+    return say(
+        "Write between day {first} and day {last} after a purchase: the middle half of returns falls there.",
+        first=first,
+        last=last,
+    )
 
 
 def shown_groups(trial: Trial, counts: Counts) -> list[GroupEffect]:
@@ -302,16 +413,19 @@ def shown_groups(trial: Trial, counts: Counts) -> list[GroupEffect]:
     return [group for group in trial.groups if group.customers >= counts.min_cell and group.share_back is not None]
 
 
-def left_out(trial: Trial, counts: Counts) -> str:
+def left_out(trial: Trial, counts: Counts) -> Markup:
     """Who is in no group and who could not be followed."""
-    parts = []
+    said = []
     if trial.not_known:
-        parts.append(f"No group applies to {counts(trial.not_known)} customers.")
+        said.append(say("No group applies to {customers} customers.", customers=counts(trial.not_known)))
     if trial.no_follow_up:
-        parts.append(
-            f"Left out, because nothing was observed after their purchase: {counts(trial.no_follow_up)} customers."
+        said.append(
+            say(
+                "Left out, because nothing was observed after their purchase: {customers} customers.",
+                customers=counts(trial.no_follow_up),
+            )
         )
-    return " ".join(parts)
+    return Markup(" ").join(said)
 
 
 def return_days(groups: Sequence[GroupEffect]) -> list[int]:
@@ -324,13 +438,17 @@ def share_by(group: GroupEffect, by_day: int) -> Interval | None:
     return next((share.share for share in group.shares_back if share.day == by_day), None)
 
 
-def halves(trial: Trial) -> str:
+def sized(groups: Sequence[tuple[Markup, str]]) -> Markup:
+    """Groups with how many customers each has, in a row."""
+    shown = [Markup('{}&nbsp;<span class="quiet">{}</span>').format(group, customers) for group, customers in groups]
+    return Markup(pgettext("between names", ", ")).join(shown)
+
+
+def halves(trial: Trial) -> Markup:
     """Whether the two halves of the customers agree."""
-    return (
-        "Both halves of the customers, taken alone, point the same way."
-        if trial.same_direction
-        else "The two halves of the customers point in opposite ways."
-    )
+    if trial.same_direction:
+        return say("Both halves of the customers, taken alone, point the same way.")
+    return say("The two halves of the customers point in opposite ways.")
 
 
 def test(trial: Trial, result: RunResult) -> Markup:
@@ -338,21 +456,40 @@ def test(trial: Trial, result: RunResult) -> Markup:
     pair = verdict_pair(trial)
     if trial.test is None or pair is None:
         return Markup("")
-    adjusted = ""
-    if trial.p_adjusted is not None:
-        adjusted = f", adjusted{_for_many(trial, result)} {probability(trial.p_adjusted, 'p')}"
-    return Markup(
-        "From {} to {} the share back changes by {} and the mean cycle by a factor of {}. If the groups did not matter, "
-        "differences as large would come about with {}{}. The largest of the scores below counts; how large it gets by "
-        "chance is taken from {}."
-    ).format(
-        name(pair.first),
-        name(pair.second),
-        quantity(pair.share_difference.estimate, SIGNED_POINTS),
-        quantity(pair.ratio.estimate, RATIO),
-        probability(trial.test.p_value, "p"),
-        adjusted,
-        TAILS.get(trial.test.tail, cut(trial.test.tail, 40)),
+    changes = say(
+        "From {first} to {second} the share back changes by {share} and the mean cycle by a factor of {ratio}.",
+        first=name(pair.first),
+        second=name(pair.second),
+        share=quantity(pair.share_difference.estimate, SIGNED_POINTS),
+        ratio=quantity(pair.ratio.estimate, RATIO),
+    )
+    law = say(
+        "The largest of the scores below counts; how large it gets by chance is taken from {law}.",
+        law=gettext(TAILS[trial.test.tail]) if trial.test.tail in TAILS else cut(trial.test.tail, 40),
+    )
+    return Markup(" ").join([changes, _by_chance(trial, trial.test, result), law])
+
+
+def _by_chance(trial: Trial, found: SplitTest, result: RunResult) -> Markup:
+    """How often chance alone makes such a difference, before and after adjustment for the tests of the run, by the ledger."""
+    p_value, adjusted = probability(found.p_value, "p"), probability(trial.p_adjusted, "p")
+    if trial.p_adjusted is None:
+        return say("If the groups did not matter, differences as large would come about with {p}.", p=p_value)
+    for entry in result.ledger:
+        if (entry.segment, entry.split) == (trial.segment, trial.split) and entry.stage != "discovery":
+            return say_many(
+                "If the groups did not matter, differences as large would come about with {p}, adjusted for "
+                "{number:,}\N{NO-BREAK SPACE}test in this run {adjusted}.",
+                "If the groups did not matter, differences as large would come about with {p}, adjusted for "
+                "{number:,}\N{NO-BREAK SPACE}tests in this run {adjusted}.",
+                entry.of,
+                p=p_value,
+                adjusted=adjusted,
+            )
+    return say(
+        "If the groups did not matter, differences as large would come about with {p}, adjusted {adjusted}.",
+        p=p_value,
+        adjusted=adjusted,
     )
 
 
@@ -365,9 +502,12 @@ def misleads(trial: Trial, result: RunResult) -> bool:
     return found.naive_p_value <= level < found.p_value
 
 
-def naive(found: SplitTest) -> str:
+def naive(found: SplitTest) -> Markup:
     """The p-value of the usual wrong way, and why it decides nothing."""
-    return f"A log-rank test that takes all cycles as independent would say {probability(found.naive_p_value, 'p')}. {WHY_NOT_NAIVE}"
+    would = say(
+        "A log-rank test that takes all cycles as independent would say {p}.", p=probability(found.naive_p_value, "p")
+    )
+    return Markup(" ").join([would, gettext(WHY_NOT_NAIVE)])
 
 
 def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
@@ -375,41 +515,51 @@ def inputs(result: RunResult) -> list[tuple[str, InputQuality]]:
     return sorted(result.quality.inputs.items(), key=lambda each: (each[0] != "transactions", each[0]))
 
 
-def cycles(result: RunResult, counts: Counts) -> str:
+def cycles(result: RunResult, counts: Counts) -> Markup:
     """What the cycles were made of."""
     made = result.quality.cycle
-    taken_back = f" {count(made.returns, 'line was a return', 'lines were returns')}, each set against its own order."
-    return (
-        f"{counts(made.customers)} customers bought on {count(made.occasions, 'occasion', 'occasions')}. That makes "
-        f"{count(made.cycles, 'cycle', 'cycles')} that ended in a return; {counts(made.censored)} were still open at "
-        f"the end of the period, and {counts(made.customers_once)} customers bought once only."
-        f"{taken_back if made.returns else ''}"
-    )
+    said = [
+        say(
+            "{customers} customers bought on {occasions}.",
+            customers=counts(made.customers),
+            occasions=count(made.occasions, "occasion", "occasions"),
+        ),
+        say(
+            "That makes {cycles} that ended in a return; {open} were still open at the end of the period, and {once} customers bought "
+            "once only.",
+            cycles=count(made.cycles, "cycle", "cycles"),
+            open=counts(made.censored),
+            once=counts(made.customers_once),
+        ),
+    ]
+    if made.returns:
+        said.append(
+            say_many(
+                "{number:,}\N{NO-BREAK SPACE}line was a return, each set against its own order.",
+                "{number:,}\N{NO-BREAK SPACE}lines were returns, each set against its own order.",
+                made.returns,
+            )
+        )
+    return Markup(" ").join(said)
 
 
-def method(result: RunResult) -> list[str]:
+def method(result: RunResult) -> list[Markup]:
     """The method in short."""
     effect, share, level = (setting(result, "trial", key) for key in ("minimum_effect", "minimum_share", "level"))
-    limits = ""
+    decided = escape(gettext(HOW_DECIDED))
     if isinstance(effect, float) and isinstance(share, float) and isinstance(level, float):
-        limits = (
-            f" Here a difference counts from {quantity(effect, PERCENT)} of the cycle or {quantity(share, POINTS)} of the "
-            f"share back, at a level of {quantity(level, PERCENT)}."
+        decided += " " + say(
+            "Here a difference counts from {effect} of the cycle or {share} of the share back, at a level of {level}.",
+            effect=quantity(effect, PERCENT),
+            share=quantity(share, POINTS),
+            level=quantity(level, PERCENT),
         )
-    return [HOW_TESTED, HOW_DECIDED + limits, HOW_ESTIMATED]
-
-
-def _for_many(trial: Trial, result: RunResult) -> str:
-    """How many tests the p of a trial is adjusted for, by the ledger."""
-    for entry in result.ledger:
-        if (entry.segment, entry.split) == (trial.segment, trial.split) and entry.stage != "discovery":
-            return f" for {count(entry.of, 'test', 'tests')} in this run"
-    return ""
+    return [escape(gettext(HOW_TESTED)), decided, escape(gettext(HOW_ESTIMATED))]
 
 
 def but_see(trial: Trial) -> Markup:
     """Where the column of a split that does not matter separates all the same."""
-    return Markup("see {}").format(within_segment(name(trial.split), trial))
+    return say("see {split}", split=within_segment(name(trial.split), trial))
 
 
 def tree_first(result: RunResult) -> list[Trial]:
@@ -421,9 +571,10 @@ def tree_first(result: RunResult) -> list[Trial]:
 
 
 def within_segment(split: Markup, trial: Trial) -> Markup:
-    """A split's name with the segment where it was tried, below the root."""
     """A split and, where it was tried among some customers only, which."""
-    return split if trial.segment == EVERYBODY else Markup("{} within {}").format(split, name(trial.segment))
+    if trial.segment == EVERYBODY:
+        return split
+    return say("{split} within {segment}", split=split, segment=name(trial.segment))
 
 
 def share_back(group: GroupEffect) -> float:

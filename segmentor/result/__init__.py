@@ -16,7 +16,7 @@ from segmentor.result.run import (
     from_json,
     to_json,
 )
-from segmentor.result.tree import Chosen, Clustering, LeftOut, Search, TreeNode
+from segmentor.result.tree import SAME_GROUPS, Chosen, Clustering, LeftOut, Search, TreeNode
 from segmentor.result.trial import (
     ClusterRule,
     CohortCount,
@@ -44,6 +44,7 @@ __all__ = [
     "EVERYBODY",
     "FORMAT",
     "NOT_YET_KNOWN",
+    "SAME_GROUPS",
     "Bundle",
     "Chosen",
     "ClusterRule",

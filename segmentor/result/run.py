@@ -9,8 +9,9 @@ from segmentor.errors import InputError
 from segmentor.result.cross_sell import Bundle, CrossSellRule
 from segmentor.result.tree import Search, TreeNode
 from segmentor.result.trial import LedgerEntry, Trial
+from segmentor.wording import Message
 
-FORMAT = 3
+FORMAT = 4
 """Version of ``results.json``; raised when a reader of an older one would misread it."""
 
 NOT_YET_KNOWN = "not yet known"
@@ -51,7 +52,7 @@ class Segment:
         mean_cycle_days: Mean cycle of those back by then.
         horizon_days: Day at which both are read.
         contact_days: Days after a purchase between which the middle half of returns falls: when to write.
-        evidence: Why the segment stands, in words.
+        evidence: Why the segment stands, in a sentence.
         words: The rule in plain words.
     """
 
@@ -64,8 +65,8 @@ class Segment:
     mean_cycle_days: float | None = None
     horizon_days: int | None = None
     contact_days: tuple[int, int] | None = None
-    evidence: str = ""
-    words: str = ""
+    evidence: Message | None = None
+    words: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +122,20 @@ class Quality:
     Attributes:
         inputs: ``transactions``, ``products``, ``customers`` as far as declared.
         cycle: What the cycles were made of.
-        warnings: Sentences that a reader should see.
+        warnings: What looks odd in the data, for the reader of the report.
     """
 
     inputs: dict[str, InputQuality]
     cycle: CycleSummary
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """Everything that a run found and the report shows.
+
+    Shares lie in 0..1, durations are days, dates are ISO, and intervals are of 95 %. What is undefined is ``None``, and never a number
+    that stands for it. Texts that are neither sentences nor from the data are codes: they are the same in every language.
 
     Attributes:
         format: Version of this record.

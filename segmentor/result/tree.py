@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from segmentor.wording import Message, marked
+
+Ended = Literal["nothing passed", "too few customers", "max_depth", "not confirmed", "above was not confirmed"]
+Kind = Literal["column", "itemset", "cluster"]
+
+SAME_GROUPS = marked("makes the same groups as {split}")
+"""Why something made no candidate that another one stands for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """How often a split is chosen at a node over resamples of the discovery customers."""
+    """How often a split is chosen at a node over resamples of the discovery customers.
+
+    Attributes:
+        split: Its name.
+        share: Share of the resamples.
+    """
 
     split: str
     share: float
@@ -41,7 +55,7 @@ class TreeNode:
     p_discovery_adjusted: float | None = None
     p_adjusted: float | None = None
     held: bool = False
-    ended: str | None = None
+    ended: Ended | None = None
     chosen_again: tuple[Chosen, ...] = ()
 
 
@@ -56,8 +70,8 @@ class LeftOut:
     """
 
     name: str
-    kind: str
-    reason: str
+    kind: Kind
+    reason: Message
 
 
 @dataclass(frozen=True, slots=True)

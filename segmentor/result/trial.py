@@ -6,12 +6,29 @@ import math
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from segmentor.wording import Message
+
+# What stands in results as a code is the same in every language.
 Verdict = Literal["separates", "equivalent", "inconclusive", "untestable"]
+Source = Literal["declared", "enumerated", "clustered"]
+Compared = Literal["ratio", "share back"]
+Tail = Literal["type III", "chi-square", "joint normal", "permutation", "exact"]
+Method = Literal["kmeans", "gmm", "hdbscan"]
+Unit = Literal["money", "items", "share"]
+Stage = Literal["declared", "discovery", "confirmation"]
+Correction = Literal["Holm", "min-P", "Benjamini-Yekutieli", "none"]
+Outcome = Literal["significant", "not significant", "promoted", "not promoted", "not tested"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """An estimate with its confidence interval; the bounds are ``None`` where the estimate has no variance."""
+    """An estimate with its confidence interval.
+
+    Attributes:
+        estimate: In the unit of its field; ``None`` where it cannot be told.
+        ci_low: Lower bound of the 95 % interval; ``None`` where the estimate has no variance.
+        ci_high: Upper bound.
+    """
 
     estimate: float | None
     ci_low: float | None
@@ -44,7 +61,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class ShareBack:
-    """Share of typical customers back by a day."""
+    """Share of typical customers back by a day.
+
+    Attributes:
+        day: Days after a purchase.
+        share: Of customers who have bought again by then.
+    """
 
     day: int
     share: Interval
@@ -158,7 +180,8 @@ class Habit:
     """Something else in which groups may differ: the test of the split with another score.
 
     Attributes:
-        name: ``order value``, ``items per order``, ``weekend share``, ``category: socks``, ``region: north``, ...
+        name: ``order value``, ``items per order``, ``weekend share``, ..., see ``HABITS``; or ``category: socks``, ``region: north``,
+            ``channel: web``.
         unit: ``money``, ``items`` or ``share``.
         customers: Customers of whom it is known.
         means: Mean over customers by group, adjusted for cohorts, in the order of the trial's groups; ``None`` for a group with few
@@ -173,7 +196,7 @@ class Habit:
     """
 
     name: str
-    unit: str
+    unit: Unit
     customers: int
     means: tuple[float | None, ...]
     first: str
@@ -200,7 +223,7 @@ class ClusterRule:
             for any other, and where it was not tested.
     """
 
-    method: str
+    method: Method
     cluster: int
     clusters: int
     customers: int
@@ -258,7 +281,7 @@ class Subset:
 
     Attributes:
         kind: ``cohort``, ``season``, ``region``, ``half of customers``, ``half of period`` or ``largest customers``.
-        name: Which one: ``2024-Q1``, ``winter``, ``north``, ``discovery``, ``earlier``, ``without the 10 largest``.
+        name: Which one: ``2024-Q1``, ``winter``, ``north``, ``discovery``, ``earlier``, ``without the 10 largest``; see ``SUBSETS``.
         customers: Labelled customers in it.
         ratio: Of the pair that carries the verdict; ``None`` where it cannot be told.
         share_difference: Of the same pair, by the trial's horizon.
@@ -313,13 +336,13 @@ class LedgerEntry:
 
     segment: str
     split: str
-    stage: str
-    correction: str
+    stage: Stage
+    correction: Correction
     p_value: float | None
     place: int | None
     of: int
     p_adjusted: float | None
-    outcome: str
+    outcome: Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,13 +375,18 @@ class SplitTest:
 
     scores: tuple[ScoreTest, ...]
     p_value: float
-    tail: str
+    tail: Tail
     naive_p_value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SeedVerdict:
-    """The verdict had the halves been drawn with another seed."""
+    """The verdict had the halves been drawn with another seed.
+
+    Attributes:
+        seed: That seed.
+        verdict: The verdict of the same split then.
+    """
 
     seed: int
     verdict: Verdict
@@ -372,14 +400,14 @@ class Trial:
         segment: Where it was tried; ``all`` at the root.
         split: Name of the split.
         source: ``declared``, ``enumerated`` or ``clustered``.
-        known: When its label is known, such as ``first_purchase`` or ``first_purchases: 2``.
+        known: When its label is known: ``entry``, ``first_purchase``, ``first_purchases: 2``, ``until: 2024-07-01`` or ``lifetime``.
         definition: The groups' conditions in words of the config, one a group.
         groups: The groups, in the order of the config.
         not_known: Customers to whom no group applies, of those who made the purchases, or bought before the date, by which it is known.
         no_follow_up: Labelled customers left out because they were not observed after time zero.
         comparability: Whether the groups share cohorts and follow-up; ``None`` where there are no groups, or far too many.
         verdict: What the trial says.
-        reasons: Reason codes, such as ``not significant``; the first carries the verdict.
+        reasons: Reason codes, such as ``not significant``, see ``REASONS``; the first carries the verdict.
         sentence: The verdict in plain words.
         restate: How to ask again so that it can be answered; ``None`` where it was.
         restated: The declared split as YAML, restated so that it can be tested; ``None`` where there is no such text.
@@ -411,15 +439,15 @@ class Trial:
 
     segment: str
     split: str
-    source: str
+    source: Source
     known: str
     definition: tuple[tuple[str, str], ...]
     groups: tuple[GroupEffect, ...]
     not_known: int
     verdict: Verdict
     reasons: tuple[str, ...]
-    sentence: str
-    restate: str | None = None
+    sentence: Message
+    restate: Message | None = None
     restated: str | None = None
     merged_from: str | None = None
     attribute: str | None = None
@@ -433,7 +461,7 @@ class Trial:
     tau_days: int | None = None
     pairs: tuple[PairEffect, ...] = ()
     verdict_pair: int | None = None
-    carried_by: str | None = None
+    carried_by: Compared | None = None
     test: SplitTest | None = None
     p_discovery_adjusted: float | None = None
     p_adjusted: float | None = None

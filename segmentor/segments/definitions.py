@@ -14,6 +14,7 @@ from segmentor.result import EVERYBODY, FORMAT, NOT_YET_KNOWN, GroupEffect, Rule
 from segmentor.segments.tree import Fork, Leaf, declaration, leaves_of, placed
 from segmentor.segments.words import in_words
 from segmentor.splits import Split
+from segmentor.wording import Message, speaking
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -62,8 +63,8 @@ def find_segments(engine: Engine, branches: Sequence[Branch]) -> tuple[Segment, 
             parent=None,
             rule=(),
             customers=everyone,
-            evidence="No split was shown to separate purchase cycles.",
-            words="every customer",
+            evidence=Message("No split was shown to separate purchase cycles."),
+            words=Message("every customer"),
         )
         return (whole,)
     forks = [branch.fork for branch in branches]
@@ -75,21 +76,32 @@ def find_segments(engine: Engine, branches: Sequence[Branch]) -> tuple[Segment, 
     )
     trials = {branch.segment: branch.trial for branch in branches}
     leaves = [_segment(leaf, trials[leaf.parent], sizes.get(leaf.name, 0)) for leaf in leaves_of(forks)]
-    names = ", ".join(dict.fromkeys(branch.split.name for branch in branches))
+    names = tuple(dict.fromkeys(branch.split.name for branch in branches))
     unknown = Segment(
         id=_slug(NOT_YET_KNOWN),
         name=NOT_YET_KNOWN,
         parent=EVERYBODY,
         rule=(),
         customers=everyone - sum(leaf.customers for leaf in leaves),
-        evidence=f"Customers to whom no group of {names} applies, or who have not bought yet.",
-        words=f"customers of whom {names} {'is' if ', ' not in names else 'are'} not known (yet)",
+        evidence=Message(
+            "Customers to whom no group of {splits} applies, or who have not bought yet.", {"splits": names}
+        ),
+        words=Message(
+            "customers of whom {splits} is not known (yet)",
+            {"number": len(names), "splits": names},
+            many="customers of whom {splits} are not known (yet)",
+        ),
     )
     return (*leaves, unknown)
 
 
 def segments_json(segments: Sequence[Segment], config: ExperimentConfig, branches: Sequence[Branch]) -> str:
-    """The segments as JSON, with what ``assign`` needs to label customers: splits, tree and cycle in words of the config."""
+    """The segments as JSON, with what ``assign`` needs to label customers: splits, tree and cycle in words of the config.
+
+    What a segment is and why it stands is told in the language of the report.
+    """
+    with speaking(config.language):
+        told = [asdict(one) | _in_language(one) for one in segments]
     content = {
         "format": FORMAT,
         "cycle": config.cycle.model_dump(mode="json", include={"purchase", "observed_from", "merge_within_days"}),
@@ -104,10 +116,17 @@ def segments_json(segments: Sequence[Segment], config: ExperimentConfig, branche
             }
             for branch in branches
         ],
-        "segments": [asdict(one) for one in segments],
+        "segments": told,
     }
     # Keys keep their order: of a split's groups the first that holds decides.
     return json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
+
+
+def _in_language(segment: Segment) -> dict[str, str | None]:
+    return {
+        name: None if told is None else str(told)
+        for name, told in (("evidence", segment.evidence), ("words", segment.words))
+    }
 
 
 def _segment(leaf: Leaf, trial: Trial, customers: int) -> Segment:

@@ -13,6 +13,7 @@ from segmentor.splits.enumerated import enumerate_attributes
 from segmentor.splits.split import (
     MAX_GROUPS,
     MERGED,
+    Obstacle,
     Split,
     compiled,
     condition_text,
@@ -31,6 +32,7 @@ __all__ = [
     "OTHER",
     "Attribute",
     "Codes",
+    "Obstacle",
     "Split",
     "against_the_rest",
     "cluster_attributes",

@@ -13,9 +13,10 @@ from segmentor.config import DeclaredSplit, Known
 from segmentor.config.values import MAX_NAME, RESERVED_GROUPS
 from segmentor.engine.conditions import columns_of
 from segmentor.engine.duckdb import quote
-from segmentor.result import LeftOut
+from segmentor.result import SAME_GROUPS, LeftOut
 from segmentor.splits.attribute import Attribute, against_the_rest, partition
 from segmentor.splits.split import Split, compiled
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -135,7 +136,7 @@ def without_twins(attributes: Iterable[Attribute]) -> tuple[tuple[Attribute, ...
                 replace(attribute, whole=splits[0], by_value=tuple(splits[1:]), aliases=aliases.get(place, {}))
             )
         else:
-            left_out.append(LeftOut(attribute.name, attribute.kind, f"makes the same groups as {twin_of[place]}"))
+            left_out.append(LeftOut(attribute.name, attribute.kind, Message(SAME_GROUPS, {"split": twin_of[place]})))
     return tuple(found), left_out
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from segmentor.clustering import Found, FoundRule, find_clusters
+from segmentor.clustering import Found, FoundRule, Unsaid, find_clusters
 from segmentor.config.values import Known
 from segmentor.cycles import Columns, TimeZero, common_table_expressions
 from segmentor.engine.conditions import columns_of
@@ -18,6 +18,7 @@ from segmentor.result import Clustering, LeftOut
 from segmentor.splits.attribute import Attribute, codes_of
 from segmentor.splits.candidates import Writer
 from segmentor.splits.split import Split, make_label_sources
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -185,12 +186,20 @@ def _is_of_timing(config: ExperimentConfig, columns: Columns, known: Known, rule
 def _unsaid(method: str, found: Found) -> list[LeftOut]:
     """Clusters that no short rule says well enough."""
     return [
-        LeftOut(f"{method} cluster {one.summary.cluster} of {one.summary.clusters}", "cluster", one.reason)
-        if one.rule is None
-        else LeftOut(
-            f"{method} cluster {one.summary.cluster} of {one.summary.clusters}",
-            "cluster",
-            f"{one.reason}: {one.rule} takes {100 * one.summary.coverage:.0f} % of it, {100 * one.summary.precision:.0f} % of whom are in it",
-        )
+        LeftOut(f"{method} cluster {one.summary.cluster} of {one.summary.clusters}", "cluster", _why_unsaid(one))
         for one in found.unsaid
     ]
+
+
+def _why_unsaid(one: Unsaid) -> Message:
+    if one.rule is None:
+        return one.reason
+    return Message(
+        "{reason}: {rule} takes {coverage:.0f} % of it, {precision:.0f} % of whom are in it",
+        {
+            "reason": one.reason,
+            "rule": one.rule,
+            "coverage": 100 * one.summary.coverage,
+            "precision": 100 * one.summary.precision,
+        },
+    )

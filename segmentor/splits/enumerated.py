@@ -25,6 +25,7 @@ from segmentor.splits.candidates import REST, Writer, without_twins
 from segmentor.splits.categories import OTHER, Category, Groups, groups_of, number_of_group, unlike
 from segmentor.splits.itemsets import itemset_attributes
 from segmentor.splits.split import Split, make_label_sources
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import ExperimentConfig
@@ -253,7 +254,8 @@ class _Search:
             try:
                 splits.append(self._writer.compiled({"name": "probe", "known": source.known.plain(), "by": name}))
             except ConfigError:
-                self._left_out.append(LeftOut(name, "column", "stands in two tables; derive it under another name"))
+                told = Message("stands in two tables; derive it under another name")
+                self._left_out.append(LeftOut(name, "column", told))
         nobody = {"nobody": "false", "everybody": "true"}
         return (*splits, self._writer.groups("probe", source.known, nobody))
 
@@ -286,16 +288,12 @@ class _Search:
     def _counts(self, name: str, profile: _Profile) -> bool:
         """Whether a number can be cut, and is no key."""
         if profile.different == profile.whole == profile.known and profile.known > MAX_PAIRS:
-            self._left_out.append(LeftOut(name, "column", f"is a key: {profile.different} different whole numbers"))
+            told = Message("is a key: {values} different whole numbers", {"values": profile.different})
+            self._left_out.append(LeftOut(name, "column", told))
             return False
         if profile.calendar is not None and abs(profile.calendar) > MAX_CALENDAR:
-            self._left_out.append(
-                LeftOut(
-                    name,
-                    "column",
-                    "follows the calendar: it says when somebody bought, which customers are compared within",
-                )
-            )
+            told = Message("follows the calendar: it says when somebody bought, which customers are compared within")
+            self._left_out.append(LeftOut(name, "column", told))
             return False
         return True
 
@@ -314,26 +312,32 @@ class _Search:
             values = [value for value, _ in enough if _can_stand(value)]
             covered = sum(count for _, count in enough) / rows[0][2] if rows else 0.0
             if not values:
-                reason = f"no value is that of {self._config.trial.min_group} customers"
+                reason = Message("no value is that of {least} customers", {"least": self._config.trial.min_group})
             elif covered < MIN_COVERED:
-                reason = f"its {len(enough)} largest of {profile.different} values are those of {100 * covered:.0f} % of the customers"
+                reason = Message(
+                    "its {largest} largest of {values} values are those of {percent:.0f} % of the customers",
+                    {"largest": len(enough), "values": profile.different, "percent": 100 * covered},
+                )
         if reason is not None:
             self._left_out.append(LeftOut(name, "column", reason))
             return None
         return Category(name, profile.kind, tuple(values), profile.known < profile.rows, name in source.constant)
 
-    def _refused(self, profile: _Profile) -> str | None:
+    def _refused(self, profile: _Profile) -> Message | None:
         """Why a column cannot make groups, as far as its values tell."""
         if profile.kind == "time" or (
             profile.known and profile.times == profile.known and profile.numbers < profile.known
         ):
-            return "is a date or time"
+            return Message("is a date or time")
         if profile.known == 0:
-            return "has no values"
+            return Message("has no values")
         if profile.different < 2 and profile.known == profile.rows:
-            return "has one value"
+            return Message("has one value")
         if profile.different > self._customers / 2:
-            return f"is a key: {profile.different} values for {self._customers} customers"
+            return Message(
+                "is a key: {values} values for {customers} customers",
+                {"values": profile.different, "customers": self._customers},
+            )
         return None
 
     def _grouped(self, source: _Source, categories: Sequence[Category]) -> Iterator[tuple[Attribute, Groups]]:
@@ -352,13 +356,8 @@ class _Search:
             sizes = np.bincount(codes[codes >= 0], minlength=len(groups.names))
             large = [int(size) >= self._config.trial.min_group for size in sizes]
             if sum(large) < 2:
-                self._left_out.append(
-                    LeftOut(
-                        category.column,
-                        "column",
-                        f"fewer than two groups have {self._config.trial.min_group} customers",
-                    )
-                )
+                told = Message("fewer than two groups have {least} customers", {"least": self._config.trial.min_group})
+                self._left_out.append(LeftOut(category.column, "column", told))
                 continue
             name = self._writer.named(category.column)
             whole = self._writer.groups(name, source.known, dict(zip(groups.names, groups.conditions, strict=True)))
@@ -432,7 +431,7 @@ class _Search:
             numbers[fetched["customer_no"]] = np.ma.filled(fetched[f"n{at}"].astype(np.float64), np.nan)
             different = np.unique(numbers[~np.isnan(numbers)])
             if len(different) < 2:
-                self._left_out.append(LeftOut(str(split.by), "column", "has one value"))
+                self._left_out.append(LeftOut(str(split.by), "column", Message("has one value")))
                 continue
             feature = None if at < len(own) else found[at - len(own)]
             timing = feature is not None and feature.feature.timing and source.zero.until is not None

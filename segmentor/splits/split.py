@@ -24,6 +24,7 @@ from segmentor.engine.conditions import columns_of
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import ConfigError, DataError
 from segmentor.features import Found, feature_names, feature_queries, find_feature
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.config import DeclaredSplit, ExperimentConfig
@@ -35,12 +36,16 @@ MAX_GROUPS = 50
 MERGED = ", merged"
 """What follows the name of a split in that of the split whose groups are some of its groups taken together."""
 
-CIRCULAR = (
+Obstacle = tuple[str, Message]
+"""Reason code for which a split cannot be tested, and how to restate it."""
+
+CIRCULAR: Obstacle = (
     "circular",
-    (
+    Message(
         "a label over the whole history is made of the gaps that would test it; say it of the first purchase "
-        "(known: first_purchase), of the first few (known: {first_purchases: 2}), or of what was bought before a date "
-        "(known: {until: DATE}), which leaves the time after it for the test"
+        "(known: first_purchase), of the first few (known: {several}), or of what was bought before a date "
+        "(known: {before}), which leaves the time after it for the test",
+        {"several": "{first_purchases: 2}", "before": "{until: DATE}"},
     ),
 )
 
@@ -85,7 +90,7 @@ class Split:
     threshold: float | None = None
     merged_from: str | None = None
     parts: tuple[tuple[str, ...], ...] = ()
-    untestable: tuple[str, str] | None = None
+    untestable: Obstacle | None = None
     restated: str | None = None
     declared: DeclaredSplit | None = field(default=None, compare=False, repr=False)
 

@@ -9,7 +9,7 @@ from segmentor.engine.duckdb import literal, quote
 from segmentor.starting.columns import Column, values_of
 from segmentor.starting.grouped import FEW, Lines, is_nobody
 from segmentor.starting.reading import Looked
-from segmentor.starting.reasons import COMMA, Values, together
+from segmentor.starting.reasons import Values
 from segmentor.wording import Message
 
 if TYPE_CHECKING:
@@ -157,11 +157,11 @@ def _of_status(engine: Engine, through: Looked, column: Column) -> list[Conditio
     if not nothing or not kept:
         return []
     listed = ", ".join(literal(value) for value, _ in nothing)
-    told = (
+    told = tuple(
         Message("{value} ({number:,} line)", {"value": value, "number": count}, "{value} ({number:,} lines)")
         for value, count in nothing
     )
-    said: Values = {"column": column.name, "nothing": together(told, COMMA), "kept": ", ".join(kept[:8])}
+    said: Values = {"column": column.name, "nothing": told, "kept": tuple(kept[:8])}
     reason = Message("no purchase by {column}: {nothing}; kept: {kept}", said)
     return [Condition(f"coalesce({quote(column.name)}, '') not in ({listed})", reason)]
 
@@ -186,7 +186,7 @@ def _of_nobody(engine: Engine, lines: Lines, through: Looked, first_lines: set[s
     # A few lines may be those of a customer whose number is 0.
     if sum(count for _, count in words) > MANY_OF_NOBODY * through.rows:
         listed = ", ".join(literal(word) for word, _ in words)
-        said = {"lines": sum(count for _, count in words), "words": ", ".join(word for word, _ in words)}
+        said: Values = {"lines": sum(count for _, count in words), "words": tuple(word for word, _ in words)}
         reason = Message("{lines:,} lines have {words} for a customer: guests, whom nobody can follow", said)
         found.append(Condition(f"{quote(customer.name)} not in ({listed})", reason))
     for column in (customer, time):

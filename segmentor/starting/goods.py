@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from segmentor.engine.duckdb import quote
 from segmentor.starting.columns import Column, values_of
 from segmentor.starting.grouped import Choice, Grouped, Lines
-from segmentor.starting.reasons import AND, Values, together
+from segmentor.starting.reasons import Values, together
 from segmentor.wording import Message
 
 SURE = 60.0
@@ -188,7 +188,7 @@ class Goods:
                 why = Message("half of the lines are up to {middle:,.2f}; {returns:,} below 0 are returns", said)
             self._choose("amount", best.name, why)
             return
-        because = together((refused[name] for name in sorted(refused)[:3]), AND) if refused else None
+        because = together(refused[name] for name in sorted(refused)[:3]) if refused else None
         if prices:
             self._price(max(prices, key=lambda one: (one.meaning.score, one.name)), because)
             return

@@ -154,7 +154,7 @@ class _Decision:
             "first": f"{time.first}",
             "last": f"{time.last}",
             "days": time.days,
-            "others": ", ".join(others),
+            "others": tuple(others),
         }
         why = Message("{first} to {last}, {days:,} days", said)
         if others:

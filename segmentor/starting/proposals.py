@@ -16,7 +16,6 @@ from segmentor.starting.grouped import Lines
 from segmentor.starting.headings import normal
 from segmentor.starting.partners import Partner
 from segmentor.starting.reading import Looked
-from segmentor.starting.reasons import COMMA, together
 from segmentor.wording import Message, marked
 
 if TYPE_CHECKING:
@@ -297,8 +296,8 @@ def _can_name(value: str) -> bool:
 def _declared(
     column: Column, known: str, sizes: Sequence[tuple[str, int]], large: Sequence[tuple[str, int]]
 ) -> Proposed:
-    sizes_told = (Message("{value} {size:,}", {"value": value, "size": count}) for value, count in large[:MOST_GROUPS])
-    said = {"groups": together(sizes_told, COMMA)}
+    told = tuple(Message("{value} {size:,}", {"value": value, "size": count}) for value, count in large[:MOST_GROUPS])
+    said = {"groups": told}
     reason = Message("customers by their first purchase: {groups}", said)
     if known == "entry":
         reason = Message("customers by it: {groups}", said)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from segmentor.engine.duckdb import literal, quote
 from segmentor.errors import DataError, printable
-from segmentor.intake.delimited import MAX_ROW, Dialect, Scan, first_bad_byte, read_batches, read_header
+from segmentor.intake.delimited import MAX_ROW, Dialect, Scan, first_bad_byte, open_bytes, read_batches, read_header
 from segmentor.intake.files import InputFile, find_files
 from segmentor.intake.raw import checked_header
 from segmentor.intake.unwrapping import WRAPPED, unwrapped_sql
@@ -143,7 +141,9 @@ def look(engine: Engine, path: str, files: Sequence[InputFile], *, table: str, e
     written = _Written(tuple(files), dialect, header)
     rows, whole = _put(engine, table, written, range(len(plain)), most=most)
     if not rows:
-        raise DataError(f"{file.label}: no data rows below the header that have as many fields as it")
+        raise DataError(
+            f"{file.label}: no data rows below the header that have as many fields as it; is its first line the header?"
+        )
     names, unwrap = plain, None
     # Addresses and telephone numbers are often wrapped alone, and nobody reads them.
     wrapped = _wrapped(
@@ -236,7 +236,7 @@ def _look_at_parquet(engine: Engine, path: str, files: Sequence[InputFile], tabl
     most = max(1, min(LOOKED_AT, MAX_CELLS // len(fields)))
     rows, whole = _put_parquet(engine, table, files, [(field.name, field.sql) for field in fields], most)
     if not rows:
-        raise DataError(f"{files[0].label}: no rows")
+        raise DataError(f"{files[0].label}: no rows; export it again, or name another file")
     return Looked(table, path, tuple(files), fields, rows, whole, Guess("utf-8"), Guess(","))
 
 
@@ -306,7 +306,7 @@ def _encoding(file: InputFile) -> Guess:
             f"{file.label}:{line}: byte {byte:#04x} is not UTF-8, and no other encoding fits; name it: --encoding gb18030, or "
             "save the file as CSV UTF-8"
         )
-    others = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if name != best)
+    others = tuple(f"{name} {share:.0%}" for name, share in shares.items() if name != best)
     said: Values = {"share": shares[best], "others": others}
     if best == "cp1252":
         return Guess(
@@ -322,14 +322,11 @@ def _encoding(file: InputFile) -> Guess:
 
 
 def _blocks(file: InputFile) -> Iterator[bytes]:
-    try:
-        with cast("BinaryIO", gzip.open(file.path, "rb") if file.zipped else file.path.open("rb")) as stream:
-            read = 0
-            while read < _TO_DECODE and (block := stream.read(1 << 20)):
-                read += len(block)
-                yield block
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{file.label}: the gzip file is damaged or cut off ({error}); copy it again") from None
+    with open_bytes(file) as stream:
+        read = 0
+        while read < _TO_DECODE and (block := stream.read(1 << 20)):
+            read += len(block)
+            yield block
 
 
 def _foreign_lines(file: InputFile) -> list[bytes]:

@@ -15,6 +15,7 @@ from segmentor.intake.raw import RawTable
 from segmentor.intake.roles import TimeRules, typed_roles
 from segmentor.starting.columns import Column
 from segmentor.starting.reading import Looked
+from segmentor.starting.reasons import Values
 from segmentor.wording import Message
 
 if TYPE_CHECKING:
@@ -228,14 +229,15 @@ def zone_of(engine: Engine, looked: Looked, time: TimeColumn) -> tuple[str, Mess
         f"WHERE o{time.column.sql} AND {time.time_sql} IS NOT NULL"
     )
     rows = engine.rows(f"SELECT hour, stated FROM ({hours}) ORDER BY md5(CAST(hour AS VARCHAR)), 1, 2 LIMIT {_TRIED}")
-    stated, said = [(moment, _minutes(text)) for moment, text in rows], {"column": time.column.name}
+    stated = [(moment, _minutes(text)) for moment, text in rows]
+    said: Values = {"column": time.column.name}
     if all(minutes == 0 for _, minutes in stated):
         return "UTC", Message(
             "all times of {column} are in UTC; write the zone of the shop, whose calendar days count", said
         )
     for zone in _zones(stated):
         if all(_offset(zone, moment) == minutes for moment, minutes in stated):
-            said |= {"offsets": ", ".join(sorted({text or "Z" for _, text in rows}))}
+            said |= {"offsets": tuple(sorted({text or "Z" for _, text in rows}))}
             return zone, Message(
                 "the offsets of {column} ({offsets}) are those of this zone on each day looked at", said
             )

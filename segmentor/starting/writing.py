@@ -14,7 +14,7 @@ from segmentor.starting.grouped import Choice, Lines
 from segmentor.starting.partners import Partner
 from segmentor.starting.proposals import MIN_GROUP, Proposal, Proposed
 from segmentor.starting.reading import Looked
-from segmentor.wording import Message, gettext
+from segmentor.wording import Message, gettext, pgettext
 
 _COLUMN = 36
 _WIDTH = 122
@@ -198,7 +198,7 @@ def _splits(decided: Decided) -> Iterator[str]:
             "Not used: {columns}. Is one of them fixed before the first purchase, write {{name: ..., known: entry, by: ...}}. A level, a "
             "total or a last date of today is made of the purchases that would test it."
         )
-        yield from _remark(unused.format(columns=", ".join(proposal.moving)), 4)
+        yield from _remark(unused.format(columns=_row(proposal.moving)), 4)
     yield "  enumerated:"
     first = gettext("what is read off the first purchase, or fixed before it")
     yield from _line(4, "known: first_purchase", first)
@@ -211,7 +211,7 @@ def _splits(decided: Decided) -> Iterator[str]:
         left_out = gettext("Not gone through, {reason}: {columns}.")
         if len(names) > _LISTED:
             left_out = gettext("Not gone through, {reason}: {columns} and {more} more.")
-        why, columns = gettext(reason).format(least=MIN_GROUP), ", ".join(names[:_LISTED])
+        why, columns = gettext(reason).format(least=MIN_GROUP), _row(names[:_LISTED])
         yield from _remark(left_out.format(reason=why, columns=columns, more=len(names) - _LISTED), 4)
 
 
@@ -230,6 +230,10 @@ def _split(split: Proposed) -> Iterator[str]:
     for name, condition in split.groups:
         text = json.dumps(condition, ensure_ascii=False)
         yield f"        {scalar(name)}: {text if split.known == 'entry' else f'{{all: {text}}}'}"
+
+
+def _row(names: Sequence[str]) -> str:
+    return pgettext("between names", ", ").join(names)
 
 
 def _line(indent: int, text: str, comment: Message | str | None) -> Iterator[str]:

@@ -8,13 +8,15 @@ of what, so that an old run can be told again in another language.
 from __future__ import annotations
 
 import gettext as gnu
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
+from string import Formatter
+from typing import TypeAlias
 
 LANGUAGES = ("en", "zh")
 """Languages of reports; English is that of the code."""
@@ -67,14 +69,27 @@ class Message:
     """A sentence of which it is kept what it says, so that it is worded when it is read: ``str`` says it in the report's language.
 
     Attributes:
-        text: English, as in the code, with names of values in braces: ``{rows:,} rows have no price.``
-        values: What the names stand for: text from the data, numbers, messages within this one.
+        text: English, as in the code, with names of values in braces, and behind a colon how a number is written:
+            ``{rows:,} rows have no price.``
+        values: What the names stand for: text from the data, numbers, messages within this one, or several of these in a row.
         many: The same for several, where that differs; the value ``number`` decides.
+
+    Raises:
+        ValueError: A text names what has no value.
     """
 
     text: str
-    values: Mapping[str, Message | str | int | float] = field(default_factory=dict)
+    values: Mapping[str, Message | str | int | float | tuple[Message | str, ...]] = field(
+        default_factory=dict, hash=False
+    )
     many: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be told."""
+        for text in filter(None, (self.text, self.many)):
+            named = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+            if lost := sorted(named - self.values.keys()):
+                raise ValueError(f"{text!r} names {lost[0]!r}, which has no value")
 
     def __str__(self) -> str:
         """The sentence in the report's language."""
@@ -83,8 +98,45 @@ class Message:
             said = gettext(self.text)
         else:
             said = ngettext(self.text, self.many, number)
-        # A message within takes no format of numbers, and neither does text.
-        return said.format_map({key: str(one) if isinstance(one, Message) else one for key, one in self.values.items()})
+        return said.format_map({name: _told(value) for name, value in self.values.items()})
+
+    def renamed(self, called: Callable[[str], str]) -> Message:
+        """The same with every text among the values, also of messages within, as it is called by a function."""
+        return replace(self, values={name: _renamed(value, called) for name, value in self.values.items()})
+
+
+def in_sequence(first: Message, *others: Message) -> Message:
+    """Sentences one after the other."""
+    for other in others:
+        first = Message("{before} {after}", {"before": first, "after": other})
+    return first
+
+
+def either_of(parts: Sequence[Message | str]) -> Message | str:
+    """Parts of which one is meant: ``a, b or c``."""
+    *others, last = parts
+    return Message("{others} or {last}", {"others": tuple(others), "last": last}) if others else last
+
+
+_Value: TypeAlias = Message | str | int | float | tuple[Message | str, ...]
+
+
+def _told(value: _Value) -> str | int | float:
+    """A value as a format takes it: numbers as they are."""
+    if isinstance(value, tuple):
+        return pgettext("between names", ", ").join(map(str, value))
+    return str(value) if isinstance(value, Message) else value
+
+
+def _renamed(value: _Value, called: Callable[[str], str]) -> _Value:
+    match value:
+        case Message():
+            return value.renamed(called)
+        case str():
+            return called(value)
+        case tuple():
+            return tuple(one.renamed(called) if isinstance(one, Message) else called(one) for one in value)
+    return value
 
 
 @cache

@@ -139,9 +139,9 @@ def test_too_small_and_repeated_rules_are_no_candidates() -> None:
     features = np.concatenate([generator.normal(0, 1, (300, 7)), generator.normal(8, 1, (200, 7))])
     found = cluster(features, "kmeans")
     assert [rule.summary.cluster for rule in found.rules] == [1]
-    assert [each.reason for each in found.unsaid] == ["all but cluster 1"]
+    assert [str(each.reason) for each in found.unsaid] == ["all but cluster 1"]
     large = find_clusters(features, NAMES, method="kmeans", max_clusters=5, min_group=220, seed=1)
-    assert [each.reason for each in large.unsaid] == ["too small", "too small"]
+    assert [str(each.reason) for each in large.unsaid] == ["too small", "too small"]
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,9 @@ def test_repeated_products_are_kept_once(tmp_path: Path) -> None:
         assert shop.engine.rows("FROM products ORDER BY id") == [("p", "1"), ("q", None)]
         assert shop.account("products") == (4, 2, 1, 1)
         assert shop.reasons("products") == {"missing_product": 1}
-        assert "Rows of products that repeat another one in all columns, and were left out: 1." in shop.intake.warnings
+        assert "Rows of products that repeat another one in all columns, and were left out: 1." in map(
+            str, shop.intake.warnings
+        )
 
 
 def test_keys_with_different_rows_are_refused(tmp_path: Path) -> None:

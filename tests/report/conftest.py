@@ -53,6 +53,7 @@ from segmentor.result import (
     Verdict,
     Worth,
 )
+from segmentor.wording import Message
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -78,7 +79,7 @@ def laundry() -> RunResult:
         language="en",
         seed=1,
         config=config("category = 'LAUNDRY DETERGENTS'"),
-        quality=quality(("1.2 % of the quantities are zero; such lines count as purchases.",)),
+        quality=quality((Message("1.2 % of the quantities are zero; such lines count as purchases."),)),
         trials=(_form(), _brand(), _size(), _circular()),
         ledger=(
             LedgerEntry("all", "package size", "declared", "Holm", 0.00031, 1, 3, 0.00093, "significant"),
@@ -225,7 +226,10 @@ def grown(laundry: RunResult) -> RunResult:
         ),
         search=Search(
             212,
-            (LeftOut("product_id", "column", "too many values"), LeftOut("coupon", "column", "one value")),
+            (
+                LeftOut("product_id", "column", Message("too many values")),
+                LeftOut("coupon", "column", Message("one value")),
+            ),
             (
                 Clustering("kmeans", ("category: DETERGENT", "brand: TIDE", "discount_share"), 705, 4, 0.0, 0.78, 0.21),
                 Clustering("hdbscan", ("frequency", "recency"), 705, 2, 0.34, 0.83, 0.55),
@@ -348,8 +352,8 @@ def hostile(laundry: RunResult) -> RunResult:
     attacked = replace(
         _size(),
         split=HOSTILE[0],
-        sentence=" ".join(HOSTILE),
-        restate=HOSTILE[1],
+        sentence=Message("{told}", {"told": " ".join(HOSTILE)}),
+        restate=Message("{told}", {"told": HOSTILE[1]}),
         reasons=tuple(HOSTILE),
         definition=tuple((text, text) for text in HOSTILE),
         groups=groups,
@@ -408,11 +412,22 @@ def hostile(laundry: RunResult) -> RunResult:
         ),
         search=Search(
             3,
-            tuple(LeftOut(text, text, text) for text in HOSTILE),
+            tuple(LeftOut(text, text, Message("{told}", {"told": text})) for text in HOSTILE),
             tuple(Clustering(text, tuple(HOSTILE), 400, 2, 0.1, 0.7, 0.2) for text in HOSTILE),
         ),
         segments=tuple(
-            Segment(f"s{i}", text, "all", (Rule(text, text, text, text),), 500, 0.5, 40.0, 120, (20, 60), text)
+            Segment(
+                f"s{i}",
+                text,
+                "all",
+                (Rule(text, text, text, text),),
+                500,
+                0.5,
+                40.0,
+                120,
+                (20, 60),
+                Message("{told}", {"told": text}),
+            )
             for i, text in enumerate(HOSTILE)
         ),
         rules=tuple(
@@ -438,7 +453,8 @@ def hostile(laundry: RunResult) -> RunResult:
         ),
         ledger=tuple(LedgerEntry(text, text, text, text, 0.01, 1, 8, 0.08, text) for text in HOSTILE),
         quality=replace(
-            quality(tuple(HOSTILE)), inputs={HOSTILE[0]: InputQuality(3, 1, 1, 1, {HOSTILE[1]: 1}, HOSTILE[2])}
+            quality(tuple(Message("{told}", {"told": text}) for text in HOSTILE)),
+            inputs={HOSTILE[0]: InputQuality(3, 1, 1, 1, {HOSTILE[1]: 1}, HOSTILE[2])},
         ),
         versions={HOSTILE[0]: HOSTILE[1]},
     )
@@ -476,12 +492,12 @@ def config(purchase: str | None) -> dict[str, object]:
     }
 
 
-def quality(warnings: tuple[str, ...] = ()) -> Quality:
+def quality(warnings: tuple[Message, ...] = ()) -> Quality:
     """Inputs and cycles whose accounts are right."""
     return Quality(
         inputs={
             "transactions": InputQuality(
-                1_469_307, 1_468_120, 0, 1_187, {"missing customer": 1_100, "unreadable date": 87}, "b1946ac9"
+                1_469_307, 1_468_120, 0, 1_187, {"missing_customer": 1_100, "unreadable_date": 87}, "b1946ac9"
             ),
             "products": InputQuality(92_331, 92_331, 0, 0, {}, "591785b7"),
         },
@@ -593,8 +609,10 @@ def _size() -> Trial:
         groups=(small, large),
         not_known=296,
         verdict="separates",
-        reasons=("significant and large enough",),
-        sentence="Customers who start with small packages come back more often and sooner than those who start with large ones.",
+        reasons=("significant and larger than the minimum effect",),
+        sentence=Message(
+            "Customers who start with small packages come back more often and sooner than those who start with large ones."
+        ),
         no_follow_up=4,
         comparability=Comparability(
             0.985,
@@ -691,7 +709,7 @@ def _basket() -> Trial:
         definition=(("<= 40.5", "order_amount <= 40.5"), ("> 40.5", "order_amount > 40.5")),
         groups=(low, high),
         pairs=(_pair(low, high, separated=True, equivalent=False, half=0.07),),
-        sentence="Customers with a larger first basket come back more often and sooner.",
+        sentence=Message("Customers with a larger first basket come back more often and sooner."),
         cutpoint=Cutpoint("order_amount", 40.5, 212, 3.8, 31.0, 44.25, 0.34),
         test=_test(0.006, 0.0001, "exact"),
         p_discovery_adjusted=0.021,
@@ -708,7 +726,7 @@ def _regions() -> tuple[Trial, Trial]:
     region = replace(
         _size(),
         split="region",
-        sentence="Customers of the islands come back less often and later.",
+        sentence=Message("Customers of the islands come back less often and later."),
         known="entry",
         definition=(("by", "region"),),
         groups=tuple(places),
@@ -747,7 +765,7 @@ def _ever() -> Trial:
         definition=(("only samples", "all: size = 'sample'"), ("full sizes too", "size = 'full'")),
         groups=(only, others),
         pairs=(_pair(only, others, separated=True, equivalent=False, half=0.06),),
-        sentence="Who had only bought samples before July came back less often after it.",
+        sentence=Message("Who had only bought samples before July came back less often after it."),
         test=_test(0.004, 1e-9),
         p_adjusted=0.008,
         crossover=None,
@@ -768,7 +786,7 @@ def _campaign() -> Trial:
         not_known=0,
         verdict="untestable",
         reasons=("not comparable",),
-        sentence="The campaigns ran at different times: season or tenure cannot be told from the split.",
+        sentence=Message("The campaigns ran at different times: season or tenure cannot be told from the split."),
         comparability=Comparability(
             0.11,
             (
@@ -796,7 +814,7 @@ def _found() -> tuple[Trial, ...]:
         definition=(("store", "channel = 'store'"), ("other channels", "not (channel = 'store')")),
         groups=(store, elsewhere),
         not_known=6,
-        sentence="Within large, customers who came by the store come back less often and later.",
+        sentence=Message("Within large, customers who came by the store come back less often and later."),
         pairs=(_pair(store, elsewhere, separated=True, equivalent=False, half=0.08),),
         test=_test(0.004, 0.0001),
         p_discovery_adjusted=0.0071,
@@ -815,7 +833,7 @@ def _found() -> tuple[Trial, ...]:
         pairs=(replace(_candidate(0).pairs[0], first="has it", second="has it not"),),
         verdict="inconclusive",
         reasons=("not confirmed",),
-        sentence="Not decided (not confirmed).",
+        sentence=Message("Not decided (not confirmed)."),
         p_discovery_adjusted=0.031,
         p_adjusted=0.42,
     )
@@ -826,7 +844,7 @@ def _found() -> tuple[Trial, ...]:
         source="clustered",
         known="until: 2017-06-30",
         reasons=("echo of past frequency",),
-        sentence="Customers who bought often come back sooner, as was to be expected.",
+        sentence=Message("Customers who bought often come back sooner, as was to be expected."),
         p_discovery_adjusted=0.002,
         p_adjusted=0.003,
         cluster=ClusterRule("hdbscan", 1, 2, 310, 0.83, 0.92, 0.88, 0.61),
@@ -860,8 +878,8 @@ def _candidate(number: int) -> Trial:
         groups=(value, rest),
         not_known=0,
         verdict="equivalent" if alike else "inconclusive",
-        reasons=("within the margins",) if alike else ("not promoted",),
-        sentence="",
+        reasons=("every difference lies within the margins",) if alike else ("not promoted",),
+        sentence=Message("{told}", {"told": ""}),
         attribute="category",
         horizon_days=HORIZON_DAYS,
         tau_days=HORIZON_DAYS,
@@ -881,8 +899,8 @@ def _form() -> Trial:
         not_known=4,
         no_follow_up=0,
         verdict="equivalent",
-        reasons=("within the margins",),
-        sentence="Buyers of liquid and of powder come back alike.",
+        reasons=("every difference lies within the margins",),
+        sentence=Message("Buyers of liquid and of powder come back alike."),
         pairs=(_pair(liquid, powder, separated=False, equivalent=True, half=0.03),),
         test=_test(0.71, 0.012),
         p_adjusted=0.71,
@@ -911,7 +929,7 @@ def _brand() -> Trial:
         groups=tuple(groups),
         verdict="inconclusive",
         reasons=("not significant",),
-        sentence="Brands may differ in how many customers come back, but not by more than chance could do.",
+        sentence=Message("Brands may differ in how many customers come back, but not by more than chance could do."),
         pairs=pairs,
         verdict_pair=5,
         test=_test(0.083, 0.0004, "permutation", 7),
@@ -938,8 +956,10 @@ def _circular() -> Trial:
         not_known=0,
         verdict="untestable",
         reasons=("circular",),
-        sentence="Who has only ever bought small packages is known only afterwards, and follows from how often they bought.",
-        restate="Ask with `known: first_purchase`, or with `known: {until: 2017-06-30}`.",
+        sentence=Message(
+            "Who has only ever bought small packages is known only afterwards, and follows from how often they bought."
+        ),
+        restate=Message("Ask with `known: first_purchase`, or with `known: {{until: 2017-06-30}}`."),
         restated='- name: only small packages\n  known: first_purchase\n  groups:\n    always small: {all: "loads < 32"}\n    others: "loads >= 32"\n',
     )
 
@@ -959,8 +979,8 @@ def _segments() -> tuple[Segment, ...]:
             46.2,
             HORIZON_DAYS,
             (27, 61),
-            "Package size separates (ratio 1.18).",
-            "first purchase: loads below 32",
+            Message("Package size separates (ratio 1.18)."),
+            Message("first purchase: loads below 32"),
         ),
         Segment(
             "package-size-large",
@@ -983,7 +1003,7 @@ def _grown_segments() -> tuple[Segment, ...]:
         for group, condition in (("small", "loads < 32"), ("large", "loads > 32"))
     }
     channel = {group: Rule("channel: store", group, "entry", "channel") for group in ("store", "other channels")}
-    leaf = replace(_segments()[0], evidence="")
+    leaf = replace(_segments()[0], evidence=None)
     return (
         replace(leaf, id="small", name="small", rule=(size["small"],)),
         replace(

@@ -304,17 +304,17 @@ def test_the_ledger_is_told_by_stage(discovered: RunResult) -> None:
     assert stages == [
         (
             "Declared splits, tested once on all customers",
-            "2 tests, adjusted for 2 tests by Holm: 2 significant and 1 not tested.",
+            "2 tests, adjusted for one another by Holm: 2 significant and 1 not tested.",
             3,
         ),
         (
             "Found splits, screened in one half of the customers",
-            "213 tests, adjusted for 213 tests by min-P: 2 promoted and 211 not promoted.",
+            "213 tests, adjusted for one another by min-P: 2 promoted and 211 not promoted.",
             213,
         ),
         (
             "Found splits that were promoted, tested once in the other half",
-            "2 tests, adjusted for 2 tests by Holm: 2 significant.",
+            "2 tests, adjusted for one another by Holm: 2 significant.",
             2,
         ),
     ]

@@ -10,7 +10,8 @@ from scipy.stats import norm
 
 from segmentor.report import candidates, ledger
 from segmentor.report.lines import counts_of
-from segmentor.result import ClusterRule, GroupEffect, Interval, LeftOut, RunResult, Trial
+from segmentor.result import SAME_GROUPS, ClusterRule, GroupEffect, Interval, LeftOut, RunResult, Trial
+from segmentor.wording import Message
 
 
 def text(markup: str) -> str:
@@ -224,12 +225,12 @@ def test_what_was_left_out_is_told_by_reason(grown: RunResult) -> None:
     """Columns and clusters stand by reason with what they are the same as; sets of products, whatever they are called, are counted."""
     assert grown.search is not None
     left_out = (
-        LeftOut("coupon", "column", "has one value"),
-        LeftOut("with a and b", "itemset", "makes the same groups as with b"),
-        LeftOut("with tax", "column", "has one value"),
-        LeftOut("with c", "itemset", "makes the same groups as size: x"),
-        LeftOut("place", "column", "makes the same groups as region"),
-        LeftOut("kmeans cluster 2 of 4", "cluster", "no short rule says it"),
+        LeftOut("coupon", "column", Message("has one value")),
+        LeftOut("with a and b", "itemset", Message(SAME_GROUPS, {"split": "with b"})),
+        LeftOut("with tax", "column", Message("has one value")),
+        LeftOut("with c", "itemset", Message(SAME_GROUPS, {"split": "size: x"})),
+        LeftOut("place", "column", Message(SAME_GROUPS, {"split": "region"})),
+        LeftOut("kmeans cluster 2 of 4", "cluster", Message("no short rule says it")),
     )
     result = replace(grown, search=replace(grown.search, left_out=left_out))
     told = [(text(those).replace("\N{NO-BREAK SPACE}", " "), text(why)) for those, why in candidates.left_out(result)]

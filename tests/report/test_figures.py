@@ -31,8 +31,8 @@ def path(svg: str, name: str) -> list[tuple[float, float]]:
 
 def test_few_groups_share_a_panel_and_many_have_their_own() -> None:
     """Up to four groups stand in one panel; of more, each has a panel with the others behind it."""
-    few = return_curves([group(f"g{i}") for i in range(MOST_TOGETHER)], since="the last purchase")
-    many = return_curves([group(f"g{i}") for i in range(MOST_TOGETHER + 1)], since="the last purchase")
+    few = return_curves([group(f"g{i}") for i in range(MOST_TOGETHER)], since=None)
+    many = return_curves([group(f"g{i}") for i in range(MOST_TOGETHER + 1)], since=None)
     assert [panel.group for panel in few] == [None]
     assert [panel.group for panel in many] == [f"g{i}" for i in range(MOST_TOGETHER + 1)]
     assert all(panel.svg.count('class="other"') == MOST_TOGETHER for panel in many)
@@ -40,7 +40,7 @@ def test_few_groups_share_a_panel_and_many_have_their_own() -> None:
 
 def test_a_curve_is_drawn_to_scale() -> None:
     """Half of the customers back is half as high as all, at the right edge of the panel."""
-    svg = return_curves([group("all", share=0.9), group("half", share=0.45)], since="the last purchase")[0].svg
+    svg = return_curves([group("all", share=0.9), group("half", share=0.45)], since=None)[0].svg
     base = path(svg, "line g1")[0][1]
     full, half = path(svg, "line g1")[-1], path(svg, "line g2")[-1]
     assert full[0] == half[0]
@@ -49,27 +49,24 @@ def test_a_curve_is_drawn_to_scale() -> None:
 
 def test_long_curves_are_thinned_and_keep_their_end() -> None:
     """A curve of years stays small and ends where it ends."""
-    svg = return_curves([group("a", days=2_000), group("b", days=2_000)], since="the last purchase")[0].svg
-    short = return_curves([group("a"), group("b")], since="the last purchase")[0].svg
+    svg = return_curves([group("a", days=2_000), group("b", days=2_000)], since=None)[0].svg
+    short = return_curves([group("a"), group("b")], since=None)[0].svg
     assert len(svg) < 60_000
     assert path(svg, "line g1")[-1] == path(short, "line g1")[-1]
 
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("$\\frac{1}$", "$\\frac{1}$"), ("<b>&", "&lt;b&gt;&amp;"), ("香水", "香水"), ("a" * 5_000, "aaaaaa…aaaaa")],
+    [("$\\frac{1}$", "$\\frac{1}$"), ("<b>&", "&lt;b&gt;&amp;"), ("香水", "香水"), ("a" * 5_000, "aaaaaaaa…aaaaaaa")],
 )
 def test_a_name_is_text_whatever_it_holds(name: str, shown: str) -> None:
     """Names are no formulas, no markup and need no font; long ones are cut."""
-    assert (
-        f">50\N{NO-BREAK SPACE}% {shown}</text>"
-        in return_curves([group(name), group("other")], since="the last purchase")[0].svg
-    )
+    assert f">50\N{NO-BREAK SPACE}% {shown}</text>" in return_curves([group(name), group("other")], since=None)[0].svg
 
 
 def test_labels_of_equal_curves_do_not_cover_each_other() -> None:
     """Labels of groups that end alike stand apart by a line."""
-    svg = return_curves([group(name) for name in "abcd"], since="the last purchase")[0].svg
+    svg = return_curves([group(name) for name in "abcd"], since=None)[0].svg
     heights = sorted(float(y) for y in re.findall(r'class="label g\d" x="[\d.]+" y="([\d.]+)"', svg))
     assert all(b - a > 12 for a, b in pairwise(heights))
 
@@ -78,7 +75,7 @@ def test_the_text_alternative_tells_the_curve() -> None:
     """Who cannot see the figure hears the share back at its end, for each group."""
     assert (
         'aria-label="small: 50\N{NO-BREAK SPACE}% by day 60 are back. large'
-        in return_curves([group("small"), group("large")], since="the last purchase")[0].svg
+        in return_curves([group("small"), group("large")], since=None)[0].svg
     )
 
 
@@ -87,12 +84,12 @@ def test_a_curve_of_no_return_can_be_drawn() -> None:
     flat = group("none", share=0.0)
     assert flat.curve is not None
     flat = replace(flat, curve=replace(flat.curve, ci_high=flat.curve.share_back))
-    assert "10\N{NO-BREAK SPACE}%" in return_curves([flat, flat], since="the last purchase")[0].svg
+    assert "10\N{NO-BREAK SPACE}%" in return_curves([flat, flat], since=None)[0].svg
 
 
 def test_a_curve_of_one_day_can_be_drawn() -> None:
     """A horizon of one day is a figure still."""
-    assert "<svg" in return_curves([group("a", days=1), group("b", days=1)], since="the last purchase")[0].svg
+    assert "<svg" in return_curves([group("a", days=1), group("b", days=1)], since=None)[0].svg
 
 
 def test_days_are_counted_from_what_is_said() -> None:

@@ -84,14 +84,14 @@ def any_page(request: pytest.FixtureRequest, pages: dict[str, str]) -> str:
 
 
 def test_every_section_is_present_in_order(pages: dict[str, str]) -> None:
-    """The answer comes before tree and splits, and these before the search, segments, rules, data, the ledger and method."""
+    """The answer comes before verdicts, tree and splits, these before all effects, search, segments, rules, data and method, the glossary last."""
     asked, found = (
         [attributes["id"] for tag, attributes in read(pages[shop]).tags if tag == "section"]
         for shop in ("laundry", "grown")
     )
-    end = ["segments", "cross-sell", "quality", "ledger", "method"]
-    assert asked == ["answer", "avoid", "splits", *end]
-    assert found == ["answer", "tree", "avoid", "splits", "search", *end]
+    end = ["segments", "cross-sell", "quality", "method", "ledger", "glossary"]
+    assert asked == ["answer", "verdicts", "avoid", "splits", "forest", *end]
+    assert found == ["answer", "verdicts", "tree", "avoid", "splits", "forest", "search", *end]
 
 
 def test_a_run_without_cross_sell_has_no_such_section(pages: dict[str, str]) -> None:
@@ -154,7 +154,7 @@ def test_a_single_untestable_split_reads_as_a_result(pages: dict[str, str]) -> N
 def test_the_account_of_rows_adds_up_on_the_page(pages: dict[str, str]) -> None:
     """Rows read, kept, filtered out and rejected stand side by side with the reasons."""
     text = read(pages["laundry"]).text
-    assert "transactions 1,469,307 1,468,120 0 1,187 missing customer : 1,100; unreadable date : 87" in text
+    assert "transactions 1,469,307 1,468,120 0 1,187 no customer missing_customer : 1,100; date cannot be read unreadable_date : 87" in text
 
 
 def test_small_groups_show_no_count_no_estimate_and_no_curve(pages: dict[str, str]) -> None:
@@ -252,7 +252,8 @@ def test_figures_are_well_formed_and_tell_their_content(any_page: str) -> None:
         root = ElementTree.fromstring(figure)  # noqa: S314 - our own drawing
         assert root.get("aria-hidden") == "true" or root.get("aria-label")
         assert {key for element in root.iter() for key in element.attrib} <= {
-            "aria-hidden", "aria-label", "class", "d", "height", "role", "text-anchor", "transform", "viewBox", "width", "x", "y",
+            "aria-hidden", "aria-label", "class", "d", "height", "preserveAspectRatio", "role", "text-anchor", "transform", "viewBox",
+            "width", "x", "y",
         }  # fmt: skip
 
 

@@ -14,11 +14,11 @@ from segmentor.result import Interval, Rule, RunResult, Segment
 @pytest.mark.parametrize(
     ("known", "said"),
     [
-        ("entry", "known when a customer arrives"),
-        ("first_purchase", "known from the first purchase on"),
-        ("first_purchases: 2", "known from the first 2 purchases on"),
-        ("until: 2017-06-30", "known from the purchases before 2017-06-30"),
-        ("lifetime", "made from the customer's whole history"),
+        ("entry", "A customer's group is known when a customer arrives."),
+        ("first_purchase", "A customer's group is known from the first purchase on."),
+        ("first_purchases: 2", "A customer's group is known from the first 2 purchases on."),
+        ("until: 2017-06-30", "A customer's group is known from the purchases before 2017-06-30."),
+        ("lifetime", "A customer's group is made from the customer's whole history."),
     ],
 )
 def test_when_a_group_is_known_is_said_in_words(known: str, said: str) -> None:
@@ -81,8 +81,8 @@ def test_a_naive_test_misleads_where_it_alone_finds_a_difference(laundry: RunRes
 def test_customers_without_a_group_have_words_of_their_own() -> None:
     """The leaf of customers without a label is told from the root."""
     leaf = Segment("not-yet-known", "not yet known", "all", (), 300)
-    assert words.rule(leaf) == "Customers to whom no group applies (yet)"
-    assert words.rule(replace(leaf, parent=None)) == "Every customer"
+    assert words.rule(leaf) == "Customers to whom no group applies (yet)."
+    assert words.rule(replace(leaf, parent=None)) == "Every customer."
 
 
 def test_the_answer_does_not_count_what_repeats_as_found(laundry: RunResult) -> None:
@@ -128,4 +128,4 @@ def test_a_sentence_of_three_groups_says_that_it_is_about_two(discovered: RunRes
         "Customers of the islands come back less often and later. That is one pair of its 3 groups, the one that carries the verdict."
     )
     two = replace(region, groups=region.groups[:2], verdict_pair=0)
-    assert words.evidence(leaf, replace(discovered, trials=(two,))).striptags() == region.sentence
+    assert words.evidence(leaf, replace(discovered, trials=(two,))).striptags() == str(region.sentence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rules import TOGETHER
 
 from segmentor import console
 from segmentor.result import (
@@ -248,22 +249,8 @@ def test_a_narrow_terminal_loses_columns_and_no_number(
     assert lost == [[False, False], [True, False], [True, True]]
 
 
-OFFERED = CrossSellRule(
-    antecedent=("mascara",),
-    consequent="lipstick",
-    kind="attach",
-    mode="same_occasion",
-    segment="all",
-    customers=380,
-    support=0.02,
-    confidence=0.4,
-    lift=Interval(3.017, 2.9, 3.14),
-    p_confirmation_adjusted=0.0001,
-    valid=True,
-    worth=Worth(344, Interval(21.4, 16.0, 27.2), Interval(1_379.0, 1_093.0, 1_492.0)),
-)
 NEXT = replace(
-    OFFERED,
+    TOGETHER,
     antecedent=("sun care", "towel"),
     consequent="face mask",
     mode="next_purchase",
@@ -284,7 +271,7 @@ def offered(capsys: pytest.CaptureFixture[str], *rules: CrossSellRule, days: int
 def test_the_best_three_offers_are_told_in_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     """Each line says what, to whom, when and worth; those that did not hold have none, and more are counted."""
     more = [replace(NEXT, consequent=name, worth=None) for name in ("serum", "soap")]
-    assert offered(capsys, *more, NEXT, OFFERED, replace(OFFERED, valid=False)) == [
+    assert offered(capsys, *more, NEXT, TOGETHER, replace(TOGETHER, valid=False)) == [
         (
             "offer lipstick with mascara, to 344 customers who never bought it: could bring 21 more orders, about 1,380 in money, in 60 "
             "days; 3.02 times as often as by habit"

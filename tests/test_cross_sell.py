@@ -14,7 +14,6 @@ from segmentor.cross_sell import attach
 from segmentor.cross_sell import items as items_of_shop
 from segmentor.engine.duckdb import Engine, open_engine
 from segmentor.errors import ConfigError
-from segmentor.statistics.association import Lift, clustered_lift
 
 
 @pytest.fixture
@@ -54,14 +53,14 @@ def test_lift_over_all_occasions_alike_makes_rules_of_heavy_buyers(
 ) -> None:
     """Among the same independent items every pair is a false rule when customers, months and appetite are not looked at."""
 
-    def plain_lift(customer: np.ndarray, **sides: Any) -> Lift:
+    def plain_counts(customer: np.ndarray, **sides: Any) -> tuple[np.ndarray, np.ndarray]:
         occasions = np.bincount(customer)
         both = np.bincount(customer[sides["both"]], minlength=occasions.size)
         share = sides["antecedent"].size * sides["consequent"].size / customer.size**2
-        return clustered_lift(both.astype(float), share * occasions)
+        return both.astype(float), share * occasions
 
     monkeypatch.setattr(attach, "_screen_pairs", lambda _, pairs: [0.0] * len(pairs))
-    monkeypatch.setattr(attach, "lift_beyond_habit", plain_lift)
+    monkeypatch.setattr(attach, "counts_by_habit", plain_counts)
     fill(engine, *held_items(np.random.default_rng(2), 3000, planted={}))
     assert sum(rule.valid for rule in rules_of(engine)) == 45
 

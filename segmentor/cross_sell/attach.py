@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,9 @@ from segmentor.statistics.association import (
     Partner,
     RuleCounts,
     beyond_habit,
+    clustered_lift,
     clustered_ratio,
     counts_by_habit,
-    lift_beyond_habit,
     lifts_beyond_habit,
     relative_rates,
 )
@@ -163,27 +162,25 @@ def _associations(baskets: Baskets, rule: Rule) -> Iterator[Lift]:
 
 
 def each_beyond_habit(baskets: Baskets, rule: Rule) -> tuple[FloatArray, FloatArray]:
-    """Occasions with both sides of a rule, and their number by habit, of each customer who tells of it; shape (n_customers,) each."""
-    return counts_by_habit(baskets.customer, **_sides(baskets, rule))
+    """Occasions with both sides of a rule, and their number by habit, of each customer who tells of it; shape (n_customers,) each.
+
+    The rates of both sides are fitted to this very rule.
+    """
+    antecedent, consequent = baskets.holding(rule.antecedent), baskets.sold[rule.consequent]
+    appetite = baskets.appetite(rule.items)
+    return counts_by_habit(
+        baskets.customer,
+        kind=baskets.kinds(rule.items),
+        antecedent_rates=rates_by_kind(baskets, antecedent, appetite=appetite),
+        consequent_rates=rates_by_kind(baskets, consequent, appetite=appetite),
+        antecedent=antecedent,
+        consequent=consequent,
+        both=baskets.holding(rule.items),
+    )
 
 
 def _association(baskets: Baskets, rule: Rule) -> Lift:
-    """The association of a rule's two sides, with rates fitted to this very rule."""
-    return lift_beyond_habit(baskets.customer, **_sides(baskets, rule))
-
-
-def _sides(baskets: Baskets, rule: Rule) -> dict[str, Any]:
-    """Occasions of a rule's two sides and of both, and rates by kind of occasion."""
-    antecedent, consequent = baskets.holding(rule.antecedent), baskets.sold[rule.consequent]
-    appetite = baskets.appetite(rule.items)
-    return {
-        "kind": baskets.kinds(rule.items),
-        "antecedent_rates": rates_by_kind(baskets, antecedent, appetite=appetite),
-        "consequent_rates": rates_by_kind(baskets, consequent, appetite=appetite),
-        "antecedent": antecedent,
-        "consequent": consequent,
-        "both": baskets.holding(rule.items),
-    }
+    return clustered_lift(*each_beyond_habit(baskets, rule))
 
 
 def rates_by_kind(baskets: Baskets, held: IntArray, *, appetite: IntArray) -> FloatArray:

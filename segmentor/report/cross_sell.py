@@ -21,15 +21,17 @@ from segmentor.report.numbers import (
     Unit,
     count,
     estimate,
+    probability,
     quantity,
     span,
 )
 from segmentor.report.rule_figures import MOST_ARROWS, Matrix
+from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
 from segmentor.report.vocabulary import OFFERS
 from segmentor.report.words import few, level, setting
-from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Bundle, CrossSellRule, Interval, RuleInSegment, RunResult
-from segmentor.wording import marked_many
+from segmentor.result import EVERYBODY, NOT_YET_KNOWN, Bundle, CrossSellRule, Interval, RuleInSegment, RunResult, Worth
+from segmentor.wording import gettext, marked_many, pgettext
 
 MOST_OFFERS = 10
 """Lines of words that are seen at once; more are folded away."""
@@ -116,13 +118,13 @@ def ranked(rules: Iterable[CrossSellRule], *, min_cell: int) -> list[CrossSellRu
     return sorted((rule for rule in rules if rule.valid), key=partial(_usefulness, min_cell=min_cell))
 
 
-def ranking(rules: Sequence[CrossSellRule]) -> str:
-    """What ranked rules begin with."""
+def ranking(rules: Sequence[CrossSellRule]) -> Markup:
+    """What ranked rules begin with, in a sentence."""
     if any(rule.worth is not None and _is_known(rule.worth.amount) for rule in rules):
-        return "what could bring the most money"
+        return say("First comes what could bring the most money.")
     if any(rule.worth is not None and _is_known(rule.worth.orders) for rule in rules):
-        return "what could bring the most orders"
-    return "what goes furthest beyond habit"
+        return say("First comes what could bring the most orders.")
+    return say("First comes what goes furthest beyond habit.")
 
 
 def rejected(rules: Iterable[CrossSellRule]) -> list[CrossSellRule]:
@@ -141,24 +143,7 @@ def offer(rule: CrossSellRule, result: RunResult, counts: Counts, *, kind: bool 
         counts: How customers are counted on the page.
         kind: Whether to say what the offer is to what was bought.
     """
-    days = within(result)
-    lately = "lately" if days is None else f"in the last {quantity(days, DAYS)}"
-    bought, offered = names(rule.antecedent), name(rule.consequent)
-    what = Markup("Offer {}{}").format(offered, f", {OFFERS[rule.kind]}," if kind and rule.kind in OFFERS else "")
-    whom = "customers" if rule.segment == EVERYBODY else Markup("customers of {}").format(name(rule.segment))
-    reach = _reach(rule, counts)
-    if rule.mode == "same_occasion":
-        known = Markup(" ({} of them bought {} {})").format(reach, bought, lately) if reach else Markup("")
-        said = Markup("{} with {}, on the same occasion, to {} who have never bought it{}.").format(
-            what, bought, whom, known
-        )
-    else:
-        known = Markup(" ({} reachable)").format(reach) if reach else Markup("")
-        together = " on one occasion" if len(rule.antecedent) > 1 else ""
-        said = Markup("{} to {} who bought {}{} {} and never {}{}{}.").format(
-            what, whom, bought, together, lately, offered, known, _soon(rule)
-        )
-    parts = said, _could_bring(rule, days, counts), _where(rule, result, counts)
+    parts = _offered(rule, result, counts, kind=kind), _could_bring(rule, result, counts), _where(rule, result, counts)
     return Markup(" ").join(part for part in parts if part)
 
 
@@ -178,14 +163,18 @@ def rows(rules: Iterable[CrossSellRule], counts: Counts) -> list[RuleRow]:
     return [_row(rule, counts) for rule in rules]
 
 
-def when(rule: CrossSellRule) -> str:
+def when(rule: CrossSellRule) -> Markup:
     """When the consequent is bought."""
     if rule.mode == "same_occasion":
-        return "on the same occasion"
+        return say("on the same occasion")
     if rule.median_days is None:
-        return "at a later purchase"
-    most = "" if rule.most_days is None else f", 80{NO_BREAK}% within {quantity(rule.most_days, DAYS)}"
-    return f"later, half within {quantity(rule.median_days, DAYS)}{most}"
+        return say("at a later purchase")
+    half = quantity(rule.median_days, DAYS)
+    if rule.most_days is None:
+        return say("later, half within {half}", half=half)
+    return say(
+        "later, half within {half}, 80\N{NO-BREAK SPACE}% within {most}", half=half, most=quantity(rule.most_days, DAYS)
+    )
 
 
 def in_segments(rules: Iterable[CrossSellRule], counts: Counts) -> list[tuple[CrossSellRule, list[SegmentRow]]]:
@@ -198,7 +187,7 @@ def in_segments(rules: Iterable[CrossSellRule], counts: Counts) -> list[tuple[Cr
                     name(each.segment),
                     counts(each.customers),
                     estimate(each.lift if each.customers >= counts.min_cell else None, TIMES),
-                    "too few to tell" if not _tells(each, counts) else "holds" if each.holds else "not shown",
+                    _said(each, counts),
                 )
                 for each in sorted(rule.segments, key=lambda each: (-each.customers, each.segment))[:MOST_SEGMENTS]
             ],
@@ -224,64 +213,90 @@ def bundle_rows(sets: Iterable[Bundle], counts: Counts) -> list[BundleRow]:
             quantity(each.usual_discount if each.customers >= counts.min_cell else None, PERCENT),
             quantity(each.bundle_price, _PRICE),
             quantity(each.margin_an_order, _PRICE),
-            f"{quantity(each.break_even - 1, PERCENT)} more",
+            say("{share} more", share=quantity(each.break_even - 1, PERCENT)),
         )
         for each in sets
     ]
 
 
-def bundle_discount(result: RunResult) -> str:
-    """The discount that is asked about, ``5 %``."""
+def discounted(result: RunResult) -> Markup:
+    """What the price of a bundle is at the discount that is asked about: ``Price at 5 % off``."""
     share = setting(result, "cross_sell", "bundle_discount")
-    return quantity(share, PERCENT) if isinstance(share, float) else "the discount"
+    if not isinstance(share, float):
+        return say("Price with the discount")
+    return say("Price at {discount} off", discount=quantity(share, PERCENT))
 
 
 def title(rule: CrossSellRule) -> Markup:
     """A rule in short: ``face cream, then serum``."""
-    joint = " with" if rule.mode == "same_occasion" else ", then"
-    return Markup("{}{} {}").format(names(rule.antecedent), joint, name(rule.consequent))
+    bought, offered = names(rule.antecedent), name(rule.consequent)
+    if rule.mode == "same_occasion":
+        return say("{bought} with {offered}", bought=bought, offered=offered)
+    return say("{bought}, then {offered}", bought=bought, offered=offered)
+
+
+def title_in_segments(rule: CrossSellRule) -> Markup:
+    """The same, with how sure it is that its lift differs between segments."""
+    if rule.p_segments_adjusted is None:
+        return title(rule)
+    p = probability(rule.p_segments_adjusted, "p")
+    return say("{rule}; that segments differ: {p}, adjusted", rule=title(rule), p=p)
 
 
 def matrix_caption(matrices: Sequence[Matrix]) -> Markup:
     """What to see in the matrices."""
     strongest = max((matrix.strongest for matrix in matrices), key=lambda rule: rule.lift.estimate or 0.0)
-    left_out = sum(matrix.left_out for matrix in matrices)
-    rest = (
-        f" {count(left_out, 'rule', 'rules')} of other items {'is' if left_out == 1 else 'are'} not drawn."
-        if left_out
-        else ""
-    )
-    return Markup(
-        "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. {} stands out, "
-        "{} as often. A cell without a number is no rule.{}"
-    ).format(title(strongest), quantity(strongest.lift.estimate, TIMES), rest)
+    seen = [
+        say(
+            "Down what is bought, across what to offer: so many times as often as by habit, the stronger the colour, the more. "
+            "{rule} stands out, {times} as often. A cell without a number is no rule.",
+            rule=title(strongest),
+            times=quantity(strongest.lift.estimate, TIMES),
+        )
+    ]
+    if left_out := sum(matrix.left_out for matrix in matrices):
+        seen.append(
+            say_many(
+                "{rules} of other items is not drawn.",
+                "{rules} of other items are not drawn.",
+                left_out,
+                rules=count(left_out, "rule", "rules"),
+            )
+        )
+    return Markup(" ").join(seen)
 
 
 def arrows_caption(rules: Sequence[CrossSellRule]) -> Markup:
     """What to see in the arrows of the first rules."""
     drawn = rules[:MOST_ARROWS]
-    first = f"The first {len(drawn)} of {count(len(rules), 'offer', 'offers')}. " if len(drawn) < len(rules) else ""
+    seen = [say("An arrow leads from what is bought to what to offer; the wider, the further beyond habit.")]
+    if len(drawn) < len(rules):
+        of = count(len(rules), "offer", "offers")
+        seen.insert(0, say("The first {number} of {offers}.", number=len(drawn), offers=of))
     offered = Counter(rule.consequent for rule in drawn)
     most, times = max(offered.items(), key=lambda each: (each[1], each[0]))
-    leading = Markup(" Most lead to {}: {} do.").format(name(most), times) if times > 1 else ""
-    return Markup(
-        "{}An arrow leads from what is bought to what to offer; the wider, the further beyond habit.{}"
-    ).format(first, leading)
+    if times > 1:
+        seen.append(say("Most lead to {item}: {times} do.", item=name(most), times=times))
+    return Markup(" ").join(seen)
 
 
 def speed_caption(rules: Sequence[CrossSellRule]) -> Markup:
     """What to see in the curves of how soon the consequent comes."""
+    seen = [
+        say(
+            "Solid: of customers new to it, the share who have bought it by each day after the first purchase. Dashed: as many as "
+            "would have by habit. Where the lines part, an offer is in time. Upright: half of those who come in these days have come."
+        )
+    ]
     timed = sorted((round(rule.median_days), *_sides(rule), rule) for rule in rules if rule.median_days is not None)
-    soonest = Markup("")
-    if timed and (timed[0][0] < timed[-1][0] or len(timed) == 1):
-        days, *_, rule = timed[0]
-        soonest = Markup(" {} comes soonest, half within {}.").format(title(rule), quantity(days, DAYS))
-    elif timed:
-        soonest = Markup(" In each, that is within {}.").format(quantity(timed[0][0], DAYS))
-    return Markup(
-        "Solid: of customers new to it, the share who have bought it by each day after the first purchase. Dashed: as many as would "
-        "have by habit. Where the lines part, an offer is in time. Upright: half of those who come in these days have come.{}"
-    ).format(soonest)
+    if timed:
+        days, *_, soonest = timed[0]
+        half = quantity(days, DAYS)
+        if days < timed[-1][0] or len(timed) == 1:
+            seen.append(say("{rule} comes soonest, half within {half}.", rule=title(soonest), half=half))
+        else:
+            seen.append(say("In each, that is within {half}.", half=half))
+    return Markup(" ").join(seen)
 
 
 def drawn(rules: Iterable[CrossSellRule], counts: Counts) -> list[CrossSellRule]:
@@ -312,45 +327,81 @@ def _row(rule: CrossSellRule, counts: Counts) -> RuleRow:
         NOTHING if rule.worth is None else counts(rule.worth.reachable),
         estimate(None if visible is None else visible.orders, _NUMBER),
         estimate(None if visible is None else visible.amount, _NUMBER),
-        "seldom" if rule.repeat_days is None else f"half within {quantity(rule.repeat_days, DAYS)}",
+        say("seldom") if rule.repeat_days is None else say("half within {half}", half=quantity(rule.repeat_days, DAYS)),
     )
 
 
-def _reach(rule: CrossSellRule, counts: Counts) -> str:
-    """How many customers an offer reaches; empty where it reaches nobody, or that was not counted."""
-    return counts(rule.worth.reachable) if rule.worth is not None and rule.worth.reachable else ""
-
-
-def _soon(rule: CrossSellRule) -> str:
-    """How soon those come who come."""
+def _offered(rule: CrossSellRule, result: RunResult, counts: Counts, *, kind: bool) -> Markup:
+    """What to offer, to whom and when, and how soon those come who come."""
+    days = within(result)
+    lately = say("lately") if days is None else say("in the last {days}", days=quantity(days, DAYS))
+    item, bought = name(rule.consequent), names(rule.antecedent)
+    what = item
+    if kind and rule.kind in OFFERS:
+        what = say("{item}, {kind},", item=item, kind=say(OFFERS[rule.kind]))
+    whom = say("customers")
+    if rule.segment != EVERYBODY:
+        whom = say("customers of {segment}", segment=name(rule.segment))
+    reach = counts(rule.worth.reachable) if rule.worth is not None and rule.worth.reachable else ""
+    told = {"what": what, "bought": bought, "whom": whom, "lately": lately, "reach": reach, "item": item}
+    if rule.mode == "same_occasion":
+        if not reach:
+            return say("Offer {what} with {bought}, on the same occasion, to {whom} who have never bought it.", **told)
+        return say(
+            "Offer {what} with {bought}, on the same occasion, to {whom} who have never bought it ({reach} of them bought {bought} "
+            "{lately}).",
+            **told,
+        )
+    if len(rule.antecedent) > 1:
+        told["bought"] = say("{items} on one occasion", items=bought)
+    offer = say("Offer {what} to {whom} who bought {bought} {lately} and never {item}", **told)
+    if reach:
+        offer = say("Offer {what} to {whom} who bought {bought} {lately} and never {item} ({reach} reachable)", **told)
     if rule.median_days is None:
-        return ""
-    most = "" if rule.most_days is None else f", most (80{NO_BREAK}%) within {quantity(rule.most_days, DAYS)}"
-    return f": half of those who come for it do so within {quantity(rule.median_days, DAYS)}{most}"
-
-
-def _could_bring(rule: CrossSellRule, days: int | None, counts: Counts) -> Markup:
-    """What an offer could bring, and how strong the rule is."""
-    strong = ""
-    if rule.lift.estimate is not None:
-        often = f"{quantity(rule.lift.estimate, RATIO)}{_bounds(rule.lift, RATIO)} times as often as by habit"
-        strong = f"; {_TOGETHER[rule.mode == 'same_occasion']} {often}"
-    worth = rule.worth
-    if worth is None or worth.orders.estimate is None:
-        return escape(f"What it could bring is not known{strong}.")
-    if worth.reachable < counts.min_cell:
-        why = "They are too few to tell what it could bring" if worth.reachable else "Nobody can be reached at present"
-        return escape(f"{why}{strong}.")
-    money = "" if worth.amount is None or worth.amount.estimate is None else _in_money(worth.amount.estimate)
-    time = "" if days is None else f"{',' if money else ''} in the next {quantity(days, DAYS)}"
-    return Markup("It could bring <strong>{}</strong>{}{}{}{}.").format(
-        quantity(worth.orders.estimate, _ORDERS), _bounds(worth.orders, _NUMBER), money, time, strong
+        return say("{offer}.", offer=offer)
+    half = quantity(rule.median_days, DAYS)
+    if rule.most_days is None:
+        return say("{offer}: half of those who come for it do so within {half}.", offer=offer, half=half)
+    return say(
+        "{offer}: half of those who come for it do so within {half}, most (80\N{NO-BREAK SPACE}%) within {most}.",
+        offer=offer,
+        half=half,
+        most=quantity(rule.most_days, DAYS),
     )
 
 
-def _in_money(amount: float) -> str:
-    """Money to three digits, as part of a sentence."""
-    return f", about {quantity(float(f'{amount:.3g}'), _NUMBER)} in money"
+def _could_bring(rule: CrossSellRule, result: RunResult, counts: Counts) -> Markup:
+    """What an offer could bring, and how strong the rule is."""
+    worth, lift = _worth(rule.worth, within(result), counts), rule.lift
+    if lift.estimate is None:
+        return say("{worth}.", worth=worth)
+    times = _with_bounds(quantity(lift.estimate, RATIO), lift, RATIO)
+    if rule.mode == "same_occasion":
+        return say("{worth}; they are bought together {times} times as often as by habit.", worth=worth, times=times)
+    return say("{worth}; customers come for it {times} times as often as by habit.", worth=worth, times=times)
+
+
+def _worth(worth: Worth | None, days: int | None, counts: Counts) -> Markup:
+    """What an offer could bring."""
+    if worth is None or worth.orders.estimate is None:
+        return say("What it could bring is not known")
+    if not worth.reachable:
+        return say("Nobody can be reached at present")
+    if worth.reachable < counts.min_cell:
+        return say("They are too few to tell what it could bring")
+    strong = Markup("<strong>{}</strong>").format(quantity(worth.orders.estimate, _ORDERS))
+    orders, time = _with_bounds(strong, worth.orders, _NUMBER), quantity(days, DAYS)
+    if worth.amount is None or worth.amount.estimate is None:
+        if days is None:
+            return say("It could bring {orders}", orders=orders)
+        return say("It could bring {orders} in the next {days}", orders=orders, days=time)
+    # Money to three digits.
+    amount = quantity(float(f"{worth.amount.estimate:.3g}"), _NUMBER)
+    if days is None:
+        return say("It could bring {orders}, about {amount} in money", orders=orders, amount=amount)
+    return say(
+        "It could bring {orders}, about {amount} in money, in the next {days}", orders=orders, amount=amount, days=time
+    )
 
 
 def _where(rule: CrossSellRule, result: RunResult, counts: Counts) -> Markup:
@@ -363,16 +414,25 @@ def _where(rule: CrossSellRule, result: RunResult, counts: Counts) -> Markup:
     )
     of = {holds: [_in_segment(each) for each in told if each.holds == holds] for holds in (True, False)}
     if of[True] and of[False]:
-        return Markup("It holds in {}; it was not shown in {}.").format(
-            *(listed(few(of[holds], most=4)) for holds in (True, False))
+        return say(
+            "It holds in {segments}; it was not shown in {others}.",
+            segments=listed(few(of[True], most=4)),
+            others=listed(few(of[False], most=4)),
         )
     if len(told) > 1 and of[True]:
-        return Markup("It is stronger in {} than in {}.").format(of[True][0], of[True][-1])
-    return Markup("It differs between segments, and was shown in none of them alone.") if told else Markup("")
+        return say("It is stronger in {strongest} than in {weakest}.", strongest=of[True][0], weakest=of[True][-1])
+    return say("It differs between segments, and was shown in none of them alone.") if told else Markup("")
 
 
 def _in_segment(each: RuleInSegment) -> Markup:
-    return Markup("{} ({})").format(name(each.segment), quantity(each.lift.estimate, TIMES))
+    return say("{segment} ({times})", segment=name(each.segment), times=quantity(each.lift.estimate, TIMES))
+
+
+def _said(each: RuleInSegment, counts: Counts) -> str:
+    """What is said of a rule in a segment."""
+    if not _tells(each, counts):
+        return gettext("too few to tell")
+    return pgettext("rule in a segment", "holds") if each.holds else pgettext("rule in a segment", "not shown")
 
 
 def _tells(each: RuleInSegment, counts: Counts) -> bool:
@@ -396,14 +456,11 @@ def _sides(rule: CrossSellRule) -> tuple[tuple[str, ...], str, str]:
     return rule.antecedent, rule.consequent, rule.mode
 
 
-def _bounds(interval: Interval, unit: Unit) -> str:
-    bounds = span(interval, unit)
-    return f" ({bounds.replace(' ', NO_BREAK)})" if bounds else ""
+def _with_bounds(number: str, interval: Interval, unit: Unit) -> Markup:
+    """A number with the bounds of its interval, where there are such: ``3.02 (2.90 to 3.14)``."""
+    bounds = span(interval, unit).replace(" ", NO_BREAK)
+    return say("{number} ({bounds})", number=number, bounds=bounds) if bounds else escape(number)
 
 
 def _is_known(interval: Interval | None) -> bool:
     return interval is not None and interval.estimate is not None
-
-
-_TOGETHER = {True: "they are bought together", False: "customers come for it"}
-"""What a rule's lift counts, of one on the same occasion, and of one that follows."""

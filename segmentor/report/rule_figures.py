@@ -15,6 +15,7 @@ from segmentor.report.figures import TURNED, canvas, day_axes, plain_svg, spread
 from segmentor.report.names import cut, room
 from segmentor.report.numbers import DAYS, NO_BREAK, PERCENT, TIMES, quantity, span
 from segmentor.result import CrossSellRule, NextCurve
+from segmentor.wording import gettext, pgettext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,8 +175,9 @@ def speeds(rules: Iterable[CrossSellRule]) -> list[Speed]:
 def steps() -> list[tuple[int, str]]:
     """The steps of colour and width with the lifts that they stand for."""
     bounds = [f"{STEP**number:.1f}" for number in range(STEPS)]
-    between = [f"{low}{NO_BREAK}to{NO_BREAK}{high}" for low, high in pairwise(bounds)]
-    return list(enumerate([*between, f"{bounds[-1]}{NO_BREAK}and more"], start=1))
+    lifts = [gettext("{low} to {high}").format(low=low, high=high) for low, high in pairwise(bounds)]
+    lifts.append(gettext("{number} and more").format(number=bounds[-1]))
+    return list(enumerate((each.replace(" ", NO_BREAK) for each in lifts), start=1))
 
 
 def step_of(rule: CrossSellRule) -> int:
@@ -185,13 +187,14 @@ def step_of(rule: CrossSellRule) -> int:
 
 def told(rule: CrossSellRule) -> str:
     """A rule with its interval in plain text, where no markup can stand."""
-    joint = "with" if rule.mode == "same_occasion" else "then"
-    bounds = span(rule.lift, TIMES)
-    held = "" if rule.valid else "; did not hold"
-    return (
-        f"{cut(_named(rule.antecedent), 80)} {joint} {cut(rule.consequent, 80)}: {quantity(rule.lift.estimate, TIMES)} as often as by habit"
-        f"{f' ({bounds})' if bounds else ''}{held}"
-    )
+    paired = gettext("{bought} with {offered}") if rule.mode == "same_occasion" else gettext("{bought} then {offered}")
+    said = paired.format(bought=cut(_named(rule.antecedent), 80), offered=cut(rule.consequent, 80))
+    times, bounds = quantity(rule.lift.estimate, TIMES), span(rule.lift, TIMES)
+    if bounds:
+        said = gettext("{rule}: {times} as often as by habit ({bounds})").format(rule=said, times=times, bounds=bounds)
+    else:
+        said = gettext("{rule}: {times} as often as by habit").format(rule=said, times=times)
+    return said if rule.valid else gettext("{rule}; did not hold").format(rule=said)
 
 
 def _matrix(mode: str, rules: Sequence[CrossSellRule]) -> Matrix:
@@ -285,17 +288,25 @@ def _speed(rule: CrossSellRule, curve: NextCurve, *, days: int, top: float) -> s
                 va="center",
                 gid="=label median",
             )
-            labels["label median"] = f"half by day{NO_BREAK}{day:.0f}"
-    last = min(len(share), len(usual)) - 1
-    alternative = (
-        f"{told(rule)}. By day {last}: {quantity(share[last], PERCENT)} have bought it, {quantity(usual[last], PERCENT)} by habit"
-        if last >= 0
-        else told(rule)
-    )
-    half = (
-        "" if rule.median_days is None else f"; half of those who come have come by {quantity(rule.median_days, DAYS)}"
-    )
-    return plain_svg(svg, labels, f"{alternative}{half}.")
+            labels["label median"] = gettext("half by day\N{NO-BREAK SPACE}{day}").format(day=f"{day:.0f}")
+    return plain_svg(svg, labels, _speed_in_words(rule, share, usual))
+
+
+def _speed_in_words(rule: CrossSellRule, share: Sequence[float], usual: Sequence[float]) -> str:
+    """How soon the consequent comes, in sentences."""
+    said, half, last = gettext("{rule}.").format(rule=told(rule)), rule.median_days, min(len(share), len(usual)) - 1
+    if last < 0 and half is None:
+        return said
+    if last < 0:
+        more = gettext("Half of those who come have come by {half}.")
+    elif half is None:
+        more = gettext("By day {day}: {share} have bought it, {usual} by habit.")
+    else:
+        more = gettext(
+            "By day {day}: {share} have bought it, {usual} by habit; half of those who come have come by {half}."
+        )
+    bought, by_habit = (quantity(shares[last] if shares else None, PERCENT) for shares in (share, usual))
+    return f"{said} {more.format(day=last, share=bought, usual=by_habit, half=quantity(half, DAYS))}"
 
 
 def _arrow(start: Point, end: Point, centre: Point, step: int) -> tuple[list[Point], list[Point]]:
@@ -374,5 +385,7 @@ def _known(shares: Sequence[float | None]) -> list[float]:
 
 def _in_words(rules: Sequence[CrossSellRule]) -> str:
     more = len(rules) - _MOST_TOLD
-    said = "; ".join(map(told, rules[:_MOST_TOLD]))
-    return f"{said}; {more} more in the table below." if more > 0 else f"{said}."
+    said = pgettext("between rules", "; ").join(map(told, rules[:_MOST_TOLD]))
+    if more > 0:
+        return gettext("{rules}; {more} more in the table below.").format(rules=said, more=more)
+    return gettext("{rules}.").format(rules=said)

@@ -2,8 +2,8 @@
 
 ``reading`` finds out how the files are written, ``headings`` what columns are called, ``columns`` what their values are like,
 ``times`` in which format their days are, ``lines`` which column of the purchases has which role, ``partners`` how products and
-customers join, ``proposals`` what to leave out and which splits to try, ``writing`` makes the text. ``wanting`` says what data
-allow beyond what a config asks.
+customers join, ``proposals`` what to leave out and which splits to try, ``writing`` makes the text, in the language of the headings.
+``wanting`` says what data allow beyond what a config asks.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from segmentor.starting.reading import Looked, found_files, look, look_through
 from segmentor.starting.times import zone_of
 from segmentor.starting.wanting import wanting
 from segmentor.starting.writing import Decided, config_text
+from segmentor.wording import Message, speaking
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -106,7 +107,8 @@ def start(
     progress("writing the config")
     with placed_files(folder) as stage:
         draft = stage / config.name
-        draft.write_text(config_text(decided), encoding="utf-8")
+        with speaking(decided.language):
+            draft.write_text(config_text(decided), encoding="utf-8")
         load_config(draft)
     return Started(config, tuple(decided.lines.choices), tuple(_remarks(decided)))
 
@@ -190,12 +192,13 @@ def _is_chinese(columns: Sequence[Column]) -> bool:
     return sum(bool(re.search(r"[\u4e00-\u9fff]", one.name)) for one in columns) > len(columns) / 2
 
 
-def _zone(engine: Engine, lines: Lines) -> tuple[str, str]:
+def _zone(engine: Engine, lines: Lines) -> tuple[str, Message]:
     if lines.time.with_offset:
         return zone_of(engine, lines.looked, lines.time)
+    said = {"column": lines.time.column.name}
     if _is_chinese(lines.columns):
-        return "Asia/Shanghai", f"{lines.time.column.name} has no zone: its days are taken as written"
-    return "UTC", f"{lines.time.column.name} has no zone: its days are taken as written, whatever stands here"
+        return "Asia/Shanghai", Message("{column} has no zone: its days are taken as written", said)
+    return "UTC", Message("{column} has no zone: its days are taken as written, whatever stands here", said)
 
 
 def _relative(path: str, folder: Path) -> str:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from segmentor.engine.duckdb import literal, quote
 from segmentor.starting.columns import Column, values_of
-from segmentor.starting.grouped import FEW, GUESTS, Lines
+from segmentor.starting.grouped import FEW, Lines, is_nobody
 from segmentor.starting.reading import Looked
+from segmentor.starting.reasons import Values
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -69,7 +71,7 @@ class Condition:
     """
 
     text: str
-    reason: str
+    reason: Message
 
 
 def conditions(engine: Engine, lines: Lines, through: Looked, first_lines: set[str]) -> list[Condition]:
@@ -86,7 +88,8 @@ def conditions(engine: Engine, lines: Lines, through: Looked, first_lines: set[s
         if one.kind != "cancelled time":
             found += _of_status(engine, through, one)
         elif 0 < one.known < 0.5 * lines.looked.rows:
-            reason = f"{one.known:,} lines have a time in {one.name}: these orders were cancelled"
+            said: Values = {"lines": one.known, "column": one.name}
+            reason = Message("{lines:,} lines have a time in {column}: these orders were cancelled", said)
             found.append(Condition(f"{quote(one.name)} is null", reason))
     return found + _of_nobody(engine, lines, through, first_lines)
 
@@ -154,13 +157,13 @@ def _of_status(engine: Engine, through: Looked, column: Column) -> list[Conditio
     if not nothing or not kept:
         return []
     listed = ", ".join(literal(value) for value, _ in nothing)
-    told = ", ".join(f"{value} ({count:,} lines)" for value, count in nothing)
-    return [
-        Condition(
-            f"coalesce({quote(column.name)}, '') not in ({listed})",
-            f"no purchase by {column.name}: {told}; kept: {', '.join(kept[:8])}",
-        )
-    ]
+    told = tuple(
+        Message("{value} ({number:,} line)", {"value": value, "number": count}, "{value} ({number:,} lines)")
+        for value, count in nothing
+    )
+    said: Values = {"column": column.name, "nothing": told, "kept": tuple(kept[:8])}
+    reason = Message("no purchase by {column}: {nothing}; kept: {kept}", said)
+    return [Condition(f"coalesce({quote(column.name)}, '') not in ({listed})", reason)]
 
 
 def _came_to_nothing(value: str, *, status: bool) -> bool:
@@ -177,21 +180,22 @@ def _of_nobody(engine: Engine, lines: Lines, through: Looked, first_lines: set[s
     found: list[Condition] = []
     customer, time, order = lines.column("customer"), lines.time.column, lines.column("order")
     assert customer is not None
-    guests = ", ".join(literal(word) for word in GUESTS)
-    value = customer.sql
     words = engine.rows(
-        f"SELECT {value}, count(*) FROM {through.table} WHERE lower({value}) IN ({guests}) GROUP BY 1 ORDER BY 2 DESC, 1"
+        f"SELECT {customer.sql}, count(*) FROM {through.table} WHERE {is_nobody(customer)} GROUP BY 1 ORDER BY 2 DESC, 1"
     )
     # A few lines may be those of a customer whose number is 0.
     if sum(count for _, count in words) > MANY_OF_NOBODY * through.rows:
         listed = ", ".join(literal(word) for word, _ in words)
-        total = sum(count for _, count in words)
-        reason = f"{total:,} lines have {', '.join(word for word, _ in words)} for a customer: guests, whom nobody can follow"
+        said: Values = {"lines": sum(count for _, count in words), "words": tuple(word for word, _ in words)}
+        reason = Message("{lines:,} lines have {words} for a customer: guests, whom nobody can follow", said)
         found.append(Condition(f"{quote(customer.name)} not in ({listed})", reason))
-    for column, what in ((customer, "customer"), (time, "time")):
+    for column in (customer, time):
         empty = _empty(engine, through, column, order if column.name in first_lines else None)
         if empty > MANY_OF_NOBODY * through.rows:
-            reason = f"{empty:,} of {through.rows:,} lines have no {what}"
+            said = {"empty": empty, "lines": through.rows}
+            reason = Message("{empty:,} of {lines:,} lines have no time", said)
+            if column is customer:
+                reason = Message("{empty:,} of {lines:,} lines have no customer", said)
             found.append(Condition(f"{quote(column.name)} is not null", reason))
     return found
 

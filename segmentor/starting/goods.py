@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from segmentor.engine.duckdb import quote
 from segmentor.starting.columns import Column, values_of
 from segmentor.starting.grouped import Choice, Grouped, Lines
+from segmentor.starting.reasons import Values, together
+from segmentor.wording import Message
 
 SURE = 60.0
 """Score of a heading that is one of the known words."""
@@ -51,11 +53,11 @@ class Goods:
             ("channel", lambda: self._other("channel")),
         ):
             if role in self.asked:
-                self._choose(role, self.asked[role], "as asked for by --column")
+                self._choose(role, self.asked[role], Message("as asked for by --column"))
             else:
                 decide()
 
-    def _choose(self, role: str, column: str, reason: str) -> None:
+    def _choose(self, role: str, column: str, reason: Message) -> None:
         self.lines.choices.append(Choice(role, column, reason))
 
     def _product(self) -> None:
@@ -69,13 +71,15 @@ class Goods:
         if best is None and self.order is not None:
             best = self._product_by_content(self.order, taken)
         if best is None:
-            self.lines.notes.setdefault("product", "no column names products")
+            self.lines.notes.setdefault("product", Message("no column names products"))
             return
-        why = f"{best.different:,} products"
+        said: Values = {"products": best.different}
+        why = Message("{products:,} products", said)
         if self._is_joined(best):
-            why += f"; {self.partners[best.name]:.0%} of them are in the table of products"
+            said |= {"share": self.partners[best.name]}
+            why = Message("{products:,} products; {share:.0%} of them are in the table of products", said)
         elif best.kind not in ("product", "title"):
-            why = f"by its content alone, look at it; {why}"
+            why = Message("by its content alone, look at it; {why}", {"why": why})
         self.lines.notes.pop("product", None)
         self._choose("product", best.name, why)
 
@@ -92,7 +96,8 @@ class Goods:
             return False
         empty = 1 - column.known / self.lines.looked.rows
         if empty > MOST_EMPTY and not joined:
-            self.lines.notes.setdefault("product", f"{column.name} is empty on {empty:.0%} of the lines")
+            said: Values = {"column": column.name, "share": empty}
+            self.lines.notes.setdefault("product", Message("{column} is empty on {share:.0%} of the lines", said))
             return False
         return bool(self.grouped.by(column).returning)
 
@@ -120,10 +125,11 @@ class Goods:
         found = []
         for column in named:
             if not column.is_number(self.lines.decimal):
-                self.lines.notes["quantity"] = f"{column.name} holds no plain numbers"
+                self.lines.notes["quantity"] = Message("{column} holds no plain numbers", {"column": column.name})
             elif abs(column.middle or 0) > 1000:
-                self.lines.notes["quantity"] = (
-                    f"{column.name} is {column.middle:,.0f} on half of the lines: no number of pieces"
+                self.lines.notes["quantity"] = Message(
+                    "{column} is {middle:,.0f} on half of the lines: no number of pieces",
+                    {"column": column.name, "middle": column.middle or 0},
                 )
             else:
                 found.append(column)
@@ -134,12 +140,16 @@ class Goods:
             ]
             best = plain[0] if len(plain) == 1 else None
         if best is None:
-            self.lines.notes.setdefault("quantity", "no column counts pieces; a line is one")
+            self.lines.notes.setdefault("quantity", Message("no column counts pieces; a line is one"))
             return
         self.lines.notes.pop("quantity", None)
-        said = "" if best.kind == "quantity" else "by its content alone, look at it; "
-        back = f"; {best.negative:,} below 0 are returns" if best.negative else ""
-        self._choose("quantity", best.name, f"{said}mostly {best.middle:,.0f}{back}")
+        said = {"middle": best.middle or 0, "returns": best.negative}
+        why = Message("mostly {middle:,.0f}", said)
+        if best.negative:
+            why = Message("mostly {middle:,.0f}; {returns:,} below 0 are returns", said)
+        if best.kind != "quantity":
+            why = Message("by its content alone, look at it; {why}", {"why": why})
+        self._choose("quantity", best.name, why)
 
     def _counts_pieces(self, column: Column) -> bool:
         """Whether values look like numbers of pieces: small whole numbers, mostly 1."""
@@ -150,7 +160,7 @@ class Goods:
 
     def _amount(self) -> None:
         taken = {*self.lines.roles.values(), *self.times}
-        refused: list[str] = []
+        refused: dict[str, Message] = {}
         found: list[Column] = []
         for column in self.lines.columns:
             if column.name in taken or column.kind not in ("line amount", "order amount"):
@@ -159,7 +169,7 @@ class Goods:
             if reason is None:
                 found.append(column)
             else:
-                refused.append(f"{column.name} {reason}")
+                refused[column.name] = reason
         best = max(
             found,
             key=lambda one: (
@@ -172,12 +182,15 @@ class Goods:
         )
         prices = self._prices()
         if best is not None and (best.meaning.score >= SURE or not prices):
-            back = f"; {best.negative:,} below 0 are returns" if best.negative else ""
-            self._choose("amount", best.name, f"half of the lines are up to {best.middle:,.2f}{back}")
+            said = {"middle": best.middle or 0, "returns": best.negative}
+            why = Message("half of the lines are up to {middle:,.2f}", said)
+            if best.negative:
+                why = Message("half of the lines are up to {middle:,.2f}; {returns:,} below 0 are returns", said)
+            self._choose("amount", best.name, why)
             return
-        why = f" ({'; '.join(sorted(refused)[:3])})" if refused else ""
+        because = together(refused[name] for name in sorted(refused)[:3]) if refused else None
         if prices:
-            self._price(max(prices, key=lambda one: (one.meaning.score, one.name)), why)
+            self._price(max(prices, key=lambda one: (one.meaning.score, one.name)), because)
             return
         if not refused and self.order is not None:
             measured = [
@@ -186,9 +199,12 @@ class Goods:
                 if not one.kind and one.is_measured and self._amount_refused(one) is None
             ]
             if len(measured) == 1:
-                self._choose("amount", measured[0].name, "by its content alone, look at it")
+                self._choose("amount", measured[0].name, Message("by its content alone, look at it"))
                 return
-        self.lines.notes["amount"] = f"no column holds the money of a line{why}"
+        none = Message("no column holds the money of a line")
+        if because is not None:
+            none = Message("no column holds the money of a line ({because})", {"because": because})
+        self.lines.notes["amount"] = none
 
     def _prices(self) -> list[Column]:
         return [
@@ -197,33 +213,40 @@ class Goods:
             if one.kind == "price" and one.is_number(self.lines.decimal) and one.known > 0.9 * self.lines.looked.rows
         ]
 
-    def _price(self, price: Column, why: str) -> None:
-        """The money of a line from the price of a piece."""
+    def _price(self, price: Column, because: Message | None) -> None:
+        """The money of a line from the price of a piece, since every amount was refused ``because``."""
         if "quantity" not in self.lines.roles:
-            self._choose("amount", price.name, f"the price; nothing counts pieces{why}")
+            alone = Message("the price; nothing counts pieces")
+            if because is not None:
+                alone = Message("the price; nothing counts pieces ({because})", {"because": because})
+            self._choose("amount", price.name, alone)
             return
         name = "line_amount"
         while name in {one.name.lower() for one in self.lines.columns}:
             name += "_"
         text = quote(price.name) if self.lines.decimal == "." else f"replace({quote(price.name)}, ',', '.')"
         pieces = f"try_cast({quote(self.lines.roles['quantity'])} as double)"
-        reason = f"{price.name} is the price of one piece{why}"
+        reason = Message("{column} is the price of one piece", {"column": price.name})
+        if because is not None:
+            said: Values = {"column": price.name, "because": because}
+            reason = Message("{column} is the price of one piece ({because})", said)
         self.lines.derive[name] = (f"try_cast({text} as double) * {pieces}", reason)
-        self._choose("amount", name, "computed below, in derive")
+        self._choose("amount", name, Message("computed below, in derive"))
 
-    def _amount_refused(self, column: Column) -> str | None:
-        if not column.is_number(self.lines.decimal):
-            if not column.known:
-                return "is empty"
-            return (
-                "holds more than plain numbers, such as signs of a currency or between thousands"
-                if column.money
-                else "holds no numbers"
+    def _amount_refused(self, column: Column) -> Message | None:
+        if column.is_number(self.lines.decimal):
+            return self._of_the_order(column)
+        said = {"column": column.name}
+        if not column.known:
+            return Message("{column} is empty", said)
+        if column.money:
+            return Message(
+                "{column} holds more than plain numbers, such as signs of a currency or between thousands", said
             )
-        return self._of_the_order(column)
+        return Message("{column} holds no numbers", said)
 
-    def _of_the_order(self, column: Column) -> str | None:
-        """In words that money belongs to an order and not to a line; ``None`` where it may be a line's."""
+    def _of_the_order(self, column: Column) -> Message | None:
+        """Why money belongs to an order and not to a line; ``None`` where it may be a line's."""
         if self.order is None or not self.grouped.by(self.order).several_lines:
             return None
         value, number = column.sql, f"try_cast(replace({column.sql}, ',', '.') AS DOUBLE)"
@@ -234,9 +257,9 @@ class Goods:
             f"FROM {self.lines.looked.table} WHERE {self.order.sql} IS NOT NULL GROUP BY {self.order.sql} HAVING count(*) > 1)"
         )[0]
         if several and once > 0.95 * several:
-            return "is that of the order, on one of its lines"
+            return Message("{column} is that of the order, on one of its lines", {"column": column.name})
         if some and repeated > 0.95 * some:
-            return "is that of the order, repeated on its lines"
+            return Message("{column} is that of the order, repeated on its lines", {"column": column.name})
         return None
 
     def _other(self, role: str) -> None:
@@ -254,9 +277,12 @@ class Goods:
         if role == "discount":
             for one in found:
                 if reason := self._of_the_order(one):
-                    self.lines.notes["discount"] = f"{one.name} {reason}; it only tells that something was taken off"
+                    only = Message("{reason}; it only tells that something was taken off", {"reason": reason})
+                    self.lines.notes["discount"] = only
             found = [one for one in found if self._of_the_order(one) is None]
         best = max(found, key=lambda one: (one.meaning.score, one.name), default=None)
         if best is not None:
-            none = ", 0 means none" if role == "discount" else ""
-            self._choose(role, best.name, f"{best.different:,} values{none}")
+            why = Message("{values:,} values", {"values": best.different})
+            if role == "discount":
+                why = Message("{values:,} values, 0 means none", {"values": best.different})
+            self._choose(role, best.name, why)

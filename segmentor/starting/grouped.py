@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from segmentor.engine.duckdb import literal
 from segmentor.starting.columns import Column
 from segmentor.starting.reading import Looked
 from segmentor.starting.times import TimeColumn
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -37,6 +39,11 @@ GUESTS = (
 """What stands in the place of a customer's id where there is none."""
 
 
+def is_nobody(column: Column) -> str:
+    """SQL for whether one of ``GUESTS`` stands in a column."""
+    return f"lower({column.sql}) IN ({', '.join(literal(word) for word in GUESTS)})"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """A column for a role.
@@ -44,12 +51,12 @@ class Choice:
     Attributes:
         role: The role.
         column: Its column.
-        reason: Why, in words.
+        reason: Why.
     """
 
     role: str
     column: str
-    reason: str
+    reason: Message
 
 
 @dataclass(slots=True)
@@ -62,7 +69,7 @@ class Lines:
         decimal: Their decimal sign.
         time: The time of purchase.
         choices: Roles with their columns, in the order of the config.
-        notes: Sentences on roles that were left out, by role.
+        notes: Why roles were left out, by role.
         derive: Name to SQL expression of a column to compute, with the reason.
     """
 
@@ -71,8 +78,8 @@ class Lines:
     decimal: str
     time: TimeColumn
     choices: list[Choice] = field(default_factory=list)
-    notes: dict[str, str] = field(default_factory=dict)
-    derive: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notes: dict[str, Message] = field(default_factory=dict)
+    derive: dict[str, tuple[str, Message]] = field(default_factory=dict)
 
     def column(self, role: str) -> Column | None:
         """The column of a role; ``None`` where it has none, or one that is computed."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from segmentor.engine.duckdb import literal
 from segmentor.errors import DataError
 from segmentor.starting.columns import Column, decimal_of, values_of
 from segmentor.starting.goods import Goods
-from segmentor.starting.grouped import FEW, GUESTS, Choice, Grouped, Lines
+from segmentor.starting.grouped import FEW, Choice, Grouped, Lines, is_nobody
 from segmentor.starting.reading import Looked
+from segmentor.starting.reasons import Values
 from segmentor.starting.times import TimeColumn, time_column
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -94,7 +95,7 @@ class _Decision:
         if order is not None:
             lines.choices.append(Choice("order", order.name, self._why_order(order)))
         else:
-            lines.notes["order"] = (
+            lines.notes["order"] = Message(
                 "no column tells which lines are one order; what a customer buys on a day counts as one"
             )
         lines.choices.append(Choice("time", time.column.name, self._why_time(time)))
@@ -147,11 +148,18 @@ class _Decision:
 
         return max(times, key=rank)
 
-    def _why_time(self, time: TimeColumn) -> str:
-        said = "" if time.column.kind == "time" else "by its content alone; "
-        others = sorted(self._all_times - {time.column.name})
-        instead = f"; not {', '.join(others[:3])}" if others else ""
-        return f"{said}{time.first} to {time.last}, {time.days:,} days{instead}"
+    def _why_time(self, time: TimeColumn) -> Message:
+        others = sorted(self._all_times - {time.column.name})[:3]
+        said: Values = {
+            "first": f"{time.first}",
+            "last": f"{time.last}",
+            "days": time.days,
+            "others": tuple(others),
+        }
+        why = Message("{first} to {last}, {days:,} days", said)
+        if others:
+            why = Message("{first} to {last}, {days:,} days; not {others}", said)
+        return why if time.column.kind == "time" else Message("by its content alone; {why}", {"why": why})
 
     # customers and orders
 
@@ -215,20 +223,21 @@ class _Decision:
                 found.append(column)
         return min(found, key=lambda one: (one.different, one.name), default=None)
 
-    def _why_order(self, order: Column) -> str:
+    def _why_order(self, order: Column) -> Message:
         groups = self._grouped.by(order)
-        said = "" if order.kind == "order" else "by its content; "
-        lines = "a line each" if not groups.several_lines else f"{groups.several_lines:,} of several lines"
-        return (
-            f"{said}{groups.values:,} orders, {lines}, none at two times"
-            if not groups.several_times
-            else f"{said}{groups.values:,} orders"
-        )
+        said = {"orders": groups.values, "several": groups.several_lines}
+        if groups.several_times:
+            why = Message("{orders:,} orders", said)
+        elif groups.several_lines:
+            why = Message("{orders:,} orders, {several:,} of several lines, none at two times", said)
+        else:
+            why = Message("{orders:,} orders, a line each, none at two times", said)
+        return why if order.kind == "order" else Message("by its content; {why}", {"why": why})
 
-    def _customer(self, order: Column | None) -> tuple[Column, str]:
+    def _customer(self, order: Column | None) -> tuple[Column, Message]:
         wanted = self._asked.get("customer")
         if wanted is not None:
-            return self._named(wanted, "customer"), "as asked for by --column"
+            return self._named(wanted, "customer"), Message("as asked for by --column")
         found = []
         for column in self._columns:
             reason = self._customer_refused(column, order)
@@ -287,8 +296,7 @@ class _Decision:
 
     def _nobodys(self, column: Column, order: Column | None) -> float:
         """Share of the lines, or of the orders, without a customer or with a word for none."""
-        guests = ", ".join(literal(word) for word in GUESTS)
-        value = f"CASE WHEN lower({column.sql}) NOT IN ({guests}) THEN {column.sql} END"
+        value = f"CASE WHEN NOT ({is_nobody(column)}) THEN {column.sql} END"
         if order is None:
             source = f"SELECT {value} AS v FROM {self._looked.table}"
         else:
@@ -298,20 +306,24 @@ class _Decision:
         total, known = self._engine.rows(f"SELECT count(*), count(v) FROM ({source})")[0]
         return 1 - known / total if total else 1.0
 
-    def _why_customer(self, best: Column, found: Sequence[Column], missing: Mapping[str, float]) -> str:
-        groups = self._grouped.by(best)
-        said = ""
-        if not self._says_who(best):
-            said = "by its content alone, look at it; "
-        elif self._says_who(best) == 1:
-            said = "a name, which two people may share; "
-        instead = [
+    def _why_customer(self, best: Column, found: Sequence[Column], missing: Mapping[str, float]) -> Message:
+        groups, sure = self._grouped.by(best), self._says_who(best)
+        others = [
             one
             for one in found
-            if one is not best and self._says_who(one) > self._says_who(best) and missing[one.name] > missing[best.name]
+            if one is not best and self._says_who(one) > sure and missing[one.name] > missing[best.name]
         ]
-        left = f"; not {instead[0].name}, which is missing for {missing[instead[0].name]:.0%}" if instead else ""
-        return f"{said}{groups.values:,} customers, {groups.returning:,} of them on several days{left}"
+        said: Values = {"customers": groups.values, "several": groups.returning}
+        why = Message("{customers:,} customers, {several:,} of them on several days", said)
+        if others:
+            said |= {"other": others[0].name, "share": missing[others[0].name]}
+            why = Message(
+                "{customers:,} customers, {several:,} of them on several days; not {other}, which is missing for {share:.0%}",
+                said,
+            )
+        if not sure:
+            return Message("by its content alone, look at it; {why}", {"why": why})
+        return why if sure > 1 else Message("a name, which two people may share; {why}", {"why": why})
 
     def _named(self, name: str, role: str) -> Column:
         column = next((one for one in self._columns if one.name == name), None)

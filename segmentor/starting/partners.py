@@ -11,6 +11,8 @@ from segmentor.starting.columns import Column
 from segmentor.starting.goods import JOINED
 from segmentor.starting.grouped import Choice
 from segmentor.starting.reading import Looked
+from segmentor.starting.reasons import Values
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -30,7 +32,7 @@ class Partner:
         partner: Column of the lines that has the same values.
         joined: Share of the lines' values that are among its own.
         choices: Its roles.
-        refused: Why it cannot be used; empty where it can.
+        refused: Why it cannot be used; ``None`` where it can.
         missing: Share of its rows without a key.
     """
 
@@ -40,7 +42,7 @@ class Partner:
     partner: str = ""
     joined: float = 0.0
     choices: list[Choice] = field(default_factory=list)
-    refused: str = ""
+    refused: Message | None = None
     missing: float = 0.0
 
 
@@ -102,24 +104,33 @@ def decide_partner(
     """
     partner = Partner(looked, columns, partner=of_lines or "")
     if of_lines is None:
-        partner.refused = f"no column of the lines names a {role}"
+        partner.refused = {
+            "product": Message("no column of the lines names a product"),
+            "customer": Message("no column of the lines names a customer"),
+        }[role]
         return partner
     by_key = {key: share for (key, name), share in found.items() if name == of_lines}
     if not by_key:
-        partner.refused = f"none of its columns that could be a key has values of {of_lines}"
+        partner.refused = Message(
+            "none of its columns that could be a key has values of {column}", {"column": of_lines}
+        )
         return partner
     best = max(by_key, key=lambda key: (by_key[key], key))
     partner.key = next(one for one in columns if one.name == best)
     partner.joined = by_key[best]
+    said: Values = {"share": partner.joined, "column": of_lines, "key": best}
     if partner.joined < JOINED:
-        partner.refused = f"only {partner.joined:.0%} of {of_lines} are in its column {best}"
+        partner.refused = Message("only {share:.0%} of {column} are in its column {key}", said)
         return partner
     partner.missing = 1 - partner.key.known / looked.rows
     twins = _twins(engine, looked, partner.key)
     if twins:
-        partner.refused = f"{twins:,} values of {best} stand in several different rows, by which a join would multiply lines; keep one row for each"
+        partner.refused = Message(
+            "{number:,} values of {key} stand in several different rows, by which a join would multiply lines; keep one row for each",
+            {"number": twins, "key": best},
+        )
         return partner
-    partner.choices.append(Choice(role, best, f"{partner.joined:.0%} of {of_lines} on the lines are here"))
+    partner.choices.append(Choice(role, best, Message("{share:.0%} of {column} on the lines are here", said)))
     if role == "product":
         partner.choices += list(_roles(columns, best))
     return partner
@@ -142,7 +153,7 @@ def _roles(columns: tuple[Column, ...], key: str) -> list[Choice]:
         found = [one for one in columns if one.kind == kind and one.name != key and one.different >= 2]
         best = max(found, key=lambda one: (one.meaning.score, one.known, one.name), default=None)
         if best is not None:
-            chosen.append(Choice(role, best.name, f"{best.different:,} values"))
+            chosen.append(Choice(role, best.name, Message("{values:,} values", {"values": best.different})))
     return chosen
 
 

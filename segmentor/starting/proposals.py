@@ -16,6 +16,7 @@ from segmentor.starting.grouped import Lines
 from segmentor.starting.headings import normal
 from segmentor.starting.partners import Partner
 from segmentor.starting.reading import Looked
+from segmentor.wording import Message, marked
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -58,14 +59,14 @@ class Proposed:
         known: When it is known.
         by: Column whose values are the groups; ``None`` where ``groups`` says them.
         groups: Names and conditions.
-        reason: Why it, in words.
+        reason: Why it.
     """
 
     name: str
     known: str
     by: str | None
     groups: tuple[tuple[str, str], ...]
-    reason: str
+    reason: Message
 
 
 @dataclass(slots=True)
@@ -77,7 +78,7 @@ class Proposal:
         conditions: On lines.
         declared: Splits.
         tried: Columns and features that the search goes through.
-        not_tried: Columns that it leaves out, by reason.
+        not_tried: Columns that it leaves out, by reason, in which ``{least}`` stands for ``MIN_GROUP``.
         items: Level of cross-sell; ``None`` where nothing names products.
         moving: Columns of the customers' table that are left to the user.
     """
@@ -213,7 +214,7 @@ class _Splits:
         if large and not names_products:
             self.proposal.tried.append(column.name)
         elif not large:
-            self._refuse(column, f"no value that is the first of {MIN_GROUP} customers")
+            self._refuse(column, marked("no value that is the first of {least} customers"))
         sure = column.kind in _DECLARED and (column.meaning.score >= SURE or names_products)
         if sure and len(large) >= 2 and len(self.proposal.declared) < MOST_DECLARED:
             self.proposal.declared.append(_declared(column, offered.known, sizes, large))
@@ -257,15 +258,18 @@ def _not_tried(column: Column, lines: Lines | None, taken: set[str]) -> str:
     several = column.different >= 2
     refusals = (
         (
-            "have a role",
+            marked("have a role"),
             lines is not None and column.name in lines.taken and kind not in ("channel", "product", "title"),
         ),
-        ("of persons", kind in _OF_PERSONS or column.is_email or (not kind and column.phones > 0.5 * column.known > 0)),
-        ("known only later", column.name in taken or kind in _LATER),
-        ("money", kind in _MONEY),
-        ("keys and times", kind not in _TRIED or column.dated > 0.5 * column.known > 0),
-        ("empty, or one value", not several),
-        ("too many values, or texts", not _may_group(column)),
+        (
+            marked("of persons"),
+            kind in _OF_PERSONS or column.is_email or (not kind and column.phones > 0.5 * column.known > 0),
+        ),
+        (marked("known only later"), column.name in taken or kind in _LATER),
+        (marked("money"), kind in _MONEY),
+        (marked("keys and times"), kind not in _TRIED or column.dated > 0.5 * column.known > 0),
+        (marked("empty, or one value"), not several),
+        (marked("too many values, or texts"), not _may_group(column)),
     )
     return next((reason for reason, holds in refusals if holds), "")
 
@@ -292,14 +296,20 @@ def _can_name(value: str) -> bool:
 def _declared(
     column: Column, known: str, sizes: Sequence[tuple[str, int]], large: Sequence[tuple[str, int]]
 ) -> Proposed:
-    told = ", ".join(f"{value} {count:,}" for value, count in large[:MOST_GROUPS])
-    when = "customers by it" if known == "entry" else "customers by their first purchase"
-    reason = f"{when}: {told}"
+    told = tuple(Message("{value} {size:,}", {"value": value, "size": count}) for value, count in large[:MOST_GROUPS])
+    said = {"groups": told}
+    reason = Message("customers by their first purchase: {groups}", said)
+    if known == "entry":
+        reason = Message("customers by it: {groups}", said)
     if len(large) == len(sizes) <= MOST_GROUPS:
         return Proposed(column.name, known, column.name, (), reason)
     groups = tuple((value, f"{quote(column.name)} = {literal(value)}") for value, _ in large[:MOST_GROUPS])
-    rest = len(sizes) - len(groups)
-    return Proposed(column.name, known, None, groups, f"{reason}; {rest:,} smaller values are in no group")
+    reason = Message(
+        "{reason}; {number:,} smaller value is in no group",
+        {"reason": reason, "number": len(sizes) - len(groups)},
+        "{reason}; {number:,} smaller values are in no group",
+    )
+    return Proposed(column.name, known, None, groups, reason)
 
 
 def _items(lines: Lines, products: Partner | None) -> str | None:

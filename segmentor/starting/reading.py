@@ -20,6 +20,8 @@ from segmentor.intake.files import InputFile, find_files
 from segmentor.intake.raw import checked_header
 from segmentor.intake.unwrapping import WRAPPED, unwrapped_sql
 from segmentor.starting.headings import meaning
+from segmentor.starting.reasons import Values
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -51,11 +53,11 @@ class Guess:
 
     Attributes:
         value: What was guessed.
-        reason: Why, in words; empty where it is the default and needs none.
+        reason: Why; ``None`` where it is the default and needs none.
     """
 
     value: str
-    reason: str = ""
+    reason: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Looked:
         whole: Whether these are all.
         encoding: Of text files.
         delimiter: Of text files.
-        unwrap: Whether values are wrapped for a spreadsheet; its reason is empty where not.
+        unwrap: What shows that values are wrapped for a spreadsheet; ``None`` where they are not.
     """
 
     table: str
@@ -97,7 +99,7 @@ class Looked:
     whole: bool
     encoding: Guess
     delimiter: Guess
-    unwrap: str = ""
+    unwrap: Message | None = None
 
     @property
     def label(self) -> str:
@@ -130,7 +132,7 @@ def look(engine: Engine, path: str, files: Sequence[InputFile], *, table: str, e
     if files[0].kind == "parquet":
         return _look_at_parquet(engine, path, files, table)
     file = files[0]
-    chosen = _encoding(file) if encoding is None else Guess(encoding, "as asked for by --encoding")
+    chosen = _encoding(file) if encoding is None else Guess(encoding, Message("as asked for by --encoding"))
     delimiter = _delimiter(file, chosen.value)
     dialect = Dialect(chosen.value, delimiter.value)
     header = read_header(file, dialect)
@@ -142,7 +144,7 @@ def look(engine: Engine, path: str, files: Sequence[InputFile], *, table: str, e
         raise DataError(
             f"{file.label}: no data rows below the header that have as many fields as it; is its first line the header?"
         )
-    names, reason = plain, ""
+    names, unwrap = plain, None
     # Addresses and telephone numbers are often wrapped alone, and nobody reads them.
     wrapped = _wrapped(
         engine, table, [at for at, name in enumerate(plain) if meaning(name).kind not in ("person", "phone")]
@@ -150,13 +152,14 @@ def look(engine: Engine, path: str, files: Sequence[InputFile], *, table: str, e
     if wrapped is not None:
         names = checked_header(file, header, dialect, unwrap=True)
         place, value = wrapped
-        reason = f"values of {names[place]} are written as {value}, so that a spreadsheet leaves them alone"
+        said = {"column": names[place], "value": value}
+        unwrap = Message("values of {column} are written as {value}, so that a spreadsheet leaves them alone", said)
     cleaned = ", ".join(
-        f"nullif({unwrapped_sql(f'c{at}') if reason else f'trim(c{at})'}, '') AS c{at}" for at in range(len(names))
+        f"nullif({unwrapped_sql(f'c{at}') if unwrap else f'trim(c{at})'}, '') AS c{at}" for at in range(len(names))
     )
     engine.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {cleaned} FROM {table}")
     fields = tuple(Field(name, f"c{at}", "VARCHAR") for at, name in enumerate(names))
-    return Looked(table, path, tuple(files), fields, rows, whole, chosen, delimiter, reason)
+    return Looked(table, path, tuple(files), fields, rows, whole, chosen, delimiter, unwrap)
 
 
 def look_through(engine: Engine, looked: Looked, fields: Sequence[Field], *, table: str) -> Looked:
@@ -255,7 +258,7 @@ def _put_parquet(
     return rows, rows == total
 
 
-def _wrapped(engine: Engine, table: str, places: Sequence[int]) -> tuple[int, str] | None:
+def _wrapped(engine: Engine, table: str, places: Sequence[int]) -> tuple[int, str | Message] | None:
     """A column whose values are mostly wrapped for a spreadsheet, and the shape of one; ``None`` where there is none."""
     pattern = literal(WRAPPED)
     parts = [
@@ -267,7 +270,7 @@ def _wrapped(engine: Engine, table: str, places: Sequence[int]) -> tuple[int, st
     for number, at in enumerate(places):
         known, wrapped, example = row[3 * number : 3 * number + 3]
         if known and wrapped > MIN_WRAPPED * known:
-            return at, '="..."' if '="' in example else "'..." if "'" in example else "... and a tab"
+            return at, '="..."' if '="' in example else "'..." if "'" in example else Message("... and a tab")
     return None
 
 
@@ -279,18 +282,18 @@ def _encoding(file: InputFile) -> Guess:
     """
     head = next(_blocks(file), b"")
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return Guess("utf-16", "the file begins with its byte order mark")
+        return Guess("utf-16", Message("the file begins with its byte order mark"))
     if head.startswith(codecs.BOM_UTF8):
         return Guess("utf-8")
     for place, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(head) > 1 and head[place::2].count(0) > len(head) // 4:
-            return Guess(name, "every other byte is 0, as in text of that encoding")
+            return Guess(name, Message("every other byte is 0, as in text of that encoding"))
     bad = first_bad_byte(file, "utf-8")
     if bad is None:
         return Guess("utf-8")
     lines = _foreign_lines(file)
     if sum(_decodes(line, "utf-8") for line in lines) >= _MOSTLY * len(lines):
-        return Guess("utf-8", f"but for single bytes, the first of them in line {bad[0]}")
+        return Guess("utf-8", Message("but for single bytes, the first of them in line {line}", {"line": bad[0]}))
     shares = {name: _likely(lines, name) for name in ("euc-kr", "gb18030", "big5", "shift_jis", "cp1252")}
     # Headings that are words of shops in an encoding are no accident.
     scores = {name: share + 0.05 * min(_known_words(lines[0], name), 4) for name, share in shares.items()}
@@ -303,9 +306,19 @@ def _encoding(file: InputFile) -> Guess:
             f"{file.label}:{line}: byte {byte:#04x} is not UTF-8, and no other encoding fits; name it: --encoding gb18030, or "
             "save the file as CSV UTF-8"
         )
-    others = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if name != best)
-    words = {"cp1252": "common letters of Western Europe"}.get(best, "common characters")
-    return Guess(best, f"it is not UTF-8, and read so {shares[best]:.0%} of its signs are {words} ({others})")
+    others = tuple(f"{name} {share:.0%}" for name, share in shares.items() if name != best)
+    said: Values = {"share": shares[best], "others": others}
+    if best == "cp1252":
+        return Guess(
+            best,
+            Message(
+                "it is not UTF-8, and read so {share:.0%} of its signs are common letters of Western Europe ({others})",
+                said,
+            ),
+        )
+    return Guess(
+        best, Message("it is not UTF-8, and read so {share:.0%} of its signs are common characters ({others})", said)
+    )
 
 
 def _blocks(file: InputFile) -> Iterator[bytes]:
@@ -394,8 +407,16 @@ def _delimiter(file: InputFile, encoding: str) -> Guess:
         )
     best = max(usable, key=lambda delimiter: usable[delimiter])
     default = "\t" if file.extension == ".tsv" else ","
-    name = {"\t": "a tab", ";": "a semicolon", "|": "a bar", ",": "a comma"}[best]
-    return Guess(best, "" if best == default else f"{name} parts the first lines into {usable[best]} fields each")
+    if best == default:
+        return Guess(best)
+    said = {"number": usable[best]}
+    parted = {
+        "\t": Message("a tab parts the first lines into {number} fields each", said),
+        ";": Message("a semicolon parts the first lines into {number} fields each", said),
+        "|": Message("a bar parts the first lines into {number} fields each", said),
+        ",": Message("a comma parts the first lines into {number} fields each", said),
+    }
+    return Guess(best, parted[best])
 
 
 def _records(text: str, delimiter: str, *, most: int = 200) -> list[list[str]]:

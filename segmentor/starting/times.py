@@ -15,6 +15,8 @@ from segmentor.intake.raw import RawTable
 from segmentor.intake.roles import TimeRules, typed_roles
 from segmentor.starting.columns import Column
 from segmentor.starting.reading import Looked
+from segmentor.starting.reasons import Values
+from segmentor.wording import Message
 
 if TYPE_CHECKING:
     from segmentor.engine.duckdb import Engine
@@ -56,7 +58,7 @@ class TimeColumn:
     Attributes:
         column: The column.
         date_format: What the config has to say; ``None`` where its values are read without.
-        reason: Why that format, in words; empty where it is none.
+        reason: Why that format; ``None`` where there is none.
         day_sql: SQL of the day as written, over the table that was looked at.
         time_sql: SQL of the time as written.
         readable: Lines with a time that can be read.
@@ -68,7 +70,7 @@ class TimeColumn:
 
     column: Column
     date_format: str | None
-    reason: str
+    reason: Message | None
     day_sql: str
     time_sql: str
     readable: int
@@ -91,7 +93,7 @@ def time_column(engine: Engine, looked: Looked, column: Column, *, month_first: 
     if column.known == 0:
         return "is empty"
     if typed.startswith(("DATE", "TIMESTAMP")) or _share(engine, looked, column, None) >= READABLE:
-        return _measured(engine, looked, column, None, "")
+        return _measured(engine, looked, column, None, None)
     if column.dated < READABLE * column.known:
         numbers = column.whole == column.known and (column.middle or 0) > 1e8
         seconds = ", but whole numbers, perhaps seconds since 1970: export them as 2024-01-31 10:15" if numbers else ""
@@ -147,7 +149,7 @@ def _reads(value: str, date_format: str) -> bool:
 
 def _chosen(
     engine: Engine, looked: Looked, column: Column, formats: Sequence[str], *, month_first: bool
-) -> tuple[str, str]:
+) -> tuple[str, Message]:
     """The format of several that fit, and why."""
     (example,) = engine.rows(f"SELECT min({column.sql}) FROM {looked.table}")[0]
     if len(formats) == 1:
@@ -155,22 +157,26 @@ def _chosen(
     days = [one for one in formats if one.startswith(("%d", "%Y-%d"))]
     months = [one for one in formats if one.startswith(("%m", "%Y-%m"))]
     if days and months:
-        chosen = (months if month_first else days)[0]
-        other = (days if month_first else months)[0]
-        what = "month" if month_first else "day"
-        return chosen, (
-            f"AMBIGUOUS: no day above 12 in {column.name}, such as {example}; read with the {what} first. If that is wrong, "
-            f'write "{other}"'
+        said = {"column": column.name, "example": example, "other": (days if month_first else months)[0]}
+        if month_first:
+            return months[0], Message(
+                'AMBIGUOUS: no day above 12 in {column}, such as {example}; read with the month first. If that is wrong, write "{other}"',
+                said,
+            )
+        return days[0], Message(
+            'AMBIGUOUS: no day above 12 in {column}, such as {example}; read with the day first. If that is wrong, write "{other}"',
+            said,
         )
     return formats[0], _decided(formats[0], example)
 
 
-def _decided(date_format: str, example: str) -> str:
+def _decided(date_format: str, example: str) -> Message:
+    said = {"example": example}
     if date_format.startswith("%d") and "%m" in date_format:
-        return f"the day stands first: {example} and others cannot be read otherwise"
+        return Message("the day stands first: {example} and others cannot be read otherwise", said)
     if date_format.startswith("%m"):
-        return f"the month stands first: {example} and others cannot be read otherwise"
-    return f"dates are written as {example}"
+        return Message("the month stands first: {example} and others cannot be read otherwise", said)
+    return Message("dates are written as {example}", said)
 
 
 def _parts(looked: Looked, column: Column, date_format: str | None) -> tuple[str, str, str]:
@@ -194,7 +200,9 @@ def _share(engine: Engine, looked: Looked, column: Column, date_format: str | No
     return int(engine.scalar(f"SELECT count(*) FROM ({select}) WHERE {readable}")) / column.known
 
 
-def _measured(engine: Engine, looked: Looked, column: Column, date_format: str | None, reason: str) -> TimeColumn | str:
+def _measured(
+    engine: Engine, looked: Looked, column: Column, date_format: str | None, reason: Message | None
+) -> TimeColumn | str:
     """The column's times; makes its columns ``t<column>`` (as written where there is no offset, else UTC) and ``d<column>``."""
     select, _, readable = _parts(looked, column, date_format)
     time, day = f"t{column.sql}", f"d{column.sql}"
@@ -213,7 +221,7 @@ def _measured(engine: Engine, looked: Looked, column: Column, date_format: str |
     return TimeColumn(column, date_format, reason, day, time, count, days, first, last, offsets)
 
 
-def zone_of(engine: Engine, looked: Looked, time: TimeColumn) -> tuple[str, str]:
+def zone_of(engine: Engine, looked: Looked, time: TimeColumn) -> tuple[str, Message]:
     """A zone whose offsets are those of the times, and the reason for it."""
     offset = f"regexp_extract({time.column.sql}, '([+-]\\d\\d):?(\\d\\d)?$|Z$', 0)"
     hours = (
@@ -222,18 +230,19 @@ def zone_of(engine: Engine, looked: Looked, time: TimeColumn) -> tuple[str, str]
     )
     rows = engine.rows(f"SELECT hour, stated FROM ({hours}) ORDER BY md5(CAST(hour AS VARCHAR)), 1, 2 LIMIT {_TRIED}")
     stated = [(moment, _minutes(text)) for moment, text in rows]
+    said: Values = {"column": time.column.name}
     if all(minutes == 0 for _, minutes in stated):
-        return (
-            "UTC",
-            f"all times of {time.column.name} are in UTC; write the zone of the shop, whose calendar days count",
+        return "UTC", Message(
+            "all times of {column} are in UTC; write the zone of the shop, whose calendar days count", said
         )
     for zone in _zones(stated):
         if all(_offset(zone, moment) == minutes for moment, minutes in stated):
-            names = ", ".join(sorted({text or "Z" for _, text in rows}))
-            return zone, f"the offsets of {time.column.name} ({names}) are those of this zone on each day looked at"
-    return (
-        "UTC",
-        f"the offsets of {time.column.name} fit no single zone; write that of the shop, whose calendar days count",
+            said |= {"offsets": tuple(sorted({text or "Z" for _, text in rows}))}
+            return zone, Message(
+                "the offsets of {column} ({offsets}) are those of this zone on each day looked at", said
+            )
+    return "UTC", Message(
+        "the offsets of {column} fit no single zone; write that of the shop, whose calendar days count", said
     )
 
 

@@ -1,10 +1,9 @@
-"""Decisions -> the text of a config in which every one stands beside its reason."""
+"""Decisions -> the text of a config in which every one stands beside its reason, in the language that is spoken."""
 
 from __future__ import annotations
 
 import json
 import re
-import textwrap
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,16 @@ from segmentor.errors import printable
 from segmentor.starting.conditions import Condition
 from segmentor.starting.grouped import Choice, Lines
 from segmentor.starting.partners import Partner
-from segmentor.starting.proposals import Proposal, Proposed
+from segmentor.starting.proposals import MIN_GROUP, Proposal, Proposed
 from segmentor.starting.reading import Looked
+from segmentor.wording import Message, gettext, pgettext
 
 _COLUMN = 36
 _WIDTH = 122
 _PLAIN = re.compile(r"(?:\.\.?/)*[A-Za-z\u00c0-\u024f\u4e00-\u9fff][\w ./-]*")
+_PIECES = re.compile(r"\s*[（“]*(?:[\u3400-\u9fff]|[^\s\u3400-\u9fff（“，。：；、？！）”]+)?[，。：；、？！）”]*")
+"""A word or a Chinese sign with the marks that no line may part from it."""
+
 _LISTED = 12
 _WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
@@ -42,7 +45,7 @@ class Decided:
     experiment: str
     file: str
     language: str
-    zone: tuple[str, str]
+    zone: tuple[str, Message]
     lines: Lines
     products: Partner | None
     customers: Partner | None
@@ -62,22 +65,36 @@ def scalar(text: str) -> str:
 
 
 def _config(decided: Decided) -> Iterator[str]:
-    looked = decided.lines.looked
-    yield from _remark(
-        f"Purchase cycles of the customers in {looked.label}. Written by segmentor init, which looked at "
-        f"{looked.rows:,} {'' if looked.whole else 'of the '}lines and asked nothing: each line that was guessed has its reason beside it. "
-        "Correct what is wrong, then:"
+    looked, level = decided.lines.looked, decided.proposal.items
+    written = (
+        gettext(
+            "Purchase cycles of the customers in {file}. Written by segmentor init, which looked at {lines:,} lines and asked nothing: each "
+            "line that was guessed has its reason beside it. Correct what is wrong, then:"
+        )
+        if looked.whole
+        else gettext(
+            "Purchase cycles of the customers in {file}. Written by segmentor init, which looked at {lines:,} of the lines and asked "
+            "nothing: each line that was guessed has its reason beside it. Correct what is wrong, then:"
+        )
     )
+    yield from _remark(written.format(file=looked.label, lines=looked.rows))
     yield f"#   segmentor check {decided.file}"
     yield f"#   segmentor run {decided.file}"
-    yield "# Keys that are left out have their defaults; `segmentor schema` lists all keys for your editor."
+    yield from _remark(
+        gettext("Keys that are left out have their defaults; `segmentor schema` lists all keys for your editor.")
+    )
     yield ""
-    yield from _line(0, f"experiment: {scalar(decided.experiment)}", f"names the folder reports/{decided.experiment}/")
-    title = "哪些顾客更早回来？" if decided.language == "zh" else "which customers come back sooner?"
+    folder = gettext("names the folder {folder}").format(folder=f"reports/{decided.experiment}/")
+    yield from _line(0, f"experiment: {scalar(decided.experiment)}", folder)
+    title = gettext("which customers come back sooner?")
     yield f"title: {json.dumps(f'{decided.experiment}: {title}', ensure_ascii=False)}"
-    why = "the headings are Chinese; en: in English" if decided.language == "zh" else "of the report; zh: in Chinese"
+    why = (
+        gettext("the headings are Chinese; en: in English")
+        if decided.language == "zh"
+        else gettext("of the report; zh: in Chinese")
+    )
     yield from _line(0, f"language: {decided.language}", why)
-    yield from _line(0, "seed: 1", "draws the customers into two halves; never hunt for a lucky one")
+    yield from _line(0, "seed: 1", gettext("draws the customers into two halves; never hunt for a lucky one"))
     yield ""
     yield "data:"
     yield from _line(2, f"timezone: {decided.zone[0]}", decided.zone[1])
@@ -87,21 +104,15 @@ def _config(decided: Decided) -> Iterator[str]:
             yield from _partner(table, partner, decided.paths[table])
     yield ""
     yield "cycle:"
-    yield from _line(
-        2,
-        "purchase: null",
-        "every line counts: a cycle runs from one shopping day to the next; or a condition on lines",
-    )
+    every = gettext("every line counts: a cycle runs from one shopping day to the next; or a condition on lines")
+    yield from _line(2, "purchase: null", every)
     yield ""
     yield from _splits(decided)
-    if decided.proposal.items is not None:
+    if level is not None:
         yield ""
         yield "cross_sell:"
-        yield from _line(
-            2,
-            f"level: {scalar(decided.proposal.items)}",
-            "rules between its values: what is bought with what, and what next",
-        )
+        rules = gettext("rules between its values: what is bought with what, and what next")
+        yield from _line(2, f"level: {scalar(level)}", rules)
 
 
 def _transactions(decided: Decided) -> Iterator[str]:
@@ -110,17 +121,18 @@ def _transactions(decided: Decided) -> Iterator[str]:
     yield from _file(lines.looked, decided.paths["transactions"], lines.decimal)
     if lines.time.date_format is not None:
         yield from _line(4, f"date_format: {json.dumps(lines.time.date_format, ensure_ascii=False)}", lines.time.reason)
-    yield from _line(4, "columns:", "role: column of the file; only customer and time are required")
+    yield from _line(4, "columns:", gettext("role: column of the file; only customer and time are required"))
     yield from _roles(lines.choices)
     for role, note in lines.notes.items():
-        yield from _remark(f"{role}: left out: {note}.", 6)
+        yield from _remark(gettext("{key}: left out: {reason}.").format(key=role, reason=note), 6)
     if lines.derive:
         yield "    derive:"
         for name, (expression, reason) in lines.derive.items():
-            yield from _remark(f"{reason}.", 6)
+            yield from _remark(gettext("{reason}.").format(reason=reason), 6)
             yield from _expression(6, name, expression)
     if proposal.fill:
-        yield from _remark("Only one line of an order fills in these columns; its other lines take the value.", 4)
+        filled = gettext("Only one line of an order fills in these columns; its other lines take the value.")
+        yield from _remark(filled, 4)
         yield from _list(4, "fill_from_order", proposal.fill)
     yield from _where(proposal.conditions)
 
@@ -129,34 +141,36 @@ def _where(conditions: Sequence[Condition]) -> Iterator[str]:
     if not conditions:
         return
     for condition in conditions:
-        yield from _remark(f"Left out: {condition.reason}.", 4)
+        yield from _remark(gettext("Left out: {reason}.").format(reason=condition.reason), 4)
     yield from _expression(4, "where", " and ".join(condition.text for condition in conditions))
 
 
 def _partner(table: str, partner: Partner, path: str) -> Iterator[str]:
-    if partner.refused:
-        yield from _remark(f"{table}: {path} is left out: {partner.refused}.", 2)
+    if partner.refused is not None:
+        refused = gettext("{key}: {path} is left out: {reason}.")
+        yield from _remark(refused.format(key=table, path=path, reason=partner.refused), 2)
         return
     yield f"  {table}:"
     yield from _file(partner.looked, path, ".")
     yield "    columns:"
     yield from _roles(partner.choices)
     if partner.key is not None and partner.missing > 0.005:
-        yield from _remark(f"Left out: {partner.missing:.0%} of the rows have no {partner.key.name}.", 4)
+        without = gettext("Left out: {share:.0%} of the rows have no {column}.")
+        yield from _remark(without.format(share=partner.missing, column=partner.key.name), 4)
         quoted = partner.key.name.replace('"', '""')
         yield from _expression(4, "where", f'"{quoted}" is not null')
 
 
 def _file(looked: Looked, path: str, decimal: str) -> Iterator[str]:
-    yield from _line(4, f"path: {scalar(path)}", "relative to this file")
-    if looked.encoding.value != "utf-8" or looked.encoding.reason:
+    yield from _line(4, f"path: {scalar(path)}", gettext("relative to this file"))
+    if looked.encoding.value != "utf-8" or looked.encoding.reason is not None:
         yield from _line(4, f"encoding: {looked.encoding.value}", looked.encoding.reason)
-    if looked.delimiter.reason:
+    if looked.delimiter.reason is not None:
         yield from _line(4, f"delimiter: {json.dumps(looked.delimiter.value)}", looked.delimiter.reason)
-    if looked.unwrap:
+    if looked.unwrap is not None:
         yield from _line(4, "unwrap: true", looked.unwrap)
     if decimal == ",":
-        yield from _line(4, 'decimal: ","', "numbers are written as 1234,50")
+        yield from _line(4, 'decimal: ","', gettext("numbers are written as 1234,50"))
 
 
 def _roles(choices: Sequence[Choice]) -> Iterator[str]:
@@ -168,43 +182,49 @@ def _splits(decided: Decided) -> Iterator[str]:
     proposal = decided.proposal
     yield "splits:"
     if proposal.declared:
-        yield from _remark(
+        chosen = gettext(
             "What might tell who comes back sooner. Each is tested once on all customers, so keep those that you believe in and write "
-            "down your own; they were chosen by their headings and sizes alone, without a look at who came back.",
-            2,
+            "down your own; they were chosen by their headings and sizes alone, without a look at who came back."
         )
+        yield from _remark(chosen, 2)
         yield "  declared:"
         for split in proposal.declared:
             yield from _split(split)
     else:
-        yield from _line(2, "declared: []", "no column has two values or more that are the first of 100 customers each")
+        none = gettext("no column has two values or more that are the first of {least} customers each")
+        yield from _line(2, "declared: []", none.format(least=MIN_GROUP))
     if proposal.moving:
-        yield from _remark(
-            f"Not used: {', '.join(proposal.moving)}. Is one of them fixed before the first purchase, write {{name: ..., known: entry, by: ...}}. "
-            "A level, a total or a last date of today is made of the purchases that would test it.",
-            4,
+        unused = gettext(
+            "Not used: {columns}. Is one of them fixed before the first purchase, write {{name: ..., known: entry, by: ...}}. A level, a "
+            "total or a last date of today is made of the purchases that would test it."
         )
+        yield from _remark(unused.format(columns=_row(proposal.moving)), 4)
     yield "  enumerated:"
-    yield from _line(4, "known: first_purchase", "what is read off the first purchase, or fixed before it")
-    yield from _remark(
-        "One half of the customers suggests, the other half confirms; `columns: auto` goes through everything.", 4
+    first = gettext("what is read off the first purchase, or fixed before it")
+    yield from _line(4, "known: first_purchase", first)
+    halves = gettext(
+        "One half of the customers suggests, the other half confirms; `columns: auto` goes through everything."
     )
+    yield from _remark(halves, 4)
     yield from _list(4, "columns", proposal.tried)
     for reason, names in proposal.not_tried.items():
-        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-        yield from _remark(f"Not gone through, {reason}: {', '.join(names[:_LISTED])}{more}.", 4)
+        left_out = gettext("Not gone through, {reason}: {columns}.")
+        if len(names) > _LISTED:
+            left_out = gettext("Not gone through, {reason}: {columns} and {more} more.")
+        why, columns = gettext(reason).format(least=MIN_GROUP), _row(names[:_LISTED])
+        yield from _remark(left_out.format(reason=why, columns=columns, more=len(names) - _LISTED), 4)
 
 
 def _split(split: Proposed) -> Iterator[str]:
     yield from _line(4, f"- name: {scalar(split.name)}", split.reason)
     if split.known == "entry":
-        yield from _line(6, "known: entry", "it must be what it was before the first purchase, not what it is today")
+        before = gettext("it must be what it was before the first purchase, not what it is today")
+        yield from _line(6, "known: entry", before)
     else:
-        yield from _line(
-            6, f"known: {split.known}", "the group is read off the first purchase; every cycle after it counts"
-        )
+        after = gettext("the group is read off the first purchase; every cycle after it counts")
+        yield from _line(6, f"known: {split.known}", after)
     if split.by is not None:
-        yield from _line(6, f"by: {scalar(split.by)}", "a group for each value")
+        yield from _line(6, f"by: {scalar(split.by)}", gettext("a group for each value"))
         return
     yield "      groups:"
     for name, condition in split.groups:
@@ -212,16 +232,20 @@ def _split(split: Proposed) -> Iterator[str]:
         yield f"        {scalar(name)}: {text if split.known == 'entry' else f'{{all: {text}}}'}"
 
 
-def _line(indent: int, text: str, comment: str) -> Iterator[str]:
+def _row(names: Sequence[str]) -> str:
+    return pgettext("between names", ", ").join(names)
+
+
+def _line(indent: int, text: str, comment: Message | str | None) -> Iterator[str]:
     """A line with its comment behind it, or above it where that is long."""
-    comment = printable(comment)
     whole = f"{' ' * indent}{text}"
-    if not comment:
+    said = "" if comment is None else printable(str(comment))
+    if not said:
         yield whole
-    elif max(_cells(whole), _COLUMN - 1) + 3 + _cells(comment) <= _WIDTH:
-        yield f"{whole}{' ' * (_COLUMN - 1 - _cells(whole))} # {comment}"
+    elif max(_cells(whole), _COLUMN - 1) + 3 + _cells(said) <= _WIDTH:
+        yield f"{whole}{' ' * (_COLUMN - 1 - _cells(whole))} # {said}"
     else:
-        yield from _remark(comment, indent)
+        yield from _remark(said, indent)
         yield whole
 
 
@@ -231,8 +255,14 @@ def _cells(text: str) -> int:
 
 
 def _remark(text: str, indent: int = 0) -> Iterator[str]:
-    for line in textwrap.wrap(printable(text), _WIDTH - indent - 2, break_on_hyphens=False, break_long_words=False):
-        yield f"{' ' * indent}# {line}"
+    """A comment on lines of its own, broken between words or Chinese signs."""
+    line = ""
+    for piece in _PIECES.findall(printable(text)):
+        if line and indent + 2 + _cells(line + piece) > _WIDTH:
+            yield f"{' ' * indent}# {line}"
+            line = ""
+        line += piece if line else piece.lstrip()
+    yield f"{' ' * indent}# {line}"
 
 
 def _expression(indent: int, key: str, text: str) -> Iterator[str]:

@@ -291,30 +291,6 @@ def _cells(margins: Sequence[IntArray]) -> tuple[IntArray, list[IntArray]]:
     return cell, of_cells
 
 
-def lift_beyond_habit(
-    customer: IntArray,
-    *,
-    kind: IntArray,
-    antecedent_rates: FloatArray,
-    consequent_rates: FloatArray,
-    antecedent: IntArray,
-    consequent: IntArray,
-    both: IntArray,
-) -> Lift:
-    """Lift over what each customer's own habits lead to expect: that of all customers of `counts_by_habit`."""
-    return clustered_lift(
-        *counts_by_habit(
-            customer,
-            kind=kind,
-            antecedent_rates=antecedent_rates,
-            consequent_rates=consequent_rates,
-            antecedent=antecedent,
-            consequent=consequent,
-            both=both,
-        )
-    )
-
-
 def counts_by_habit(
     customer: IntArray,
     *,
@@ -380,7 +356,7 @@ class Partner:
 def lifts_beyond_habit(
     customer: IntArray, *, kind: IntArray, rates: FloatArray, antecedent: IntArray, partners: Sequence[Partner]
 ) -> list[Lift]:
-    """`lift_beyond_habit` of one antecedent with each of many partners.
+    """Lift over what `counts_by_habit` leads to expect, of one antecedent with each of many partners.
 
     Sums over the occasions of a customer are one sparse product for all partners, as if none of them changed the kind of an
     occasion, and are set right on its own occasions: only with these goes what a partner costs.

@@ -7,6 +7,7 @@ import numpy as np
 from segmentor.cross_sell import attach
 from segmentor.cross_sell.items import Baskets
 from segmentor.cross_sell.mining import Rule
+from segmentor.statistics.association import clustered_lift, counts_by_habit
 from segmentor.statistics.multiplicity import holm
 
 LEVEL = 0.05
@@ -59,14 +60,16 @@ def test_pairs_are_screened_as_one_by_one() -> None:
         for item, held in enumerate(baskets.sold)
     ]
     expected = [
-        attach.lift_beyond_habit(
-            baskets.customer,
-            kind=baskets.month * baskets.classes + baskets.appetite(pair.items),
-            antecedent_rates=rates[pair.antecedent[0]],
-            consequent_rates=rates[pair.consequent],
-            antecedent=baskets.sold[pair.antecedent[0]],
-            consequent=baskets.sold[pair.consequent],
-            both=baskets.holding(pair.items),
+        clustered_lift(
+            *counts_by_habit(
+                baskets.customer,
+                kind=baskets.month * baskets.classes + baskets.appetite(pair.items),
+                antecedent_rates=rates[pair.antecedent[0]],
+                consequent_rates=rates[pair.consequent],
+                antecedent=baskets.sold[pair.antecedent[0]],
+                consequent=baskets.sold[pair.consequent],
+                both=baskets.holding(pair.items),
+            )
         ).p_value
         for pair in pairs
     ]

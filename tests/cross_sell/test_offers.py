@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from rules import TOGETHER
 from test_assignment import write_definitions
 
 from segmentor.assignment import assign
@@ -39,18 +40,14 @@ splits:
 cross_sell: {level: product, within_days: 60}
 """
 
-TEA = CrossSellRule(
+TEA = replace(
+    TOGETHER,
     antecedent=("tea",),
     consequent="cup",
-    kind="attach",
     mode="next_purchase",
-    segment="all",
-    customers=50,
-    support=0.1,
     confidence=0.2,
     lift=Interval(2.0, 1.5, 3.0),
-    p_confirmation_adjusted=0.001,
-    valid=True,
+    repeat_days=None,
 )
 """After tea, a cup: 0.1 orders."""
 

@@ -8,27 +8,13 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
+from rules import TOGETHER
 
 from segmentor.report import cross_sell, render_report, rule_figures
 from segmentor.report.small_cells import Counts
 from segmentor.result import Bundle, CrossSellRule, Interval, NextCurve, RuleInSegment, RunResult, Worth
 
 COUNTS = Counts(10, frozenset())
-TOGETHER = CrossSellRule(
-    antecedent=("mascara",),
-    consequent="lipstick",
-    kind="attach",
-    mode="same_occasion",
-    segment="all",
-    customers=3_544,
-    support=0.035,
-    confidence=0.4,
-    lift=Interval(3.017, 2.9, 3.139),
-    p_confirmation_adjusted=0.0001,
-    valid=True,
-    worth=Worth(344, Interval(21.4, 16.0, 27.2), Interval(1_379.0, 1_093.0, 1_492.0)),
-    repeat_days=379.0,
-)
 LATER = replace(
     TOGETHER,
     antecedent=("sun care",),
@@ -234,9 +220,9 @@ def test_offers_are_ranked_by_money_then_orders_then_lift() -> None:
     without = [replace(rule, worth=None) for rule in (LATER, TOGETHER)]
     assert [rule.consequent for rule in cross_sell.ranked(without, min_cell=10)] == ["lipstick", "face mask"]
     assert [cross_sell.ranking(rules) for rules in ([TOGETHER], orders, without)] == [
-        "what could bring the most money",
-        "what could bring the most orders",
-        "what goes furthest beyond habit",
+        "First comes what could bring the most money.",
+        "First comes what could bring the most orders.",
+        "First comes what goes furthest beyond habit.",
     ]
 
 

@@ -242,10 +242,10 @@ PRODUCTS = "code;Warengruppe;Marke\n" + "".join(
 
 def test_tables_of_products_and_customers_join(tmp_path: Path) -> None:
     """Keys are found by their values; what is fixed at entry is declared with a warning, what moves is left to a comment."""
-    rows = plain_rows(customers=320)
+    rows = plain_rows(customers=250)
     people = "no,Region,Loyalty tier,total_spent\n" + "".join(
-        f"K{number:05},{('north', 'south')[number % 2]},{('gold', 'silver')[number // 160]},{number}\n"
-        for number in range(320)
+        f"K{number:05},{('north', 'south')[number % 2]},{('gold', 'silver')[number // 125]},{number}\n"
+        for number in range(250)
     )
     (tmp_path / "p.csv").write_text(PRODUCTS)
     (tmp_path / "c.csv").write_text(people)

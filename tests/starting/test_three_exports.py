@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from unicodedata import east_asian_width
 
 import pytest
 from shop_exports import Order, made_up_orders, write_shopify, write_tmall, write_woocommerce
 
 from segmentor.cli import main
 from segmentor.config import ExperimentConfig, load_config
+from segmentor.starting import start
 
 Printed = pytest.CaptureFixture[str]
 Write = Callable[[Path, Sequence[Order]], None]
@@ -144,6 +147,21 @@ def test_tmall_orders_lead_to_a_report(tmp_path: Path, capsys: Printed) -> None:
     assert isinstance(inputs, dict)
     assert inputs["transactions"]["kept"] == len(good)
     assert _customers(tmp_path) == len({row["买家会员名"] for row in good})
+
+
+def test_comments_are_in_the_language_of_the_headings(tmp_path: Path) -> None:
+    """Where headings are Chinese each comment but the commands is so too, and none is wider than the others; the reasons on screen are English."""
+    write_tmall(tmp_path / "orders.csv", made_up_orders())
+    started = start(tmp_path / "shop", {"transactions": "orders.csv"}, progress=lambda _: None)
+    lines = started.config.read_text(encoding="utf-8").splitlines()
+    comments = [line.partition("# ")[2] for line in lines if "# " in line]
+    told = [comment for comment in comments if not comment.startswith("  segmentor ")]
+    assert len(told) == len(comments) - 2 > 20
+    assert not [comment for comment in told if not re.search(r"[\u4e00-\u9fff]", comment)]
+    names = r"segmentor (init|schema)|columns: auto|UTF-8|customer|time|orders\.csv|reports/shop/|(euc-kr|big5|shift_jis|cp1252) \d+%|en"
+    assert not re.search("[A-Za-z]{2}", re.sub(names, "", " ".join(told)))
+    assert max(sum(1 + (east_asian_width(sign) in "WF") for sign in line) for line in lines) <= 122
+    assert str(started.choices[0].reason) == "250 customers, 250 of them on several days"
 
 
 def _exported(path: Path, *, encoding: str = "utf-8-sig", delimiter: str = ",") -> list[dict[str, str]]:

@@ -25,7 +25,7 @@ from segmentor.statistics.association import (
     beyond_habit,
     clustered_lift,
     clustered_ratio,
-    lift_beyond_habit,
+    counts_by_habit,
     lifts_beyond_habit,
     mean_estimate,
     relative_rates,
@@ -55,14 +55,16 @@ def lift_of_rule(name: str, rule: dict[str, Any], *, by_month: bool) -> Lift:
 def lift_of_occasions(customer: np.ndarray, antecedent: np.ndarray, consequent: np.ndarray, *rates: np.ndarray) -> Lift:
     """The lift from what each occasion holds; rates are equal unless given."""
     antecedent_rates, consequent_rates = rates or (np.ones(customer.size), np.ones(customer.size))
-    return lift_beyond_habit(
-        customer,
-        kind=np.arange(customer.size),
-        antecedent_rates=antecedent_rates,
-        consequent_rates=consequent_rates,
-        antecedent=np.flatnonzero(antecedent),
-        consequent=np.flatnonzero(consequent),
-        both=np.flatnonzero(antecedent & consequent),
+    return clustered_lift(
+        *counts_by_habit(
+            customer,
+            kind=np.arange(customer.size),
+            antecedent_rates=antecedent_rates,
+            consequent_rates=consequent_rates,
+            antecedent=np.flatnonzero(antecedent),
+            consequent=np.flatnonzero(consequent),
+            both=np.flatnonzero(antecedent & consequent),
+        )
     )
 
 
@@ -258,14 +260,16 @@ def test_lifts_of_many_partners_are_those_of_each(together: int, monkeypatch: py
             held = np.flatnonzero(consequent)
             partners.append(Partner(held, kind=changed[held], both=antecedent[held], rates=rates[number]))
             expected.append(
-                lift_beyond_habit(
-                    customer,
-                    kind=changed,
-                    antecedent_rates=rates[9],
-                    consequent_rates=rates[number],
-                    antecedent=np.flatnonzero(antecedent),
-                    consequent=held,
-                    both=np.flatnonzero(antecedent & consequent),
+                clustered_lift(
+                    *counts_by_habit(
+                        customer,
+                        kind=changed,
+                        antecedent_rates=rates[9],
+                        consequent_rates=rates[number],
+                        antecedent=np.flatnonzero(antecedent),
+                        consequent=held,
+                        both=np.flatnonzero(antecedent & consequent),
+                    )
                 )
             )
         monkeypatch.setattr(association, "_CELLS", together * np.unique(customer[antecedent]).size)

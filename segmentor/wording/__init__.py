@@ -148,17 +148,7 @@ def _catalog(spoken: str) -> gnu.NullTranslations:
     from babel.messages.pofile import read_po  # noqa: PLC0415
 
     compiled = BytesIO()
-    catalog = None
-    for source in sorted(each.name for each in files(__name__).iterdir() if each.name.startswith(spoken)):
-        with files(__name__).joinpath(source).open("rb") as opened:
-            part = read_po(opened, locale=spoken)
-        if catalog is None:
-            catalog = part
-        else:
-            for message in part:
-                if message.id:
-                    catalog[message.id] = message
-    assert catalog is not None
-    write_mo(compiled, catalog)
+    with files(__name__).joinpath(f"{spoken}.po").open("rb") as source:
+        write_mo(compiled, read_po(source, locale=spoken))
     compiled.seek(0)
     return gnu.GNUTranslations(compiled)

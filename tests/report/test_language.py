@@ -40,7 +40,19 @@ OWN_NAMES = frozenset(
 
 CODES = frozenset(
     {
-        *("config", "language", "source", "verdict", "reasons", "carried_by", "tail", "score", "kind", "mode", "method"),
+        *(
+            "config",
+            "language",
+            "source",
+            "verdict",
+            "reasons",
+            "carried_by",
+            "tail",
+            "score",
+            "kind",
+            "mode",
+            "method",
+        ),
         *("stage", "correction", "outcome", "ended"),
     }
 )
@@ -48,6 +60,7 @@ CODES = frozenset(
 
 CHINESE = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 LATIN = re.compile(r"[A-Za-z][A-Za-z\-]*")
+
 
 @dataclass
 class Words(HTMLParser):

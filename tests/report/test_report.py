@@ -154,7 +154,10 @@ def test_a_single_untestable_split_reads_as_a_result(pages: dict[str, str]) -> N
 def test_the_account_of_rows_adds_up_on_the_page(pages: dict[str, str]) -> None:
     """Rows read, kept, filtered out and rejected stand side by side with the reasons."""
     text = read(pages["laundry"]).text
-    assert "transactions 1,469,307 1,468,120 0 1,187 no customer missing_customer : 1,100; date cannot be read unreadable_date : 87" in text
+    assert (
+        "transactions 1,469,307 1,468,120 0 1,187 no customer missing_customer : 1,100; date cannot be read unreadable_date : 87"
+        in text
+    )
 
 
 def test_small_groups_show_no_count_no_estimate_and_no_curve(pages: dict[str, str]) -> None:

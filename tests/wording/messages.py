@@ -21,6 +21,18 @@ from jinja2 import Environment, nodes
 PACKAGE = Path(__file__).parents[2] / "segmentor"
 CATALOG = PACKAGE / "wording" / "zh.po"
 
+HEADER = b"""\
+msgid ""
+msgstr ""
+"Project-Id-Version: segmentor\\n"
+"Language: zh_Hans_CN\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+"MIME-Version: 1.0\\n"
+"Content-Type: text/plain; charset=utf-8\\n"
+"Content-Transfer-Encoding: 8bit\\n"
+
+"""
+
 CALLS = {
     "gettext": ("text",),
     "marked": ("text",),
@@ -53,7 +65,8 @@ def in_code(within: str = "") -> dict[Said, str]:
     found: dict[Said, str] = {}
     for path in sorted(PACKAGE.rglob("*")):
         place = path.relative_to(PACKAGE).as_posix()
-        if within in place and path.suffix in (".py", ".j2"):
+        # The terminal speaks English; what it calls `say` prints.
+        if within in place and path.suffix in (".py", ".j2") and place != "console.py":
             source = path.read_text(encoding="utf-8")
             calls = _python_calls(source) if path.suffix == ".py" else _template_calls(source)
             for name, arguments in calls:
@@ -124,6 +137,7 @@ def _update() -> None:
         known = old.get(said.text, said.context)
         new.add(said.id, known.string if known is not None else None, context=said.context)
     with CATALOG.open("wb") as target:
+        target.write(HEADER)
         write_po(target, new, width=0, omit_header=True)
 
 

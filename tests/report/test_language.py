@@ -135,7 +135,10 @@ def said_in(page: str, result: RunResult) -> dict[str, str]:
     with speaking(result.language):
         data = {text for text in texts_in(result) if text and called(text) == text and gettext(text) == text}
     data |= {
-        form for text in data for length in (12, 16, 40, 60, 80, 120) for form in (cut(text, length), text.capitalize())
+        form
+        for text in data
+        for length in (*range(8, 25), 40, 60, 80, 120)
+        for form in (cut(text, length), text.capitalize())
     }
     data |= {text[:1].upper() + text[1:] for text in data}
     drop = re.compile("|".join(rf"(?<!\w){re.escape(text)}(?!\w)" for text in sorted(data, key=len, reverse=True)))

@@ -257,6 +257,19 @@ class MembersInMemory:
                 return True
         return False
 
+    def put_labels(self, engine: Engine, codes: Codes) -> None:
+        """Makes ``labels`` of what a test needs: ``customer_no``, ``group_no``, ``cohort``.
+
+        Args:
+            engine: Gets the table.
+            codes: As of ``label``.
+        """
+        own = codes[self.customer_no]
+        chosen = np.flatnonzero(own >= 0)
+        columns = {"customer_no": self.customer_no, "group_no": own, "cohort": self.cohorts[self.cohort]}
+        engine.put("coded_customers", {name: column[chosen].astype(np.int32) for name, column in columns.items()})
+        engine.execute("create or replace table labels as select * from coded_customers")
+
     def _by_cohort(self, own: Codes, n_groups: int) -> IntArray:
         """Customers by cohort and group, of those in one."""
         cells = self.cohort * (n_groups + 1) + (own + 1)

@@ -300,7 +300,9 @@ class GapsInMemory:
         held = np.bincount(self.cohort[own >= 0], minlength=int(self.cohort.max(initial=-1)) + 1) > 0
         # Those who are left out are one more group, in any cohort.
         cohort = np.maximum(np.cumsum(held) - 1, 0)[self.cohort]
-        return GroupedInMemory(self, np.where(own < 0, n_groups, own).astype(np.int64), cohort, n_groups, int(held.sum()))
+        return GroupedInMemory(
+            self, np.where(own < 0, n_groups, own).astype(np.int64), cohort, n_groups, int(held.sum())
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -267,7 +267,11 @@ class MembersInMemory:
         """
         own = codes[self.customer_no]
         chosen = np.flatnonzero(own >= 0)
-        columns = {"customer_no": self.customer_no, "group_no": own, "cohort": self.cohorts[self.cohort]}
+        columns: dict[str, np.ndarray] = {
+            "customer_no": self.customer_no,
+            "group_no": own,
+            "cohort": self.cohorts[self.cohort],
+        }
         engine.put("coded_customers", {name: column[chosen].astype(np.int32) for name, column in columns.items()})
         engine.execute("create or replace table labels as select * from coded_customers")
 

@@ -41,7 +41,9 @@ def timed_run(config: Path, out: Path) -> Taken:
     with tempfile.TemporaryDirectory() as compiled:
         environment = {**os.environ, "SEGMENTOR_THREADS": "2", "PYTHONPYCACHEPREFIX": compiled}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        subprocess.run([sys.executable, "-c", "import segmentor.cli, segmentor.experiment"], check=True, env=environment)
+        subprocess.run(
+            [sys.executable, "-c", "import segmentor.cli, segmentor.experiment"], check=True, env=environment
+        )
         start = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
         _, status, used = os.wait4(process.pid, 0)

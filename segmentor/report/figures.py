@@ -185,7 +185,9 @@ def day_axes(axes: Axes, *, days: int, top: float, fewer: bool = False) -> dict[
         heights = heights[::2]
     axes.set_yticks(heights, [_percent(height) for height in heights])
     axes.grid(axis="y", gid="=grid", clip_on=False)
-    axes.tick_params(length=0)
+    axes.tick_params(axis="y", length=0)
+    # a page may show the numbers larger than they were placed for: upwards they shall not reach the axis
+    axes.tick_params(axis="x", length=0, pad=8 if fewer else 6)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_gid("=axis")

@@ -476,9 +476,7 @@ def _widest(intervals: Sequence[Interval], *, ratio: bool) -> str:
     if not lows or not highs:
         return NOTHING
     low, high = min(lows), max(highs)
-    return span(Interval((low + high) / 2, low, high), RATIO if ratio else SIGNED_POINTS).replace(
-        " ", NO_BREAK, 1
-    )
+    return span(Interval((low + high) / 2, low, high), RATIO if ratio else SIGNED_POINTS).replace(" ", NO_BREAK, 1)
 
 
 def _fidelity(trial: Trial, min_cell: int) -> tuple[str, str]:

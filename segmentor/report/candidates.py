@@ -158,7 +158,7 @@ def smallest(groups: Sequence[tuple[Markup, str]]) -> str:
 
 def judged_by(result: RunResult) -> str:
     """Level of the intervals that must lie within the margins: two one-sided tests, each at the level of the run."""
-    return f"{100 * (1 - 2 * level(result)):g}\N{NO-BREAK SPACE}%"
+    return quantity(1 - 2 * level(result), PERCENT)
 
 
 def alike(result: RunResult, counts: Counts) -> list[AlikeRow]:
@@ -476,9 +476,7 @@ def _widest(intervals: Sequence[Interval], *, ratio: bool) -> str:
     if not lows or not highs:
         return NOTHING
     low, high = min(lows), max(highs)
-    return span(Interval((low + high) / 2, low, high), RATIO if ratio else SIGNED_POINTS).replace(
-        " to ", f"{NO_BREAK}to "
-    )
+    return span(Interval((low + high) / 2, low, high), RATIO if ratio else SIGNED_POINTS).replace(" ", NO_BREAK, 1)
 
 
 def _fidelity(trial: Trial, min_cell: int) -> tuple[str, str]:

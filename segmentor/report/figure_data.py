@@ -82,8 +82,8 @@ def rules(found: Sequence[CrossSellRule], counts: Counts) -> str:
         columns,
         [
             [
-                " + ".join(cut(item, 80) for item in rule.antecedent),
-                cut(rule.consequent, 80),
+                " + ".join(cut(called(item), 80) for item in rule.antecedent),
+                cut(called(rule.consequent), 80),
                 modes.get(rule.mode, rule.mode),
                 _rounded(rule.confidence),
                 *map(_rounded, (rule.lift.estimate, rule.lift.ci_low, rule.lift.ci_high)),
@@ -112,8 +112,8 @@ def speeds(found: Sequence[CrossSellRule]) -> str:
         columns,
         [
             [
-                " + ".join(cut(item, 80) for item in rule.antecedent),
-                cut(rule.consequent, 80),
+                " + ".join(cut(called(item), 80) for item in rule.antecedent),
+                cut(called(rule.consequent), 80),
                 day,
                 _rounded(share),
                 _rounded(usual),

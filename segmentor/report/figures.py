@@ -20,6 +20,7 @@ from xml.etree import ElementTree
 
 from segmentor.report.curves import in_words
 from segmentor.report.names import called, cut, room
+from segmentor.report.numbers import DAYS, quantity
 from segmentor.result import Curve, GroupEffect, Interval
 from segmentor.wording import gettext
 
@@ -113,7 +114,7 @@ def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float
             if since
             else gettext("days since the last purchase")
         }
-        for number, height in enumerate(spread(ends, 0.068 * top), start=1):
+        for number, height in enumerate(spread(ends, 0.08 * top), start=1):
             axes.text(1.015, height / top, "x", transform=axes.transAxes, va="center", gid=f"=label g{number}")
             labels[f"label g{number}"] = f"{_percent(ends[number - 1])} {names[number - 1]}"
     return plain_svg(svg, labels, " ".join(in_words(group) for group in groups))
@@ -121,12 +122,12 @@ def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float
 
 def _apart(group: GroupEffect, curves: Sequence[Curve], shown: int, top: float) -> str:
     with canvas(width=200, height=130, plot=(0.19, 0.17, 0.77, 0.77)) as (axes, svg):
-        day_axes(axes, days=max(curve.days[-1] for curve in curves), top=top, fewer=True)
+        labels = day_axes(axes, days=max(curve.days[-1] for curve in curves), top=top, fewer=True)
         for number, curve in enumerate(curves):
             if number != shown:
                 axes.plot(*_thinned(curve.days, curve.share_back), gid="=other", clip_on=False)
         _draw(axes, curves[shown], "g1")
-    return plain_svg(svg, {}, in_words(group))
+    return plain_svg(svg, labels, in_words(group))
 
 
 def _draw(axes: Axes, curve: Curve, name: str) -> None:
@@ -163,14 +164,17 @@ def spread(heights: Sequence[float], least: float) -> list[float]:
     return [max(height - shift, least / 2) for height in moved]
 
 
-def day_axes(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
+def day_axes(axes: Axes, *, days: int, top: float, fewer: bool = False) -> dict[str, str]:
     """Axes for shares by day, with their grid.
 
     Args:
         axes: What is drawn on.
         days: The last day.
         top: The highest share.
-        fewer: Whether there is room for few numbers and no name of the days, as in a small panel.
+        fewer: Whether there is room for few numbers and no name of the days, as in a small panel: the last number says its unit.
+
+    Returns:
+        Texts to be put in by the names that they were drawn with.
     """
     step = next((step for step in (7, 10, 15, 30, 60, 90, 180, 365) if days / step <= (3 if fewer else 7)), 730)
     axes.set_xlim(0, days)
@@ -181,12 +185,20 @@ def day_axes(axes: Axes, *, days: int, top: float, fewer: bool = False) -> None:
         heights = heights[::2]
     axes.set_yticks(heights, [_percent(height) for height in heights])
     axes.grid(axis="y", gid="=grid", clip_on=False)
-    axes.tick_params(length=0)
+    axes.tick_params(axis="y", length=0)
+    # a page may show the numbers larger than they were placed for: upwards they shall not reach the axis
+    axes.tick_params(axis="x", length=0, pad=8 if fewer else 6)
     for side, spine in axes.spines.items():
         spine.set_visible(side == "bottom")
         spine.set_gid("=axis")
     if not fewer:
         axes.text(1, -0.125, "x", transform=axes.transAxes, ha="right", va="top", gid="=unit")
+        return {}
+    last = axes.get_xticklabels()[-1]
+    last.set_gid("=tick#last")
+    if days % step == 0:
+        last.set_horizontalalignment("right")
+    return {"tick#last": quantity(days // step * step, DAYS)}
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from segmentor.report.candidates import judged_by, read_within, usual_days, visible_pairs
 from segmentor.report.ledger import carded, places
-from segmentor.report.names import cut, name
+from segmentor.report.names import called, cut, name
 from segmentor.report.numbers import MINUS, PERCENT, POINTS, RATIO, SIGNED_POINTS, count, estimate, quantity
 from segmentor.report.saying import say, say_many
 from segmentor.report.small_cells import Counts
@@ -21,8 +21,8 @@ from segmentor.report.words import setting, short_group, titled, verdict_pair
 from segmentor.result import EVERYBODY, Interval, PairEffect, RunResult, Trial, Verdict
 from segmentor.tables import Cell, as_csv
 
-MOST_DRAWN = 40
-"""Rows of the figure."""
+MOST_DRAWN = 25
+"""Rows of the figure: on a phone, where each is as high as three lines, more would be a dozen screens."""
 
 DECIMALS = 3
 """Digits of the figure's data."""
@@ -324,10 +324,10 @@ def _csv(drawn: Iterable[tuple[Trial, PairEffect]]) -> str:
 
 
 def _cells(trial: Trial, pair: PairEffect) -> Iterator[Cell]:
-    yield cut(trial.split, 200)
-    yield None if trial.segment == EVERYBODY else cut(trial.segment, 200)
-    yield cut(pair.second, 80)
-    yield cut(pair.first, 80)
+    yield cut(called(trial.split), 200)
+    yield None if trial.segment == EVERYBODY else cut(called(trial.segment), 200)
+    yield cut(called(pair.second), 80)
+    yield cut(called(pair.first), 80)
     yield trial.verdict
     for interval in (pair.ratio, pair.share_difference):
         for value in (interval.estimate, interval.ci_low, interval.ci_high):

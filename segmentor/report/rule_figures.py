@@ -12,7 +12,7 @@ from math import cos, hypot, log, pi, sin
 from typing import TYPE_CHECKING
 
 from segmentor.report.figures import TURNED, canvas, day_axes, plain_svg, spread
-from segmentor.report.names import cut, room
+from segmentor.report.names import called, cut, room
 from segmentor.report.numbers import DAYS, NO_BREAK, PERCENT, TIMES, quantity, span
 from segmentor.result import CrossSellRule, NextCurve
 from segmentor.wording import gettext, pgettext
@@ -188,7 +188,7 @@ def step_of(rule: CrossSellRule) -> int:
 def told(rule: CrossSellRule) -> str:
     """A rule with its interval in plain text, where no markup can stand."""
     paired = gettext("{bought} with {offered}") if rule.mode == "same_occasion" else gettext("{bought} then {offered}")
-    said = paired.format(bought=cut(_named(rule.antecedent), 80), offered=cut(rule.consequent, 80))
+    said = paired.format(bought=cut(_named(rule.antecedent), 80), offered=cut(called(rule.consequent), 80))
     times, bounds = quantity(rule.lift.estimate, TIMES), span(rule.lift, TIMES)
     if bounds:
         said = gettext("{rule}: {times} as often as by habit ({bounds})").format(rule=said, times=times, bounds=bounds)
@@ -271,9 +271,8 @@ def _box(left: float, top: float, right: float, low: float) -> tuple[list[float]
 
 def _speed(rule: CrossSellRule, curve: NextCurve, *, days: int, top: float) -> str:
     share, usual = _known(curve.share), _known(curve.usual)
-    labels = {}
     with canvas(width=240, height=150, plot=(0.17, 0.15, 0.79, 0.79)) as (axes, svg):
-        day_axes(axes, days=max(days, 1), top=top, fewer=True)
+        labels = day_axes(axes, days=max(days, 1), top=top, fewer=True)
         axes.plot(range(len(usual)), usual, gid="=usual", clip_on=False)
         axes.plot(range(len(share)), share, gid="=line g1", clip_on=False)
         if rule.median_days is not None and rule.median_days <= len(share) - 1:
@@ -364,7 +363,7 @@ def _names(rule: CrossSellRule) -> tuple[Side, Side]:
 
 
 def _named(side: Side) -> str:
-    return " + ".join(side)
+    return " + ".join(map(called, side))
 
 
 def _length(side: Side) -> float:

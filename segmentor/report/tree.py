@@ -34,6 +34,9 @@ _WHY_NOT_TESTED = (
 )
 """Reason codes of splits that cannot be tested, short enough to stand in brackets."""
 
+MOST_OPEN = 40
+"""Nodes of a tree that is drawn whole."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
@@ -120,6 +123,11 @@ def root(result: RunResult, counts: Counts) -> Branch | None:
         return None
     trials = {(trial.segment, trial.split): trial for trial in result.trials}
     return _branch(nodes[0], Markup(""), _Drawn(result, counts, nodes, without_group(nodes), trials, places(result)))
+
+
+def is_large(result: RunResult) -> bool:
+    """Whether the nodes below the first level are shown on demand, so that the whole can be seen."""
+    return len(standing(result)) > MOST_OPEN
 
 
 def summary(result: RunResult) -> Markup:

@@ -293,10 +293,10 @@ def score(text: str) -> tuple[str, str]:
 
 
 def rule(segment: Segment) -> Markup:
-    """The definition of a segment in words, as a sentence."""
+    """The definition of a segment in words, as a sentence; empty where it has none but its name."""
     if segment.rule:
         words = worded(segment.words or "")
-        return say("{rule}.", rule=prose(words[:1].upper() + words[1:]))
+        return say("{rule}.", rule=prose(words[:1].upper() + words[1:])) if words else Markup("")
     if segment.parent is None:
         return say("Every customer.")
     return say("Customers to whom no group applies (yet).")
@@ -488,11 +488,6 @@ def method(result: RunResult) -> list[Markup]:
             level=quantity(level, PERCENT),
         )
     return [escape(gettext(HOW_TESTED)), decided, escape(gettext(HOW_ESTIMATED))]
-
-
-def but_see(trial: Trial) -> Markup:
-    """Where the column of a split that does not matter separates all the same."""
-    return say("see {split}", split=within_segment(name(trial.split), trial))
 
 
 def tree_first(result: RunResult) -> list[Trial]:

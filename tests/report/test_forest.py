@@ -195,7 +195,7 @@ def test_many_candidates_make_a_short_figure(crowded: RunResult, crowded_page: s
     cards = [trial for trial in ledger.carded(crowded) if trial.pairs]
     assert len(cards) < MOST_DRAWN
     assert {("" if trial.segment == "all" else trial.segment, trial.split) for trial in cards} <= set(at_all)
-    assert "40 of the 10,507 splits" in text(found.summary)
+    assert f"{MOST_DRAWN} of the 10,507 splits" in text(found.summary)
     assert "trials.csv" in found.summary
     verdicts = [verdict for verdict, _ in found.rows]
     assert verdicts == sorted(verdicts, key=ORDER.index)

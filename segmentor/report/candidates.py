@@ -158,7 +158,7 @@ def smallest(groups: Sequence[tuple[Markup, str]]) -> str:
 
 def judged_by(result: RunResult) -> str:
     """Level of the intervals that must lie within the margins: two one-sided tests, each at the level of the run."""
-    return f"{100 * (1 - 2 * level(result)):g}\N{NO-BREAK SPACE}%"
+    return gettext("{digits}\N{NO-BREAK SPACE}%").format(digits=f"{100 * (1 - 2 * level(result)):g}")
 
 
 def alike(result: RunResult, counts: Counts) -> list[AlikeRow]:

@@ -188,7 +188,7 @@ def test_the_page_says_its_language(laundry: RunResult) -> None:
         ("north / missing", "north / 缺失"),
         ("region & channel", "region & channel"),
         ("other + north", "其他 + north"),
-        ("without the 10 largest", "去掉最大的 10 名"),
+        ("without the 10 largest", "去掉影响最大的 10 名"),
         ("frequency", "购买次数"),
         ("{group} 100%", "{group} 100%"),
     ],

@@ -9,7 +9,7 @@
    crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits have a card,
    ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, ``forest`` sets the
    effects of all splits side by side, ``cross_sell`` makes offers of rules, and ``glossary`` tells what the words on the page mean.
-2. ``figures`` draws return curves and intervals as SVG without colours, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
+2. ``figures`` draws return curves and intervals as SVG without colours, ``curves`` says what to see in them, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
    numbers of a figure as CSV.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
    split's card, and knows nothing of the others. ``navigation`` reads the contents off the sections that are there, and
@@ -33,6 +33,7 @@ from segmentor.report import (
     beside,
     candidates,
     cross_sell,
+    curves,
     figure_data,
     figures,
     forest,
@@ -88,6 +89,7 @@ def _render(result: RunResult) -> str:
         candidates=candidates,
         tree=tree,
         cross_sell=cross_sell,
+        curves=curves,
         figures=figures,
         glossary=glossary,
         figure_data=figure_data,

@@ -67,6 +67,13 @@ def _of_purchases() -> list[Term]:
             ),
         ),
         Term(
+            "at-risk",
+            say("Customers at risk"),
+            say(
+                "Those of whom a cycle is still open on a day, and still watched. The fewer they are, the less sure the curve is there."
+            ),
+        ),
+        Term(
             "return-curve",
             say("Return curve"),
             say(

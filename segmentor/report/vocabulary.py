@@ -223,6 +223,7 @@ TABLES = {
     "accounts": marked("Rows of each input: read, kept, filtered out and rejected"),
     "alike": marked("Splits that do not matter"),
     "bundles": marked("Sets of items"),
+    "at-risk": marked("Customers at risk: with a cycle still open and watched on that day"),
     "by-day": marked("Share back by day"),
     "candidates": marked("Candidates without a card"),
     "cluster-rules": marked("Rules that say a cluster"),

@@ -131,9 +131,10 @@ def said_in(page: str, result: RunResult) -> dict[str, str]:
     """What a page says in Latin letters by section, without the data of its result."""
     words = Words()
     words.feed(page)
-    # A name stands on the page whole, cut, with a capital, or beside that of its split; our own are no data.
+    # A name stands on the page whole, cut, with a capital, beside that of its split or of what it is bought with; our own are no data.
     with speaking(result.language):
         data = {text for text in texts_in(result) if text and called(text) == text and gettext(text) == text}
+    data |= {" + ".join(rule.antecedent) for rule in result.rules or ()}
     data |= {
         form
         for text in data

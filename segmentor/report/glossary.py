@@ -183,7 +183,7 @@ def _of_tests(result: RunResult) -> list[Term]:
         Term(
             "interval",
             say("95\N{NO-BREAK SPACE}% interval"),
-            say("Where the true value lies, 95 times in 100. Customers are the unit: one customer counts once."),
+            say("A range that holds the true value 95 times in 100. Customers are the unit: one customer counts once."),
         ),
         Term(
             "p",

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -62,16 +63,7 @@ def render_report(result: RunResult) -> str:
 
 
 def _render(result: RunResult) -> str:
-    pages = Environment(
-        loader=PackageLoader(__name__, ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # What a template says is written as in the code: say("...", x=...), count(n, "...", "...").
-    pages.globals.update(say=say, say_many=say_many, count=count)
+    pages = _pages()
     style, style_hash = _inline(pages, "style.css")
     script, script_hash = _inline(pages, "page.js")
     told = called_by_rule(result)
@@ -101,6 +93,22 @@ def _render(result: RunResult) -> str:
         script=script,
         script_hash=script_hash,
     )
+
+
+@cache
+def _pages() -> Environment:
+    """The templates, which are compiled when they are first used."""
+    pages = Environment(
+        loader=PackageLoader(__name__, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # What a template says is written as in the code: say("...", x=...), count(n, "...", "...").
+    pages.globals.update(say=say, say_many=say_many, count=count)
+    return pages
 
 
 def _inline(pages: Environment, file: str) -> tuple[str, str]:

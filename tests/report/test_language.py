@@ -134,6 +134,7 @@ def said_in(page: str, result: RunResult) -> dict[str, str]:
     # A name stands on the page whole, cut, with a capital, or beside that of its split; our own are no data.
     with speaking(result.language):
         data = {text for text in texts_in(result) if text and called(text) == text and gettext(text) == text}
+    data |= {" + ".join(rule.antecedent) for rule in result.rules or ()}
     data |= {
         form
         for text in data

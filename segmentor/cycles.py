@@ -296,19 +296,11 @@ def purchase_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Que
     )
 
 
-def window_queries(
-    config: ExperimentConfig, columns: Columns, zero: TimeZero, *, of_customers: Sequence[str]
-) -> Iterator[Query]:
+def window_queries(config: ExperimentConfig, columns: Columns, zero: TimeZero, named: Sequence[str]) -> Iterator[Query]:
     """``_window_<suffix>``: the purchase lines of each customer's first n occasions, of customers who have n, or those before a date.
 
-    Adds ``_known_since``, the day on which the n-th occasion began, or the date; before a date also columns of the
-    customers' table, but for those that lines have too.
-
-    Args:
-        config: The experiment.
-        columns: Columns of its tables.
-        zero: When the label is known.
-        of_customers: Columns of the customers' table that labels read.
+    Adds ``_known_since``, the day on which the n-th occasion began, or the date; before a date also those ``named`` of the
+    columns of the customers' table that lines do not have.
     """
     name = f"_window_{zero.suffix}"
     if zero.until is None:
@@ -316,8 +308,7 @@ def window_queries(
         return
     more, join = "", ""
     own = {column.lower() for column in columns.lines}
-    added = [column for column in of_customers if column.lower() not in own]
-    if config.data.customers is not None and added:
+    if config.data.customers is not None and (added := [column for column in named if column.lower() not in own]):
         more = "".join(f", c.{quote(column)}" for column in added)
         key = f"cast(c.{quote(config.data.customers.columns['customer'])} as text)"
         join = f"\n  left join _customers c on {key} = p._customer"

@@ -71,7 +71,7 @@ def features_of(
     if zero.until is not None:
         engine.execute("create table _customers as select * from customers")
     for name, select in (
-        *window_queries(config, columns, zero, of_customers=columns.customers),
+        *window_queries(config, columns, zero, columns.customers),
         *feature_queries(config, columns, zero, names),
     ):
         engine.execute(f"create table {name} as {select}")

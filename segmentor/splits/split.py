@@ -213,7 +213,7 @@ def label_sources(
         yield from customer_queries(config, columns, raw=raw)
     for source in sorted(windows):
         readers = [split for split in splits if split.source == source]
-        yield from window_queries(config, columns, windows[source], of_customers=_customer_columns(columns, readers))
+        yield from window_queries(config, columns, windows[source], _customer_columns(columns, readers))
     if any(split.source == "_attributes" for split in splits):
         yield from _attribute_queries(config, columns, splits)
     if any(split.source == "_history" for split in splits):

@@ -20,6 +20,7 @@ from segmentor.report.vocabulary import VERDICTS
 from segmentor.report.words import setting, short_group, titled, verdict_pair
 from segmentor.result import EVERYBODY, Interval, PairEffect, RunResult, Trial, Verdict
 from segmentor.tables import Cell, as_csv
+from segmentor.wording import pgettext
 
 MOST_DRAWN = 25
 """Rows of the figure: on a phone, where each is as high as three lines, more would be a dozen screens."""
@@ -318,8 +319,20 @@ def _drawing(kind: str, height: int, *, stretched: bool = False) -> ElementTree.
 
 def _csv(drawn: Iterable[tuple[Trial, PairEffect]]) -> str:
     """The rows of the figure as they are drawn."""
-    bounds = [f"{what}{bound}" for what in ("ratio", "share_difference") for bound in ("", "_ci_low", "_ci_high")]
-    columns = ("split", "tried_in", "group", "against", "verdict", *bounds, "horizon_days")
+    columns = (
+        pgettext("column", "split"),
+        pgettext("column", "tried_in"),
+        pgettext("column", "group"),
+        pgettext("column", "against"),
+        pgettext("column", "verdict"),
+        pgettext("column", "ratio"),
+        pgettext("column", "ratio_ci_low"),
+        pgettext("column", "ratio_ci_high"),
+        pgettext("column", "share_difference"),
+        pgettext("column", "share_difference_ci_low"),
+        pgettext("column", "share_difference_ci_high"),
+        pgettext("column", "horizon_days"),
+    )
     return as_csv(columns, [[*_cells(trial, pair)] for trial, pair in drawn])
 
 

@@ -296,20 +296,20 @@ def purchase_queries(config: ExperimentConfig, columns: Columns) -> Iterator[Que
     )
 
 
-def window_queries(config: ExperimentConfig, columns: Columns, zero: TimeZero) -> Iterator[Query]:
+def window_queries(config: ExperimentConfig, columns: Columns, zero: TimeZero, named: Sequence[str]) -> Iterator[Query]:
     """``_window_<suffix>``: the purchase lines of each customer's first n occasions, of customers who have n, or those before a date.
 
-    Adds ``_known_since``, the day on which the n-th occasion began, or the date; before a date also the columns of the
-    customers' table.
+    Adds ``_known_since``, the day on which the n-th occasion began, or the date; before a date also those ``named`` of the
+    columns of the customers' table that lines do not have.
     """
     name = f"_window_{zero.suffix}"
     if zero.until is None:
         yield name, lines_of_occasions(config, 1, zero.purchases)
         return
     more, join = "", ""
-    if config.data.customers is not None:
-        own = {column.lower() for column in columns.lines}
-        more = "".join(f", c.{quote(column)}" for column in columns.customers if column.lower() not in own)
+    own = {column.lower() for column in columns.lines}
+    if config.data.customers is not None and (added := [column for column in named if column.lower() not in own]):
+        more = "".join(f", c.{quote(column)}" for column in added)
         key = f"cast(c.{quote(config.data.customers.columns['customer'])} as text)"
         join = f"\n  left join _customers c on {key} = p._customer"
     yield (

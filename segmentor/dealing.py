@@ -48,6 +48,10 @@ def deal_labels(
         ``None`` where no deal could be tested.
     """
     dealt: list[Evidence] = []
+    engine.execute(
+        "create or replace temp table _orders as select _customer, _day, max(_known_since) as _known_since,\n"
+        f"  row_number() over (order by _customer, _day) as place from {split.source} group by _customer, _day"
+    )
     for number in range(1, DEALS + 1):
         progress(f"{split.name} with baskets dealt at random, {number} of {DEALS}")
         engine.execute(f"create or replace view _dealt as {_dealt(split.source, f'{config.seed}:{number}')}")
@@ -55,6 +59,7 @@ def deal_labels(
         if evidence.test is not None:
             dealt.append(evidence)
     engine.execute("drop view _dealt")
+    engine.execute("drop table _orders")
     if not dealt:
         return None
     effects = [each.effects for each in dealt if each.effects is not None]
@@ -85,14 +90,14 @@ def _strength(pair: PairEffect, carried_by: str | None) -> float:
 
 
 def _dealt(source: str, salt: str) -> str:
-    """The lines of ``source``, each order's under the customer and the day of another order."""
+    """The lines of ``source``, each of ``_orders`` under the customer and the day of another of them."""
     return (
-        "with orders as (\n"
-        "  select _customer, _day, max(_known_since) as _known_since, row_number() over (order by _customer, _day) as place,\n"
-        f"    row_number() over (order by md5('{salt}:' || _customer || ':' || _day), _customer, _day) as dealt\n"
-        f"  from {source} group by _customer, _day)\n"
+        "with deals as (\n"
+        f"  select place, row_number() over (order by md5('{salt}:' || _customer || ':' || _day), _customer, _day) as dealt\n"
+        "  from _orders)\n"
         "select w.* replace (o._customer as _customer, o._day as _day, o._known_since as _known_since)\n"
-        f"from {source} w join orders b on b._customer = w._customer and b._day = w._day join orders o on o.place = b.dealt"
+        f"from {source} w join _orders b on b._customer = w._customer and b._day = w._day\n"
+        "join deals d on d.place = b.place join _orders o on o.place = d.dealt"
     )
 
 

@@ -161,7 +161,7 @@ class PopulationInMemory:
         return evidence if evidence.obstacle is not None else self._measured(evidence, codes, detail)
 
     def gather(self, split: Split, codes: Codes) -> Evidence:
-        """Tests a split and measures its effects with intervals, as ``gather`` does; leaves the table ``labels``.
+        """Tests a split and measures its effects with intervals, as ``gather`` does; leaves the table ``labels`` of what a test needs.
 
         Args:
             split: As of ``measure``.
@@ -170,7 +170,7 @@ class PopulationInMemory:
         evidence, codes = self._described(split, codes)
         if evidence.obstacle is not None:
             return evidence
-        label_by_codes(self.engine, self.population, codes)
+        self.members.put_labels(self.engine, codes)
         sums = group_sums(self.engine, self.population, len(evidence.groups))
         test = test_split(self.engine, self.config, self.population, sums)
         evidence = self._measured(evidence, codes, "intervals")

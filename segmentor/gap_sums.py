@@ -239,7 +239,7 @@ class GapsInMemory:
 
     Attributes:
         customer_no: Customers, ascending, shape (n_customers,).
-        cohort: Code of the cohort of each, same shape.
+        cohort: Number of the cohort of each, 0 first, same shape.
         halves: Half of each by number of the seed of the halves, shape (n_seeds, n_customers).
         weight: What each of a customer's gaps weighs in fixed point, shape (n_customers,).
         divisor: By what a customer's sum of day values is divided, same shape.
@@ -279,7 +279,7 @@ class GapsInMemory:
         alike = np.ones(len(longest))
         return cls(
             customer_no=chosen["customer_no"].astype(np.int64),
-            cohort=chosen["cohort"].astype(np.int64),
+            cohort=np.unique(chosen["cohort"], return_inverse=True)[1],
             halves=np.stack([chosen[name] for name in halves]).astype(np.int8),
             weight=(alike * WEIGHT_UNIT).astype(np.int64) if gaps.typical_gap else chosen["weight"].astype(np.int64),
             divisor=alike if gaps.typical_gap else np.maximum(chosen["cycles"], 1).astype(np.float64),
@@ -297,10 +297,12 @@ class GapsInMemory:
             n_groups: Number of groups.
         """
         own = codes[self.customer_no]
-        cohorts = np.unique(self.cohort[own >= 0])
+        held = np.bincount(self.cohort[own >= 0], minlength=int(self.cohort.max(initial=-1)) + 1) > 0
         # Those who are left out are one more group, in any cohort.
-        cohort = np.minimum(np.searchsorted(cohorts, self.cohort), max(0, len(cohorts) - 1))
-        return GroupedInMemory(self, np.where(own < 0, n_groups, own).astype(np.int64), cohort, n_groups, len(cohorts))
+        cohort = np.maximum(np.cumsum(held) - 1, 0)[self.cohort]
+        return GroupedInMemory(
+            self, np.where(own < 0, n_groups, own).astype(np.int64), cohort, n_groups, int(held.sum())
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

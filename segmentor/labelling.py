@@ -217,18 +217,17 @@ class MembersInMemory:
             population: Whose members these are.
             codes: Number of the group by customer number, -1 where it is not known, or for customers of whom the population is no part.
         """
-        own = codes[self.customer_no]
-        chosen = np.flatnonzero(own >= 0)
-        group, n_groups = own[chosen].astype(np.int64), len(split.groups)
-        sizes = np.bincount(group, minlength=n_groups)
-        cycles = np.bincount(group, self.cycles[chosen], n_groups).astype(np.int64)
+        own, n_groups = codes[self.customer_no], len(split.groups)
+        counts = self._by_cohort(own, n_groups)
+        sizes = counts.sum(axis=0)
+        cycles = np.bincount(own + 1, self.cycles, n_groups + 1).astype(np.int64)[1:]
         return _labelled(
             split,
             population,
             tuple(map(GroupEffect, split.groups, sizes.tolist(), cycles.tolist())),
             reached=len(self.reached),
             with_label=int((codes[self.reached] >= 0).sum()),
-            comparability=lambda: self._comparability(config, own, n_groups),
+            comparability=lambda: self._comparability(config, own, counts),
             circular=lambda: self.made_of_purchases(split, codes),
         )
 
@@ -259,18 +258,33 @@ class MembersInMemory:
                 return True
         return False
 
-    def _by_cohort(self, own: Codes, n_groups: int) -> IntArray:
-        """Customers by cohort and group."""
-        chosen = own >= 0
-        cells = self.cohort[chosen] * n_groups + own[chosen]
-        return np.bincount(cells, minlength=len(self.cohorts) * n_groups).reshape(-1, n_groups)
+    def put_labels(self, engine: Engine, codes: Codes) -> None:
+        """Makes ``labels`` of what a test needs: ``customer_no``, ``group_no``, ``cohort``.
 
-    def _comparability(self, config: ExperimentConfig, own: Codes, n_groups: int) -> Comparability:
+        Args:
+            engine: Gets the table.
+            codes: As of ``label``.
+        """
+        own = codes[self.customer_no]
+        chosen = np.flatnonzero(own >= 0)
+        columns: dict[str, np.ndarray] = {
+            "customer_no": self.customer_no,
+            "group_no": own,
+            "cohort": self.cohorts[self.cohort],
+        }
+        engine.put("coded_customers", {name: column[chosen].astype(np.int32) for name, column in columns.items()})
+        engine.execute("create or replace table labels as select * from coded_customers")
+
+    def _by_cohort(self, own: Codes, n_groups: int) -> IntArray:
+        """Customers by cohort and group, of those in one."""
+        cells = self.cohort * (n_groups + 1) + (own + 1)
+        return np.bincount(cells, minlength=len(self.cohorts) * (n_groups + 1)).reshape(-1, n_groups + 1)[:, 1:]
+
+    def _comparability(self, config: ExperimentConfig, own: Codes, counts: IntArray) -> Comparability:
         sorted_by_group = np.argsort(own[self.by_follow_up], kind="stable")
         follow_up = self.follow_up[self.by_follow_up[sorted_by_group]]
-        counts = self._by_cohort(own, n_groups)
         sizes = counts.sum(axis=0)
-        begins = int((own < 0).sum()) + np.cumsum(sizes) - sizes
+        begins = len(own) - int(sizes.sum()) + np.cumsum(sizes) - sizes
         medians = [
             int(follow_up[first + (size - 1) // 2]) if size else None
             for first, size in zip(begins.tolist(), sizes.tolist(), strict=True)

@@ -70,7 +70,10 @@ def features_of(
     columns, _ = build_cycles(engine, config, progress=lambda _: None)
     if zero.until is not None:
         engine.execute("create table _customers as select * from customers")
-    for name, select in (*window_queries(config, columns, zero), *feature_queries(config, columns, zero, names)):
+    for name, select in (
+        *window_queries(config, columns, zero, columns.customers),
+        *feature_queries(config, columns, zero, names),
+    ):
         engine.execute(f"create table {name} as {select}")
     kind = "until" if zero.until is not None else "first_purchases" if zero.purchases > 1 else "first_purchase"
     found = [find_feature(config, columns, name, kind=kind) for name in names]

@@ -9,7 +9,7 @@
    crossover, robustness, and how a split was found. ``ledger`` lists the tests of the run and tells which splits have a card,
    ``candidates`` makes rows of the others and of the search, ``tree`` lays out the tree of segments, ``forest`` sets the
    effects of all splits side by side, ``cross_sell`` makes offers of rules, and ``glossary`` tells what the words on the page mean.
-2. ``figures`` draws return curves and intervals as SVG without colours, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
+2. ``figures`` draws return curves and intervals as SVG without colours, ``curves`` says what to see in them, ``rule_figures`` cross-sell rules; ``figure_data`` gives the
    numbers of a figure as CSV.
 3. ``template.html.j2`` lays out the page; each file in ``sections`` is one section of it, each in ``sections/trial`` one part of a
    split's card, and knows nothing of the others. ``navigation`` reads the contents off the sections that are there, and
@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -33,6 +34,7 @@ from segmentor.report import (
     beside,
     candidates,
     cross_sell,
+    curves,
     figure_data,
     figures,
     forest,
@@ -61,16 +63,7 @@ def render_report(result: RunResult) -> str:
 
 
 def _render(result: RunResult) -> str:
-    pages = Environment(
-        loader=PackageLoader(__name__, ""),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    # What a template says is written as in the code: say("...", x=...), count(n, "...", "...").
-    pages.globals.update(say=say, say_many=say_many, count=count)
+    pages = _pages()
     style, style_hash = _inline(pages, "style.css")
     script, script_hash = _inline(pages, "page.js")
     told = called_by_rule(result)
@@ -88,6 +81,7 @@ def _render(result: RunResult) -> str:
         candidates=candidates,
         tree=tree,
         cross_sell=cross_sell,
+        curves=curves,
         figures=figures,
         glossary=glossary,
         figure_data=figure_data,
@@ -99,6 +93,22 @@ def _render(result: RunResult) -> str:
         script=script,
         script_hash=script_hash,
     )
+
+
+@cache
+def _pages() -> Environment:
+    """The templates, which are compiled when they are first used."""
+    pages = Environment(
+        loader=PackageLoader(__name__, ""),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # What a template says is written as in the code: say("...", x=...), count(n, "...", "...").
+    pages.globals.update(say=say, say_many=say_many, count=count)
+    return pages
 
 
 def _inline(pages: Environment, file: str) -> tuple[str, str]:

@@ -271,7 +271,7 @@ def habits_answer(trial: Trial, result: RunResult) -> Markup:
     """How many habits differ, and which are the surest."""
     found, habits = differing(trial, result), count(len(trial.habits), "habit", "habits")
     if not found:
-        return say("None of {habits} differs", habits=habits)
+        return say("None of {habits} was shown to differ", habits=habits)
     surest = few([name(habit_name(habit)) for habit in found], most=3)
     return say_many(
         "{number} of {habits} differs: {surest}",

@@ -18,9 +18,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from segmentor.report.curves import in_words
 from segmentor.report.names import called, cut, room
 from segmentor.report.numbers import DAYS, quantity
-from segmentor.report.words import curve_text
 from segmentor.result import Curve, GroupEffect, Interval
 from segmentor.wording import gettext
 
@@ -117,7 +117,7 @@ def _together(groups: Sequence[GroupEffect], curves: Sequence[Curve], top: float
         for number, height in enumerate(spread(ends, 0.08 * top), start=1):
             axes.text(1.015, height / top, "x", transform=axes.transAxes, va="center", gid=f"=label g{number}")
             labels[f"label g{number}"] = f"{_percent(ends[number - 1])} {names[number - 1]}"
-    return plain_svg(svg, labels, " ".join(curve_text(group) for group in groups))
+    return plain_svg(svg, labels, " ".join(in_words(group) for group in groups))
 
 
 def _apart(group: GroupEffect, curves: Sequence[Curve], shown: int, top: float) -> str:
@@ -127,7 +127,7 @@ def _apart(group: GroupEffect, curves: Sequence[Curve], shown: int, top: float) 
             if number != shown:
                 axes.plot(*_thinned(curve.days, curve.share_back), gid="=other", clip_on=False)
         _draw(axes, curves[shown], "g1")
-    return plain_svg(svg, labels, curve_text(group))
+    return plain_svg(svg, labels, in_words(group))
 
 
 def _draw(axes: Axes, curve: Curve, name: str) -> None:

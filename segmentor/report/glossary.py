@@ -67,6 +67,13 @@ def _of_purchases() -> list[Term]:
             ),
         ),
         Term(
+            "at-risk",
+            say("Customers at risk"),
+            say(
+                "Those of whom a cycle is still open on a day, and still watched. The fewer they are, the less sure the curve is there."
+            ),
+        ),
+        Term(
             "return-curve",
             say("Return curve"),
             say(
@@ -176,7 +183,7 @@ def _of_tests(result: RunResult) -> list[Term]:
         Term(
             "interval",
             say("95\N{NO-BREAK SPACE}% interval"),
-            say("Where the true value lies, 95 times in 100. Customers are the unit: one customer counts once."),
+            say("A range that holds the true value 95 times in 100. Customers are the unit: one customer counts once."),
         ),
         Term(
             "p",

@@ -29,18 +29,18 @@ def name(text: str, *, length: int = 80) -> Markup:
 
 
 def names(texts: Sequence[str]) -> Markup:
-    """Names in a row: ``a, b and c``."""
-    return listed([name(text) for text in texts])
+    """Names of things that go together: ``a, b and c``."""
+    return _row([name(text) for text in texts], Markup(gettext("{others} and {last}")))
 
 
 def listed(parts: Sequence[Markup]) -> Markup:
     """Parts in a row: ``a, b and c``."""
-    return _row(parts, Markup(gettext("{others} and {last}")))
+    return _row(parts, Markup(pgettext("parts", "{others} and {last}")))
 
 
 def either(parts: Sequence[Markup]) -> Markup:
     """Parts of which one is meant: ``a, b or c``."""
-    return _row(parts, Markup(gettext("{others} or {last}")))
+    return _row(parts, Markup(pgettext("parts", "{others} or {last}")))
 
 
 def _row(parts: Sequence[Markup], joint: Markup) -> Markup:

@@ -163,8 +163,8 @@ OFFERS = {
 """What an offer is to what was bought, as part of a sentence; of an attachment nothing needs to be said."""
 
 WORTH = marked(
-    "what an offer would bring, did it work as the first purchase does by itself. Whoever buys the one may want the other anyway: what an "
-    "offer adds can be told only by customers who are held out from it."
+    "what an offer would bring if it worked as well as buying the one does by itself. Whoever buys the one may want the other anyway: what "
+    "an offer adds can be told only by customers who are held out from it."
 )
 """What the worth of a rule is and is not, after what it is called."""
 
@@ -188,7 +188,7 @@ PARTS = {
     "region": marked("Customers of"),
     "half of customers": marked("Half of the customers"),
     "half of period": marked("Half of the period"),
-    "largest customers": marked("Without the largest customers"),
+    "largest customers": marked("Without the customers that weigh most in the test"),
 }
 """Kinds of parts in which an effect is looked at again."""
 
@@ -223,6 +223,7 @@ TABLES = {
     "accounts": marked("Rows of each input: read, kept, filtered out and rejected"),
     "alike": marked("Splits that do not matter"),
     "bundles": marked("Sets of items"),
+    "at-risk": marked("Customers at risk: with a cycle still open and watched on that day"),
     "by-day": marked("Share back by day"),
     "candidates": marked("Candidates without a card"),
     "cluster-rules": marked("Rules that say a cluster"),

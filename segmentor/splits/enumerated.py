@@ -274,10 +274,12 @@ class _Search:
         for name in names:
             text = f"cast({quote(name)} as text)"
             number = f"try_cast({text} as double)"
+            # A cast that fails is slow: words and numbers are no times, and most columns hold nothing else.
+            time = f"try_cast(case when {number} is null and {text} < ':' then {text} end as timestamp)"
             parts += [f"count({text})", f"count(distinct {text})", f"count({number})"]
             parts += [
                 f"count(case when {number} = floor({number}) then 1 end)",
-                f"count(try_cast({text} as timestamp))",
+                f"count({time})",
             ]
             parts += [f"corr(case when isfinite({number}) then {number} end, {day})"]
         (row,) = self._engine.rows(f"select count(*), {', '.join(parts)} from {source.table}")

@@ -212,7 +212,8 @@ def label_sources(
     if any(split.source == "_attributes" or split.time_zero.until is not None for split in splits):
         yield from customer_queries(config, columns, raw=raw)
     for source in sorted(windows):
-        yield from window_queries(config, columns, windows[source])
+        readers = [split for split in splits if split.source == source]
+        yield from window_queries(config, columns, windows[source], _customer_columns(columns, readers))
     if any(split.source == "_attributes" for split in splits):
         yield from _attribute_queries(config, columns, splits)
     if any(split.source == "_history" for split in splits):
@@ -449,6 +450,15 @@ def _entry_columns(columns: Columns, splits: Sequence[Split]) -> tuple[str, ...]
     names = {name.lower() for one in declared for text in _texts(one) for name in columns_of(text)}
     resolved = {columns.roles["transactions"].get(name, name).lower() for name in names - own}
     return tuple(sorted(lines[name] for name in resolved if name in lines))
+
+
+def _customer_columns(columns: Columns, splits: Sequence[Split]) -> list[str]:
+    """Columns of the customers' table that splits name."""
+    roles = columns.roles.get("customers", {})
+    texts = [text for split in splits if split.declared is not None for text in _texts(split.declared)]
+    names = {name.lower() for text in texts for name in columns_of(text)}
+    named = {roles.get(name, name).lower() for name in names}
+    return [column for column in columns.customers if column.lower() in named]
 
 
 def _check_constant(engine: Engine, config: ExperimentConfig, columns: Columns, splits: Sequence[Split]) -> None:

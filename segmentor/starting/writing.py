@@ -86,8 +86,8 @@ def _config(decided: Decided) -> Iterator[str]:
     yield ""
     folder = gettext("names the folder {folder}").format(folder=f"reports/{decided.experiment}/")
     yield from _line(0, f"experiment: {scalar(decided.experiment)}", folder)
-    title = gettext("which customers come back sooner?")
-    yield f"title: {json.dumps(f'{decided.experiment}: {title}', ensure_ascii=False)}"
+    title = gettext("{experiment}: which customers come back sooner?").format(experiment=decided.experiment)
+    yield f"title: {json.dumps(title, ensure_ascii=False)}"
     why = (
         gettext("the headings are Chinese; en: in English")
         if decided.language == "zh"

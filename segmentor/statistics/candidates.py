@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,7 +11,7 @@ from itertools import islice
 from typing import Literal
 
 import numpy as np
-from scipy.sparse import csc_array
+from scipy.sparse import coo_array, csc_array, csr_array
 from scipy.special import ndtri_exp
 
 from segmentor.statistics.arrays import FloatArray, IntArray, sums_by
@@ -37,6 +39,12 @@ _TAIL = 30.0
 
 _NUMBERS = 2**21
 """Scores held at a time while relabelling."""
+
+_CELLS = 128
+"""Most cells of the table of several columns that are summed as one; what a column of more values has by itself."""
+
+_ROWS = 4_000
+"""Cells that are summed side by side: their sums stay in the processor's cache."""
 
 _WORKERS = 2
 """Threads that sum relabelled scores: most of it runs without the interpreter."""
@@ -277,30 +285,39 @@ def _relabelled(
 
     waiting = blocks()
     with ThreadPoolExecutor(_WORKERS) as pool:
-        # A few blocks at a time: all relabellings at once would fill the memory.
-        while several := list(islice(waiting, _WORKERS)):
-            yield from pool.map(smallest, several)
+        # A few blocks at a time: all relabellings at once would fill the memory. One more than threads, so that none waits for it.
+        under_way = deque(pool.submit(smallest, block) for block in islice(waiting, _WORKERS + 1))
+        while under_way:
+            yield under_way.popleft().result()
+            under_way.extend(pool.submit(smallest, block) for block in islice(waiting, 1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Family:
     """Columns that are known of the same customers.
 
-    Their values lie side by side as the rows of one sparse matrix, by which relabelled scores are summed. The most
-    frequent value of a column has no entries: its sum is what the others leave.
+    Columns of few values are summed together: a customer is in one cell of their table, whose margins are the sums by value.
+    Relabelled scores are summed by a sparse matrix with a row for each cell. The most frequent cell of a table has no
+    entries: the sums of the values that meet in it are what the others leave.
 
     Attributes:
         known: Whether the columns are known, shape (n_customers,).
         members: The customers of whom they are.
-        matrix: Shape (n_rows, n_members).
-        numbers: Which columns, and of each the rows and the most frequent value.
+        matrix: Shape (n_cells, n_members).
+        margins: Takes cells to values, shape (n_rows, n_cells).
+        numbers: Which columns.
+        starts: First row of each column, and the number of rows.
+        frequent: Row of each column's value in the most frequent cell.
         expected: Expected sum of the scores, shape (n_rows, n_scores).
     """
 
     known: np.ndarray
     members: IntArray
     matrix: csc_array
-    numbers: tuple[tuple[int, slice, int], ...]
+    margins: csr_array
+    numbers: tuple[int, ...]
+    starts: IntArray
+    frequent: IntArray
     expected: FloatArray
 
     def sums(self, table: FloatArray, block: IntArray) -> Iterator[tuple[int, FloatArray]]:
@@ -312,12 +329,12 @@ class _Family:
         """
         sources = block if len(self.members) == len(block) else returned(block, self.known, self.members)
         relabelled = np.take(table, sources, axis=0, mode="clip").reshape(len(self.members), -1)
-        summed = (self.matrix @ relabelled).reshape(len(self.expected), block.shape[1], -1)
-        for number, rows, frequent in self.numbers:
-            own = summed[rows] - self.expected[rows, None]
-            own[frequent] = 0
-            own[frequent] = -own.sum(axis=0)
-            yield number, own
+        summed = (self.margins @ (self.matrix @ relabelled)).reshape(len(self.expected), block.shape[1], -1)
+        summed -= self.expected[:, None]
+        summed[self.frequent] = 0
+        summed[self.frequent] = -np.add.reduceat(summed, self.starts[:-1], axis=0)
+        for number, first, after in zip(self.numbers, self.starts[:-1], self.starts[1:], strict=True):
+            yield number, summed[first:after]
 
 
 def _families(
@@ -330,20 +347,63 @@ def _families(
     for numbers in alike.values():
         known = columns[numbers[0]].codes >= 0
         means = _means(scores[:, known], cohorts[known])
-        places, rows, n_rows, expected = [], [], 0, []
-        for number in numbers:
-            column, codes = columns[number], columns[number].codes[known]
-            frequent = int(np.bincount(codes).argmax())
-            rows.append((number, slice(n_rows, n_rows + column.n_values), frequent))
-            places.append(np.where(codes == frequent, -1, codes + n_rows).astype(np.int32))
-            expected.append(np.stack([sums_by(codes, row, column.n_values) for row in means], axis=1))
-            n_rows += column.n_values
-        stacked = np.stack(places, axis=1)
-        entries = stacked >= 0
-        indices = stacked[entries]
-        starts = np.concatenate([[0], np.cumsum(entries.sum(axis=1))]).astype(np.int32)
-        matrix = csc_array((np.ones(len(indices)), indices, starts), shape=(n_rows, int(known.sum())))
-        yield _Family(known, np.flatnonzero(known), matrix, tuple(rows), np.concatenate(expected))
+        for several in _side_by_side(columns, numbers):
+            yield _family(means, columns, known, several)
+
+
+def _side_by_side(columns: Sequence[Column], numbers: Sequence[int]) -> Iterator[list[list[int]]]:
+    """Columns in tables of few cells, and tables as many as are summed side by side."""
+    tables: list[list[int]] = []
+    cells = [0]
+    for number in numbers:
+        values = columns[number].n_values
+        if tables and cells[-1] * values <= _CELLS:
+            tables[-1].append(number)
+            cells[-1] *= values
+            continue
+        if sum(cells) > _ROWS:
+            yield tables
+            tables, cells = [], []
+        tables.append([number])
+        cells.append(values)
+    if tables:
+        yield tables
+
+
+def _family(
+    means: FloatArray, columns: Sequence[Column], known: np.ndarray, tables: Sequence[Sequence[int]]
+) -> _Family:
+    """Tables of columns that are known of the same customers, with these customers' mean scores, shape (n_scores, n_members)."""
+    in_cell, of_cell, expected = [], [], []
+    starts, frequent = [0], []
+    n_cells = 0
+    for numbers in tables:
+        codes = [columns[number].codes[known] for number in numbers]
+        shape = [columns[number].n_values for number in numbers]
+        cells = np.ravel_multi_index(codes, shape)
+        left_out = np.bincount(cells).argmax()
+        in_cell.append(np.where(cells == left_out, -1, cells + n_cells).astype(np.int32))
+        places = np.arange(n_cells, n_cells + math.prod(shape))
+        for own, n_values, values in zip(codes, shape, np.unravel_index(places - n_cells, shape), strict=True):
+            of_cell.append((starts[-1] + values, places))
+            frequent.append(starts[-1] + int(values[left_out]))
+            expected.append(np.stack([sums_by(own, row, n_values) for row in means], axis=1))
+            starts.append(starts[-1] + n_values)
+        n_cells += len(places)
+    stacked = np.stack(in_cell, axis=1)
+    entries = stacked >= 0
+    ends = np.concatenate([[0], np.cumsum(entries.sum(axis=1))]).astype(np.int32)
+    margins = np.concatenate(of_cell, axis=1)
+    return _Family(
+        known=known,
+        members=np.flatnonzero(known),
+        matrix=csc_array((np.ones(ends[-1]), stacked[entries], ends), shape=(n_cells, len(stacked))),
+        margins=coo_array((np.ones(margins.shape[1]), margins), shape=(starts[-1], n_cells)).tocsr(),
+        numbers=tuple(number for numbers in tables for number in numbers),
+        starts=np.array(starts),
+        frequent=np.array(frequent),
+        expected=np.concatenate(expected),
+    )
 
 
 def _means(scores: FloatArray, cohorts: IntArray) -> FloatArray:

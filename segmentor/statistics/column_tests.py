@@ -68,16 +68,18 @@ class Values:
         seen: Standardised lengths, shape (n_splits, n_scores).
         values: Code of the first group of each split.
         groups: Permutation moments.
+        spread: Their standard deviations, infinite without variance, shape (n_splits, 1, n_scores).
     """
 
     candidates: tuple[Candidate, ...]
     seen: FloatArray
     values: IntArray
     groups: TwoGroups
+    spread: FloatArray
 
     def lengths(self, sums: FloatArray) -> FloatArray:
         """Standardised lengths, shape (n_splits, n_draws, n_scores), of deviations (n_values, n_draws, n_scores)."""
-        found: FloatArray = np.abs(sums[self.values]) / _or_infinite(self.groups.deviations)[:, None]
+        found: FloatArray = np.abs(sums[self.values]) / self.spread
         return found
 
     def log_single(self, lengths: FloatArray) -> FloatArray:
@@ -140,6 +142,7 @@ class Scan:
         candidates: The one, without its p-value.
         seen: Standardised lengths, each score's at its own best threshold, shape (1, n_scores).
         groups: Permutation moments at every threshold.
+        spread: Their standard deviations, infinite without variance, shape (n_thresholds, 1, n_scores).
         places: Of these thresholds among those of the column.
         best: Place among them of the best over all scores.
         steps: 1 minus the correlation with the next threshold, shape (n_scores, n_thresholds - 1).
@@ -149,6 +152,7 @@ class Scan:
     candidates: tuple[Candidate, ...]
     seen: FloatArray
     groups: TwoGroups
+    spread: FloatArray
     places: IntArray
     best: int
     steps: FloatArray
@@ -157,7 +161,7 @@ class Scan:
     def lengths(self, sums: FloatArray) -> FloatArray:
         """As of `Values`."""
         running = np.cumsum(sums, axis=0)[self.places]
-        running /= _or_infinite(self.groups.deviations)[:, None]
+        running /= self.spread
         found: FloatArray = np.abs(running, out=running).max(axis=0)[None]
         return found
 
@@ -227,6 +231,7 @@ def _values(
         seen=seen,
         values=values,
         groups=groups,
+        spread=_or_infinite(groups.deviations)[:, None],
     )
 
 
@@ -294,6 +299,7 @@ def _scan(column: Column, sums: GroupSums, least: FloatArray) -> Iterator[Scan]:
         ),
         seen=z.max(axis=0)[None],
         groups=groups,
+        spread=spread.T[:, None],
         places=places,
         best=best,
         steps=np.clip(1 - shared / (spread[:, :-1] * spread[:, 1:]), 0, 1),

@@ -41,7 +41,8 @@ def language() -> str:
 
 def gettext(text: str) -> str:
     """A message in the language of the report."""
-    return _catalog(_spoken.get()).gettext(text)
+    # Nothing is said as nothing; under the empty text a catalog keeps its header.
+    return _catalog(_spoken.get()).gettext(text) if text else ""
 
 
 def ngettext(one: str, many: str, number: float) -> str:

@@ -472,11 +472,13 @@ def counts_for(laundry: RunResult) -> Callable[[Trial], Counts]:
 
 @pytest.fixture(scope="session")
 def pages(request: pytest.FixtureRequest) -> dict[str, str]:
-    """The page of each shop, by its name; drawn when it is first asked for."""
+    """The page of each shop, by its name, with ``in Chinese`` behind it in that language; drawn when it is first asked for."""
 
     class Pages(dict[str, str]):
         def __missing__(self, name: str) -> str:
-            self[name] = render_report(request.getfixturevalue(name.replace(" ", "_")))
+            shop = name.removesuffix(" in Chinese")
+            result = request.getfixturevalue(shop.replace(" ", "_"))
+            self[name] = render_report(result if shop == name else replace(result, language="zh"))
             return self[name]
 
     return Pages()

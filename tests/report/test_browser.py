@@ -20,6 +20,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is no
 axe = pytest.importorskip("axe_playwright_python.base", reason="axe-core is not installed")
 
 SHOPS = ["laundry", "discovered", "nothing separates", "untestable", "grown", "searched", "undivided", "hostile"]
+CHINESE = [f"{shop} in Chinese" for shop in ("discovered", "grown", "searched", "undivided", "untestable")]
 WIDTHS = (390, 768, 1440)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 OPEN_ALL = "document.querySelectorAll('main details').forEach(each => { each.open = true; })"
@@ -77,7 +78,7 @@ def texts(page: Page, selector: str) -> list[str]:
     return [" ".join(text.split()) for text in page.locator(selector).all_inner_texts()]
 
 
-@pytest.mark.parametrize("shop", SHOPS)
+@pytest.mark.parametrize("shop", [*SHOPS, *CHINESE])
 def test_every_page_fits_every_width_without_an_error_or_a_request(shop: str, opened: Opener) -> None:
     """With all details open no page scrolls sideways, each section is named in the contents, and the console stays empty."""
     page = opened(shop)
@@ -108,6 +109,30 @@ def test_contents_stay_and_mark_the_section_that_is_read(opened: Opener) -> None
     assert 0 <= menu.bounding_box()["y"] < 40
     page.locator(".to-top").click()
     page.wait_for_function("scrollY === 0")
+
+
+def test_a_chinese_page_is_used_as_an_english_one(opened: Opener, tmp_path: Path) -> None:
+    """Its headings, menu, theme, sorting, search and saved numbers are in Chinese, and Chinese text is text in figures."""
+    page = opened("searched in Chinese")
+    assert page.locator("html").get_attribute("lang") == "zh-Hans"
+    assert texts(page, "h2")[0] == "答案"
+    page.evaluate(OPEN_ALL)
+    table = page.locator("table.candidates")
+    rows = table.locator("tbody tr")
+    before = rows.count()
+    table.get_by_role("button", name="平均周期之比").click()
+    assert table.locator("thead th[aria-sort]").get_attribute("aria-sort") == "ascending"
+    find = page.locator("#search").get_by_label("查找").first
+    find.fill("no such name")
+    assert before > rows.locator("visible=true").count() == 0
+    page.get_by_role("button", name="主题").click()
+    assert page.locator("html").get_attribute("data-theme") == "light"
+    assert page.locator("#splits svg text", has_text="距上次购买的天数").count()
+    assert page.locator("#splits svg text").evaluate_all("all => all.every(each => each.getBBox().width > 0)")
+    with page.expect_download() as saved:
+        page.locator("#splits").get_by_role("button", name="保存为 CSV").first.click()
+    saved.value.save_as(tmp_path / "saved.csv")
+    assert (tmp_path / "saved.csv").read_text(encoding="utf-8-sig").splitlines()[0].split(",")[0] == "天"
 
 
 def test_tables_sort_by_numbers_texts_and_verdicts(opened: Opener) -> None:
@@ -339,7 +364,7 @@ def test_print_holds_everything_and_nothing_to_press(opened: Opener) -> None:
     assert printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page ") > 5
 
 
-@pytest.mark.parametrize("shop", ["grown", "untestable"])
+@pytest.mark.parametrize("shop", ["grown", "untestable", "hostile", "searched in Chinese"])
 def test_axe_finds_nothing(shop: str, opened: Opener) -> None:
     """The rules of WCAG 2.2 AA and of good practice hold in both themes, on a phone and on a desk, with all details open.
 

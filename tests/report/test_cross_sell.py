@@ -13,6 +13,7 @@ from rules import TOGETHER
 from segmentor.report import cross_sell, render_report, rule_figures
 from segmentor.report.small_cells import Counts
 from segmentor.result import Bundle, CrossSellRule, Interval, NextCurve, RuleInSegment, RunResult, Worth
+from segmentor.wording import speaking
 
 COUNTS = Counts(10, frozenset())
 LATER = replace(
@@ -438,3 +439,60 @@ def test_the_caption_says_which_comes_soonest() -> None:
     assert "sun care</bdi>, then <bdi>face mask</bdi> comes soonest" in cross_sell.speed_caption([slow, LATER])
     assert "In each, that is within 19" in cross_sell.speed_caption([LATER, replace(LATER, antecedent=("soap",))])
     assert cross_sell.speed_caption([replace(LATER, median_days=None)]).endswith("have come.")
+
+
+def chinese_shop(result: RunResult) -> RunResult:
+    """A shop whose names are Chinese, with an offer for each of the sentences, in Chinese."""
+    parts = tuple(
+        RuleInSegment(name, customers, Interval(lift, lift - 0.2, lift + 0.2), holds)
+        for name, customers, lift, holds in (
+            ("大客户", 80, 2.4, True),
+            ("小客户", 60, 1.0, False),
+            ("新客户", 7, 3.0, True),
+        )
+    )
+    together = replace(TOGETHER, antecedent=("睫毛膏",), consequent="口红")
+    later = replace(LATER, antecedent=("防晒霜", "毛巾"), consequent="面膜", segments=parts, p_segments_adjusted=0.003)
+    few = Worth(3, Interval(2.5, 2.0, 2.9), None)
+    rules = [
+        replace(rule, consequent=f"{rule.consequent}{number}", **change)
+        for number, (rule, change) in enumerate(
+            (rule, change)
+            for rule in (together, later)
+            for change in (
+                {},
+                {"kind": "upsell", "segment": "大客户"},
+                {"kind": "lateral", "worth": None},
+                {"kind": "cross_category", "worth": few},
+                {"median_days": None, "worth": Worth(0, Interval(0.0, 0.0, 0.0), None)},
+                {"most_days": None, "worth": Worth(412, Interval(53.0, None, None), None)},
+                {"lift": Interval(None, None, None)},
+                {"valid": False},
+            )
+        )
+    ]
+    sets = tuple(replace(each, items=("口红", "睫毛膏", "毛巾")) for each in (PAIR, RARE, REFUTED))
+    return replace(shop(result, *rules, bundles=sets), language="zh")
+
+
+def test_the_section_speaks_chinese(laundry: RunResult, recwarn: pytest.WarningsRecorder) -> None:
+    """Nothing that is read or heard of the section is English: neither sentences nor headings, labels of figures nor heads of saved files."""
+    html = re.sub("<code>.*?</code>", "", section(chinese_shop(laundry)))
+    heard = " ".join(re.findall(r'(?:aria-label|data-label|title)="([^"]*)"', html))
+    saved = " ".join(re.findall("<template>(.*?)</template>", html, re.DOTALL))
+    words = re.findall(r"[A-Za-z]+", f"{re.sub('<[^>]+>', ' ', html)} {heard} {saved}")
+    assert set(words) <= {"CSV", "p", "true", "false"}
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("within_days", [60, None])
+def test_each_chinese_offer_is_a_whole_sentence(within_days: int | None, laundry: RunResult) -> None:
+    """Every offer ends with a full stop, names what it offers, and holds no space beside Chinese marks but behind a sentence."""
+    result = chinese_shop(laundry)
+    result = replace(result, config={"cross_sell": {"within_days": within_days}})
+    with speaking("zh"):
+        for rule in result.rules or ():
+            line = said(rule, result)
+            assert line.endswith("。")
+            assert rule.consequent in line
+            assert not re.findall("[A-Za-z{}]| [，。：；（）]|[，：；（] ", line)

@@ -8,8 +8,9 @@ from itertools import pairwise
 
 import pytest
 
+from segmentor.report import curves
 from segmentor.report.figures import MOST_TOGETHER, interval_mark, return_curves
-from segmentor.result import Curve, GroupEffect, Interval
+from segmentor.result import Curve, GroupEffect, Interval, RunResult
 
 
 def group(name: str, *, share: float = 0.5, days: int = 60) -> GroupEffect:
@@ -118,3 +119,17 @@ def test_an_interval_is_drawn_to_scale() -> None:
 def test_nothing_is_drawn_where_nothing_is_known(interval: Interval | None) -> None:
     """Without an estimate there is no drawing."""
     assert interval_mark(interval, extent=(0.5, 2.0), ratio=True) == ""
+
+
+def test_customers_at_risk_are_told_so_that_no_two_days_tell_of_one(laundry: RunResult) -> None:
+    """Evenly spread days, the last among them; numbers to the nearest ten, and none below it; the fewer, the later."""
+    (size,) = (trial for trial in laundry.trials if trial.split == "package size")
+    days = curves.days_at_risk(size.groups)
+    assert days[-1] == 120
+    assert len(days) == 4
+    small = size.groups[0]
+    told = [int(curves.at_risk(small, day, step=10).replace(",", "")) for day in days]
+    assert told == sorted(told, reverse=True)
+    assert all(number % 10 == 0 for number in told)
+    few = replace(small, curve=replace(small.curve, at_risk=tuple(9 for _ in small.curve.at_risk)))
+    assert curves.at_risk(few, days[0], step=10) == "fewer than 10"

@@ -131,9 +131,10 @@ def said_in(page: str, result: RunResult) -> dict[str, str]:
     """What a page says in Latin letters by section, without the data of its result."""
     words = Words()
     words.feed(page)
-    # A name stands on the page whole, cut, with a capital, or beside that of its split; our own are no data.
+    # A name stands on the page whole, cut, with a capital, beside that of its split or of what it is bought with; our own are no data.
     with speaking(result.language):
         data = {text for text in texts_in(result) if text and called(text) == text and gettext(text) == text}
+    data |= {" + ".join(rule.antecedent) for rule in result.rules or ()}
     data |= {
         form
         for text in data
@@ -188,7 +189,7 @@ def test_the_page_says_its_language(laundry: RunResult) -> None:
         ("north / missing", "north / 缺失"),
         ("region & channel", "region & channel"),
         ("other + north", "其他 + north"),
-        ("without the 10 largest", "去掉最大的 10 名"),
+        ("without the 10 largest", "去掉影响最大的 10 名"),
         ("frequency", "购买次数"),
         ("{group} 100%", "{group} 100%"),
     ],

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from segmentor.report import words
+from segmentor.report import curves, words
 from segmentor.report.answer import answers
 from segmentor.result import Interval, Rule, RunResult, Segment
 
@@ -70,7 +70,7 @@ def test_a_caption_points_to_the_curve_that_rises_sooner(laundry: RunResult) -> 
     """Where as many come back in both groups, the caption says whose curve rises sooner."""
     size = next(trial for trial in laundry.trials if trial.verdict == "separates")
     size = replace(size, pairs=(replace(size.pairs[0], share_difference=Interval(0.0, -0.1, 0.1)),))
-    assert words.curve_caption(size, size.groups).startswith("The curve of <bdi>small</bdi> rises sooner: by day 120")
+    assert curves.caption(size, size.groups).startswith("The curve of <bdi>small</bdi> rises sooner: by day 120")
 
 
 def test_a_naive_test_misleads_where_it_alone_finds_a_difference(laundry: RunResult) -> None:

@@ -277,6 +277,16 @@ def test_blocks_do_not_matter(monkeypatch):
     assert _screen(world) == whole
 
 
+@pytest.mark.parametrize(("cells", "rows"), [(1, 4_000), (10_000, 4_000), (128, 1)])
+def test_tables_of_columns_do_not_matter(monkeypatch, cells, rows):
+    """Columns summed one by one, in tables of any size, and tables side by side or not, give the same p-values."""
+    world = _world(200, 12, unknown=0.5, columns=3)
+    expected = _screen(world)
+    monkeypatch.setattr("segmentor.statistics.candidates._CELLS", cells)
+    monkeypatch.setattr("segmentor.statistics.candidates._ROWS", rows)
+    assert _screen(world) == expected
+
+
 def test_screening_keeps_its_level_quickly():
     """Over 60 null shops with mixed candidates the smallest adjusted p is below 20 % in 20 %."""
     smallest = [_adjusted(_screen(_world(150, seed, columns=2, unknown=0.5), resamples=49)).min() for seed in range(60)]

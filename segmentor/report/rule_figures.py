@@ -158,7 +158,7 @@ def arrows(rules: Sequence[CrossSellRule]) -> str:
                 name = f"item#{nodes.index(node)}"
                 anchor = "left" if aside > 0 else "right"
                 axes.text(x + 11 * aside, height_of_label, "x", ha=anchor, va="center", gid=f"={name}")
-                labels[name], titles[name] = cut(_named(node), _SHORTER, wide=True), cut(_named(node), 200)
+                labels[name], titles[name] = _shown(node, _SHORTER), cut(_named(node), 200)
     return plain_svg(svg, labels, _in_words(drawn), titles=titles)
 
 
@@ -222,7 +222,7 @@ def _matrix(mode: str, rules: Sequence[CrossSellRule]) -> Matrix:
             titles[_cell(axes, grid.corner(i, j), rule, f"{i} {j}")] = told(rule)
     for sides, form in ((grid.rows, "item#row {}"), (grid.columns, f"item {TURNED}#{{}}")):
         for number, side in enumerate(sides):
-            labels[form.format(number)] = cut(_named(side), _LONGEST, wide=True)
+            labels[form.format(number)] = _shown(side, _LONGEST)
             titles[form.format(number)] = cut(_named(side), 200)
     drawing = plain_svg(svg, labels, _in_words([*cells.values()]), titles=titles)
     strongest = max(
@@ -366,9 +366,18 @@ def _named(side: Side) -> str:
     return " + ".join(map(called, side))
 
 
+def _shown(side: Side, longest: int) -> str:
+    """The same in so many narrow letters; of items that are too long together each is cut, so that none is lost between two."""
+    whole = _named(side)
+    if room(whole) <= longest:
+        return cut(whole, longest, wide=True)
+    share = (longest - len(" + ") * (len(side) - 1)) // len(side)
+    return " + ".join(cut(called(item), share, wide=True) for item in side)
+
+
 def _length(side: Side) -> float:
     """Room that a name takes beside a matrix."""
-    shown = cut(_named(side), _LONGEST, wide=True)
+    shown = _shown(side, _LONGEST)
     return _LETTER * (room(shown) + 0.3 * sum(map(str.isupper, shown)))
 
 

@@ -216,8 +216,8 @@ MOST_VERDICTS = 12
 MOST_ROWS = 200
 """Rows of a table on the page; longer ones are cut and say where the rest is."""
 
-MOST_TESTS = 1_000
-"""Rows of the ledger on the page."""
+MOST_TESTS = 250
+"""Rows of a stage of the ledger on the page."""
 
 TABLES = {
     "accounts": marked("Rows of each input: read, kept, filtered out and rejected"),

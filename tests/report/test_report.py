@@ -216,8 +216,8 @@ def test_dark_is_the_same_by_the_system_and_by_choice(pages: dict[str, str]) -> 
 
 @pytest.mark.parametrize("shop", [shop for shop in SHOPS if shop != "hostile"])
 def test_no_address_is_on_the_page(shop: str, pages: dict[str, str]) -> None:
-    """The page holds no URL at all."""
-    assert not re.findall("https?:|//", pages[shop])
+    """The page holds no URL at all; hashes of its style and script may hold any sign."""
+    assert not re.findall("https?:|//", re.sub("'sha256-[^']+'", "", pages[shop]))
 
 
 def test_hostile_names_are_shown_as_text(pages: dict[str, str]) -> None:
@@ -400,7 +400,7 @@ def test_10_000_candidates_and_200_segments_stay_below_the_limit(crowded_page: s
     assert len(crowded_page.encode()) < 5_000_000
     assert "10,501\N{NO-BREAK SPACE}more candidates" in crowded_page
     assert "The first 1,000 are shown; all are in <code>trials.csv</code>" in crowded_page
-    assert "The 1,000 with the smallest <i>p</i> are shown; all are in <code>ledger.csv</code>" in crowded_page
+    assert "The 250 with the smallest <i>p</i> are shown; all are in <code>ledger.csv</code>" in crowded_page
 
 
 def test_contents_are_the_sections_that_are_there(any_page: str) -> None:

@@ -176,7 +176,7 @@ def day_axes(axes: Axes, *, days: int, top: float, fewer: bool = False) -> dict[
     Returns:
         Texts to be put in by the names that they were drawn with.
     """
-    step = next((step for step in (7, 10, 15, 30, 60, 90, 180, 365) if days / step <= (3 if fewer else 7)), 730)
+    step = next((step for step in (7, 10, 15, 30, 60, 90, 180, 365) if days / step <= (2 if fewer else 7)), 730)
     axes.set_xlim(0, days)
     axes.set_xticks(range(0, days + 1, step))
     axes.set_ylim(0, top)

@@ -45,7 +45,7 @@ lint: $(READY)
 
 lock: $(READY)
 	$(BIN)/uv pip compile pyproject.toml --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --extra example --extra dev --output-file requirements.lock
+		--no-emit-index-url --no-header --extra example --extra excel --extra dev --output-file requirements.lock
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist configs/data

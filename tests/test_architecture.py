@@ -48,7 +48,6 @@ LAYERS = (
 """The modules of the package, lowest first: each may import from its own layer and from those before it."""
 
 HEAVY = {
-    "babel",
     "duckdb",
     "hdbscan",
     "matplotlib",

@@ -60,7 +60,7 @@ def test_lock_names_no_host() -> None:
 
 
 def test_every_import_is_a_declared_dependency() -> None:
-    """The package imports nothing that is there only because another package needs it."""
+    """The package imports nothing that is there only because another package needs it, or that only tests ask for."""
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "segmentor").rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -68,7 +68,10 @@ def test_every_import_is_a_declared_dependency() -> None:
     homes = packages_distributions()
     documented_parts = {"markupsafe", "pydantic_core", "threadpoolctl"}  # of jinja2, pydantic and scikit-learn
     foreign = {name.split(".")[0] for name in names} - {"segmentor", *sys.stdlib_module_names, *documented_parts}
-    declared = {_canonical(requirement.name) for requirement in DIRECT}
+    extras = (
+        Requirement(line) for name, own in PROJECT["optional-dependencies"].items() if name != "dev" for line in own
+    )
+    declared = {_canonical(requirement.name) for requirement in (*DIRECT, *extras)}
     assert {name for name in foreign if not declared & {_canonical(home) for home in homes[name]}} == set()
 
 

@@ -29,7 +29,7 @@ def sheet_as_csv(file: InputFile) -> bytes:
     counts. Kept, since a file is gone through several times.
 
     Raises:
-        DataError: The file cannot be read as a workbook, or no sheet has rows.
+        DataError: The file cannot be read as a workbook, no sheet has rows, or what reads workbooks is not installed.
     """
     written = io.StringIO()
     write = csv.writer(written, lineterminator="\n").writerow
@@ -46,8 +46,13 @@ def sheets_not_read(file: InputFile) -> list[str]:
 
 
 def _sheets_with_rows(file: InputFile) -> list[CalamineSheet]:
-    from python_calamine import CalamineError  # noqa: PLC0415 - text files need none of it
-
+    try:
+        from python_calamine import CalamineError  # noqa: PLC0415 - text files need none of it
+    except ImportError:
+        raise DataError(
+            f"{file.label}: workbooks are read by the package python-calamine: pip install 'segmentor[excel]', or save its sheet as "
+            "CSV UTF-8 and give that file"
+        ) from None
     try:
         found = list(_worksheets(_opened(file)))
     except CalamineError as error:

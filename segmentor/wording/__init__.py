@@ -1,7 +1,7 @@
 """Every word that a reader of a report sees, in the report's language.
 
-English stands in the code, where it is used; ``zh.po`` has the Chinese of each message (GNU gettext's format, read by Babel). A message
-without a translation is shown in English, and a test says that there is none. A sentence that a run keeps is a ``Message``: what it says and
+English stands in the code, where it is used; ``zh.po`` has the Chinese of each message, and ``zh.mo`` the same compiled (GNU gettext's
+formats). A message without a translation is shown in English, and a test says that there is none. A sentence that a run keeps is a ``Message``: what it says and
 of what, so that an old run can be told again in another language.
 """
 
@@ -14,7 +14,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
-from io import BytesIO
 from string import Formatter
 from typing import TypeAlias
 
@@ -145,11 +144,5 @@ def _catalog(spoken: str) -> gnu.NullTranslations:
     """The messages of a language."""
     if spoken == "en":
         return gnu.NullTranslations()
-    from babel.messages.mofile import write_mo  # noqa: PLC0415 - English needs none of it
-    from babel.messages.pofile import read_po  # noqa: PLC0415
-
-    compiled = BytesIO()
-    with files(__name__).joinpath(f"{spoken}.po").open("rb") as source:
-        write_mo(compiled, read_po(source, locale=spoken))
-    compiled.seek(0)
-    return gnu.GNUTranslations(compiled)
+    with files(__name__).joinpath(f"{spoken}.mo").open("rb") as compiled:
+        return gnu.GNUTranslations(compiled)

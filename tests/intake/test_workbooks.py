@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, datetime
 from pathlib import Path
 from zipfile import ZipFile
@@ -119,6 +120,19 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(workbooks, "MAX_UNPACKED", 100)
     with (
         pytest.raises(DataError, match=r"t\.xlsx: unpacks to [0-9,]+ bytes, more than a workbook's 100"),
+        loaded(shop_config(tmp_path, path="t.xlsx", columns=ROLES)),
+    ):
+        pass
+
+
+def test_without_its_reader_a_workbook_is_refused_with_the_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What reads workbooks is an extra; the message says how to have it, or do without."""
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    write_workbook(tmp_path / "t.xlsx", ROWS)
+    with (
+        pytest.raises(DataError, match=r"t\.xlsx: workbooks are read by .*: pip install 'segmentor\[excel\]', or save"),
         loaded(shop_config(tmp_path, path="t.xlsx", columns=ROLES)),
     ):
         pass

@@ -1,6 +1,6 @@
 """The messages in the code against those in the catalog; run as a program, it brings the catalog up to date.
 
-    python tests/wording/messages.py            # writes new messages into zh.po, to be translated, and takes out those that are gone
+    python tests/wording/messages.py            # writes new messages into zh.po, to be translated, takes out those that are gone, compiles zh.mo
     python tests/wording/messages.py beside     # prints the messages of files with this in their path that have no translation
 
 A message is a text that stands in the code as the argument of one of ``CALLS``.
@@ -11,15 +11,18 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 from babel.messages import Catalog
+from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po, write_po
 from jinja2 import Environment, nodes
 
 PACKAGE = Path(__file__).parents[2] / "segmentor"
 CATALOG = PACKAGE / "wording" / "zh.po"
+COMPILED = CATALOG.with_suffix(".mo")
 
 HEADER = b"""\
 msgid ""
@@ -82,6 +85,13 @@ def in_catalog() -> Catalog:
         return read_po(source, locale="zh")
 
 
+def compiled() -> bytes:
+    """The catalog as programs read it."""
+    content = BytesIO()
+    write_mo(content, in_catalog())
+    return content.getvalue()
+
+
 def _python_calls(source: str) -> Iterator[tuple[str, dict[int | str, str]]]:
     """Names of functions that are called, with the texts among their arguments."""
     for call in ast.walk(ast.parse(source)):
@@ -139,6 +149,7 @@ def _update() -> None:
     with CATALOG.open("wb") as target:
         target.write(HEADER)
         write_po(target, new, width=0, omit_header=True)
+    COMPILED.write_bytes(compiled())
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from segmentor.wording import Message, either_of, in_sequence, speaking
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from messages import Said, in_catalog, in_code
+from messages import COMPILED, Said, compiled, in_catalog, in_code
 
 CATALOG = in_catalog()
 
@@ -30,6 +30,11 @@ def test_the_catalog_is_of_the_messages_in_the_code() -> None:
     assert {(message.context, message.id) for message in CATALOG if message.id} == {
         (said.context, said.id) for said in in_code()
     }
+
+
+def test_the_compiled_catalog_is_that_of_the_translations() -> None:
+    """What the package reads says what translators wrote; the same command compiles it."""
+    assert COMPILED.read_bytes() == compiled()
 
 
 @pytest.mark.parametrize("said", in_code(), ids=lambda said: said.text[:50])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -86,9 +87,10 @@ def in_catalog() -> Catalog:
 
 
 def compiled() -> bytes:
-    """The catalog as programs read it."""
-    content = BytesIO()
-    write_mo(content, in_catalog())
+    """The catalog as programs read it; its header has no time of its own, so that the same messages are the same bytes."""
+    content, catalog = BytesIO(), in_catalog()
+    catalog.creation_date = catalog.revision_date = datetime(2000, 1, 1, tzinfo=UTC)
+    write_mo(content, catalog)
     return content.getvalue()
 
 

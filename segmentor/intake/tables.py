@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -20,6 +20,7 @@ from segmentor.intake.meaning import meant
 from segmentor.intake.quarantine import refuse_too_many, reject_rows, write_quarantine
 from segmentor.intake.raw import RawTable, read_raw
 from segmentor.intake.roles import TimeRules, TypedRole, judge, typed_roles
+from segmentor.intake.workbooks import sheets_not_read
 from segmentor.result import InputQuality
 from segmentor.wording import Message
 
@@ -82,7 +83,7 @@ def load_table(
     rejected = reject_rows(engine, raw)
     write_quarantine(engine, raw, quarantine)
     refuse_too_many(engine, raw, section, typed, rejected, table=table, most=config.data.max_quarantined)
-    warnings = _midnights(engine, config, table, typed)
+    warnings = [*_other_sheets(files), *_midnights(engine, config, table, typed)]
     kept, filtered, repeated = _keep(engine, table, section, values, typed)
     fingerprint, twins = _fingerprint(engine, raw)
     reasons = {reason.reason: reason.rows for reason in sorted(rejected, key=lambda reason: reason.reason)}
@@ -119,6 +120,16 @@ def _refuse_offsets(engine: Engine, raw: RawTable, typed: Sequence[TypedRole]) -
             f"{raw.place(*first)}: a time with an offset from UTC, on which day of the shop? Write data.timezone, such as "
             "Europe/Paris"
         )
+
+
+def _other_sheets(files: Sequence[InputFile]) -> Iterator[Message]:
+    """Sheets of workbooks that hold rows and were not read."""
+    for file in files:
+        if file.is_workbook and (others := sheets_not_read(file)):
+            yield Message(
+                "Of {file} only the first sheet with rows was read. Others hold rows too: {sheets}. To read one, save it as a file of its own.",
+                {"file": file.label, "sheets": tuple(others)},
+            )
 
 
 def _midnights(engine: Engine, config: ExperimentConfig, table: str, typed: Sequence[TypedRole]) -> list[Message]:

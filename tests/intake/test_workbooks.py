@@ -136,3 +136,11 @@ def test_without_its_reader_a_workbook_is_refused_with_the_mend(
         loaded(shop_config(tmp_path, path="t.xlsx", columns=ROLES)),
     ):
         pass
+
+
+def test_sheets_that_are_not_read_are_named(tmp_path: Path) -> None:
+    """Other sheets with rows are told, so that nobody takes a part for the whole; empty ones are not."""
+    write_workbook(tmp_path / "t.xlsx", ROWS, [["more"], [1]], [])
+    with loaded(shop_config(tmp_path, path="t.xlsx", columns=ROLES)) as shop:
+        (warning,) = [str(each) for each in shop.intake.warnings if "sheet" in str(each)]
+    assert warning.startswith("Of t.xlsx only the first sheet with rows was read. Others hold rows too: B.")

@@ -128,7 +128,7 @@ def _other_sheets(files: Sequence[InputFile]) -> Iterator[Message]:
         if file.is_workbook and (others := sheets_not_read(file)):
             yield Message(
                 "Of {file} only the first sheet with rows was read. Others hold rows too: {sheets}. To read one, save it as a file of its own.",
-                {"file": file.label, "sheets": tuple(others)},
+                {"file": file.label, "sheets": others},
             )
 
 

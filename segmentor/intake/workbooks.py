@@ -21,28 +21,33 @@ MAX_UNPACKED = 2_000_000_000
 """Bytes of a workbook's parts above which it is no table, but something else, such as a decompression bomb."""
 
 
-@lru_cache(maxsize=2)
 def sheet_as_csv(file: InputFile) -> bytes:
     """The first sheet that has rows, as CSV in UTF-8 with a line for each of its rows, so that lines and rows have the same numbers.
 
     Numbers are written in full, whole ones without a point; times as ISO text; line ends within a cell become spaces; of a formula its value
-    counts. Kept, since a file is gone through several times.
+    counts.
 
     Raises:
         DataError: The file cannot be read as a workbook, no sheet has rows, or what reads workbooks is not installed.
     """
+    return _read(file)[0]
+
+
+def sheets_not_read(file: InputFile) -> tuple[str, ...]:
+    """Names of the other sheets with rows."""
+    return _read(file)[1]
+
+
+@lru_cache(maxsize=2)
+def _read(file: InputFile) -> tuple[bytes, tuple[str, ...]]:
+    """The sheet as CSV, and the names of the others; kept, since a file is gone through several times."""
     written = io.StringIO()
     write = csv.writer(written, lineterminator="\n").writerow
-    sheet = _sheets_with_rows(file)[0]
+    sheet, *others = _sheets_with_rows(file)
     for row in sheet.to_python(skip_empty_area=False):
         fields = [_text(cell) for cell in row]
         write(fields if any(fields) else ())
-    return written.getvalue().encode()
-
-
-def sheets_not_read(file: InputFile) -> list[str]:
-    """Names of the other sheets with rows."""
-    return [sheet.name for sheet in _sheets_with_rows(file)[1:]]
+    return written.getvalue().encode(), tuple(other.name for other in others)
 
 
 def _sheets_with_rows(file: InputFile) -> list[CalamineSheet]:

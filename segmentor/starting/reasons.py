@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import reduce
 
-from segmentor.wording import Message
+from segmentor.wording import Message, Value
 
-Values = dict[str, Message | str | int | float | tuple[Message | str, ...]]
+Values = dict[str, Value]
 """What stands in a message for the names of its values."""
 
 

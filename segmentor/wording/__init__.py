@@ -1,8 +1,8 @@
 """Every word that a reader of a report sees, in the report's language.
 
 English stands in the code, where it is used; ``zh.po`` has the Chinese of each message, and ``zh.mo`` the same compiled (GNU gettext's
-formats). A message without a translation is shown in English, and a test says that there is none. A sentence that a run keeps is a ``Message``: what it says and
-of what, so that an old run can be told again in another language.
+formats). A message without a translation is shown in English, and a test says that there is none. A sentence that a run keeps is a
+``Message``: what it says and of what, so that an old run can be told again in another language.
 """
 
 from __future__ import annotations
@@ -79,9 +79,7 @@ class Message:
     """
 
     text: str
-    values: Mapping[str, Message | str | int | float | tuple[Message | str, ...]] = field(
-        default_factory=dict, hash=False
-    )
+    values: Mapping[str, Value] = field(default_factory=dict, hash=False)
     many: str | None = None
 
     def __post_init__(self) -> None:
@@ -105,6 +103,10 @@ class Message:
         return replace(self, values={name: _renamed(value, called) for name, value in self.values.items()})
 
 
+Value: TypeAlias = Message | str | int | float | tuple[Message | str, ...]
+"""What stands in a message for one of its names."""
+
+
 def in_sequence(first: Message, *others: Message) -> Message:
     """Sentences one after the other."""
     for other in others:
@@ -118,17 +120,14 @@ def either_of(parts: Sequence[Message | str]) -> Message | str:
     return Message("{others} or {last}", {"others": tuple(others), "last": last}) if others else last
 
 
-_Value: TypeAlias = Message | str | int | float | tuple[Message | str, ...]
-
-
-def _told(value: _Value) -> str | int | float:
+def _told(value: Value) -> str | int | float:
     """A value as a format takes it: numbers as they are."""
     if isinstance(value, tuple):
         return pgettext("between names", ", ").join(map(str, value))
     return str(value) if isinstance(value, Message) else value
 
 
-def _renamed(value: _Value, called: Callable[[str], str]) -> _Value:
+def _renamed(value: Value, called: Callable[[str], str]) -> Value:
     match value:
         case Message():
             return value.renamed(called)

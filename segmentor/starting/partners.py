@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from segmentor.engine.duckdb import quote
 from segmentor.starting.columns import Column
 from segmentor.starting.goods import JOINED
 from segmentor.starting.grouped import Choice
@@ -155,10 +154,3 @@ def _roles(columns: tuple[Column, ...], key: str) -> list[Choice]:
         if best is not None:
             chosen.append(Choice(role, best.name, Message("{values:,} values", {"values": best.different})))
     return chosen
-
-
-def keys_missing(partner: Partner) -> str | None:
-    """A condition that leaves out rows without a key, where there are more than may be quarantined."""
-    if partner.key is None or partner.missing <= 0.005:
-        return None
-    return f"{quote(partner.key.name)} is not null"
